@@ -1,0 +1,190 @@
+// Package abi is the contract between recompiled code and the machine that
+// runs it: index spaces, signatures, register numbering, trap kinds. The
+// converter emits against it and the runtime implements it; it knows neither
+// x86 decoding nor wazero. docs/architecture.md says what the numbers mean.
+package abi
+
+// Version is written into every unit. A reader refuses a newer one.
+const Version = 1
+
+// PageBias is what is taken from a guest address to get a linear address, so
+// that the lowest 64 KiB of guest addresses fault.
+const PageBias = 0x10000
+
+// MemoryPages is the size of linear memory in wasm pages. 65536 would make
+// the byte length overflow in the engine.
+const MemoryPages = 65535
+
+// Guest address range of the indirect-call cache.
+const (
+	CacheBase    = 0xFFFE0000
+	CacheEntries = 1 << 14
+	CacheEntry   = 8 // bytes: guest address u32, slot u32
+	// CacheShift: entry index = (addr>>CacheShift ^ addr>>(CacheShift+10)) & (CacheEntries-1).
+	CacheShift  = 2
+	CacheShift2 = 12
+)
+
+// LoopStrip is the number of back edges between two looks at the budget.
+const LoopStrip = 4096
+
+// PollBudget is what the machine refills the budget with at a poll.
+const PollBudget = 256
+
+// Reg numbers the register file: the index of the imported global.
+type Reg uint8
+
+// The register file, in the order of the global index space.
+const (
+	RAX Reg = iota
+	RCX
+	RDX
+	RBX
+	RSP
+	RBP
+	RSI
+	RDI
+	R8
+	R9
+	R10
+	R11
+	R12
+	R13
+	R14
+	R15
+	PC     // i64, valid only after an abnormal exit
+	FS     // i32, linear address of fs:0
+	GS     // i32, linear address of gs:0
+	Budget // i32
+	Target // i32, slot being called, for the loader stub
+	MXCSR  // i32
+	DF     // i32: 0, or 1 while the direction flag is set across a call
+	XMM0   // v128 … XMM0+15
+)
+
+// NumRegs is the number of imported globals.
+const NumRegs = XMM0 + 16
+
+// A part's own globals follow the imported ones.
+const (
+	GlobalLin   = uint32(NumRegs)     // i32, linear address of unit offset 0
+	GlobalSlots = uint32(NumRegs) + 1 // i32, table index of function 0
+)
+
+// ValType is a wasm value type byte.
+type ValType byte
+
+// Value types used in the ABI (wasm core spec 5.3).
+const (
+	I32     ValType = 0x7f
+	I64     ValType = 0x7e
+	F32     ValType = 0x7d
+	F64     ValType = 0x7c
+	V128    ValType = 0x7b
+	Funcref ValType = 0x70
+)
+
+// Type is the wasm type of a register.
+func (r Reg) Type() ValType {
+	switch {
+	case r >= XMM0:
+		return V128
+	case r <= PC:
+		return I64
+	}
+	return I32
+}
+
+// Module is the module name of all imports.
+const Module = "cpu"
+
+// FuncType is one entry of the fixed type index space.
+type FuncType struct {
+	Params, Results []ValType
+}
+
+// Type indexes that emitted code uses. A part's type section is Types,
+// always and in this order.
+const (
+	TypeFunc    = iota // a guest function
+	TypeSyscall        // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
+	TypeVoid           // () → ()
+	TypeTrap           // (kind i32, unit offset i32) → ()
+	TypeResolve        // (guest address i32) → slot i32
+	TypeX87            // (op i32, operand i64) → i64
+	TypeHelper         // (op i32, a, b, c i64) → (i64, i64)
+	TypeMul            // (i64, i64) → i64
+	TypeInit           // (lin i32, slots i32) → ()
+	NumTypes
+)
+
+// Types is the type section of every part and of the megabinary.
+var Types = [NumTypes]FuncType{
+	TypeFunc:    {[]ValType{I32, I64, I64, I64, I64, I64, I64}, []ValType{I32, I64, I64}},
+	TypeSyscall: {[]ValType{I64, I64, I64, I64, I64, I64, I64}, []ValType{I64}},
+	TypeVoid:    {},
+	TypeTrap:    {[]ValType{I32, I32}, nil},
+	TypeResolve: {[]ValType{I32}, []ValType{I32}},
+	TypeX87:     {[]ValType{I32, I64}, []ValType{I64}},
+	TypeHelper:  {[]ValType{I32, I64, I64, I64}, []ValType{I64, I64}},
+	TypeMul:     {[]ValType{I64, I64}, []ValType{I64}},
+	TypeInit:    {[]ValType{I32, I32}, nil},
+}
+
+// Function indexes of the imports.
+const (
+	FuncSyscall = iota // a system call; the register file is in sync
+	FuncPoll           // the budget is used up; the register file is in sync
+	FuncTrap           // does not return
+	FuncResolve        // guest address → slot
+	FuncX87            // x87 operation, see X87Op
+	FuncHelper         // rare instruction, see HelperOp
+	FuncMulHU          // high 64 bits of unsigned 64×64
+	FuncMulHS          // high 64 bits of signed 64×64
+	NumImports         // a part's own functions start here
+)
+
+// Import is an imported function.
+type Import struct {
+	Name string
+	Type int
+}
+
+// Imports is the function import list of every part.
+var Imports = [NumImports]Import{
+	FuncSyscall: {"syscall", TypeSyscall},
+	FuncPoll:    {"poll", TypeVoid},
+	FuncTrap:    {"trap", TypeTrap},
+	FuncResolve: {"resolve", TypeResolve},
+	FuncX87:     {"x87", TypeX87},
+	FuncHelper:  {"helper", TypeHelper},
+	FuncMulHU:   {"mulhu", TypeMul},
+	FuncMulHS:   {"mulhs", TypeMul},
+}
+
+// TrapKind is the first argument of the trap import.
+type TrapKind int32
+
+// Why recompiled code stopped.
+const (
+	TrapUD           TrapKind = iota // ud2 or an invalid opcode: SIGILL
+	TrapUntranslated                 // an instruction the translator does not know: SIGILL, reported
+	TrapBreakpoint                   // int3: SIGTRAP
+	TrapDivide                       // #DE: SIGFPE
+	TrapPrivileged                   // hlt, in, out, …: SIGSEGV
+)
+
+// HelperOp selects a rare instruction done by the machine.
+type HelperOp int32
+
+// Helper operations: (a, b, c) → (r0, r1).
+const (
+	HelperCPUID   HelperOp = iota // a=eax b=ecx → r0=eax|ebx<<32 r1=ecx|edx<<32
+	HelperRDTSC                   // → r0=tsc r1=processor id (rdtscp)
+	HelperXGETBV                  // a=ecx → r0
+	HelperDivU128                 // a=low b=high c=divisor → quotient, remainder; #DE traps
+	HelperDivS128                 // likewise, signed
+	HelperFXSave                  // a=linear address; x87 and xmm state, mxcsr
+	HelperFXRstor                 // a=linear address
+	HelperLDMXCSR                 // a=value; the mxcsr global was set, tell the machine
+)
