@@ -22,7 +22,7 @@ func readCases(t testing.TB) []cases.Case {
 // exit status and files.
 func TestPrograms(t *testing.T) {
 	needRoot(t)
-	compareAll(t, native(t), recompiled(t), need(t, func() (known, error) { return readKnown("known.txt") }))
+	compareAll(t, native(t), recompiled(t), loadKnown(t))
 }
 
 // TestCasesAreDeterministic runs each case natively twice: a case that does
@@ -33,31 +33,29 @@ func TestCasesAreDeterministic(t *testing.T) {
 }
 
 func compareAll(t *testing.T, want, got side, k known) {
-	var parents = map[string][]cases.Case{}
-	var order []string
-	ids := map[string]bool{}
+	byFile := map[string][]cases.Case{}
+	var files []string
 	for _, c := range readCases(t) {
-		if parents[c.File] == nil {
-			order = append(order, c.File)
+		if byFile[c.File] == nil {
+			files = append(files, c.File)
 		}
-		parents[c.File] = append(parents[c.File], c)
+		byFile[c.File] = append(byFile[c.File], c)
+	}
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) { compareFile(t, file, byFile[file], want, got, k) })
+	}
+}
+
+func compareFile(t *testing.T, file string, cs []cases.Case, want, got side, k known) {
+	ids := map[string]bool{}
+	for _, c := range cs {
 		ids[c.ID()] = true
-	}
-	for id := range k {
-		if !ids[id] {
-			t.Errorf("known.txt: there is no case %q", id)
-		}
-	}
-	for _, file := range order {
-		t.Run(file, func(t *testing.T) {
-			for _, c := range parents[file] {
-				t.Run(c.ID(), func(t *testing.T) {
-					t.Parallel()
-					k.judge(t, c.ID(), compare(t, c, want, got))
-				})
-			}
+		t.Run(c.ID(), func(t *testing.T) {
+			t.Parallel()
+			k.judge(t, c.ID(), compare(t, c, want, got))
 		})
 	}
+	k.checkIDs(t, file, ids)
 }
 
 // compare runs a case on both sides and says what differs.

@@ -58,10 +58,46 @@ var converted = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	ref := "oci:" + filepath.Join(base, "converted") + ":latest"
-	cmd := exec.Command(megabin(), "convert", img.Ref(), ref)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	return ref, cmd.Run()
+	return ref, convert(img.Ref(), ref)
 })
+
+// small is an image of a few static C programs, native and converted: quick to
+// convert, so that tests may damage it in many ways.
+type small struct {
+	rootfs string // directory with the programs
+	ref    string // the converted image
+	layout string // its directory
+}
+
+var smallImage = sync.OnceValues(func() (small, error) {
+	base, err := scratch()
+	if err != nil {
+		return small{}, err
+	}
+	s := small{rootfs: filepath.Join(base, "small-rootfs"), layout: filepath.Join(base, "small")}
+	s.ref = "oci:" + s.layout + ":latest"
+	if err := os.Mkdir(s.rootfs, 0o755); err != nil {
+		return small{}, err
+	}
+	if err := compile(filepath.Join(s.rootfs, "crash"), "testdata/crash/crash.c"); err != nil {
+		return small{}, err
+	}
+	return s, convert("dir:"+s.rootfs, s.ref)
+})
+
+// compile makes a static executable without optimization, so that a program
+// does what its source says.
+func compile(out, src string) error {
+	cmd := exec.Command("gcc", "-O0", "-static", "-o", out, src)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
+
+func convert(source, target string) error {
+	cmd := exec.Command(megabin(), "convert", source, target)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
 
 // megabin is the binary under test.
 func megabin() string {

@@ -11,6 +11,11 @@ import (
 // known maps the ID of a case that is allowed to differ to the cause.
 type known map[string]string
 
+// loadKnown reads known.txt or ends the test.
+func loadKnown(t testing.TB) known {
+	return need(t, func() (known, error) { return readKnown("known.txt") })
+}
+
 // readKnown reads known.txt: a cause as a comment line, then the IDs it
 // explains, one per line.
 func readKnown(path string) (known, error) {
@@ -35,6 +40,16 @@ func readKnown(path string) (known, error) {
 		}
 	}
 	return k, sc.Err()
+}
+
+// checkIDs fails for each entry of a file's cases that no case has.
+func (k known) checkIDs(t *testing.T, file string, ids map[string]bool) {
+	t.Helper()
+	for id := range k {
+		if strings.HasPrefix(id, file+": ") && !ids[id] {
+			t.Errorf("known.txt: there is no case %q", id)
+		}
+	}
 }
 
 // judge ends a case: differences fail it unless they are known, and a known

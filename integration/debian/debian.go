@@ -109,7 +109,7 @@ func build(ctx context.Context, spec Spec, dir string, log io.Writer) error {
 	if err := run(ctx, log, "tar", "-C", img.Rootfs, "--numeric-owner", "--xattrs", "-xpf", tarball); err != nil {
 		return err
 	}
-	if err := writeLayout(img.Layout, tarball); err != nil {
+	if err := WriteLayout(img.Layout, tarball); err != nil {
 		return fmt.Errorf("writing the OCI layout: %w", err)
 	}
 	return os.Remove(tarball)

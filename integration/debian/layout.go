@@ -14,8 +14,8 @@ import (
 // refName is the annotation by which an OCI layout names its images.
 const refName = "org.opencontainers.image.ref.name"
 
-// writeLayout makes an OCI layout at dir with one image of one layer.
-func writeLayout(dir, tar string) error {
+// WriteLayout makes an OCI layout at dir with one image of one layer.
+func WriteLayout(dir, tar string) error {
 	layer, err := tarball.LayerFromFile(tar,
 		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestSpeed))
 	if err != nil {
