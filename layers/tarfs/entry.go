@@ -109,7 +109,7 @@ func Walk(r io.Reader, visit func(*Entry, *Content) error) error {
 		if err != nil {
 			return fmt.Errorf("%w: entry %.200q: %w", ErrInvalid, h.Name, err)
 		}
-		content := &Content{Reader: tr, Offset: in.n}
+		content := &Content{Reader: contentReader{tr, in}, Offset: in.n}
 		if isSparse(h) {
 			content.Offset = -1
 		}
@@ -119,6 +119,20 @@ func Walk(r io.Reader, visit func(*Entry, *Content) error) error {
 	}
 	_, err := io.Copy(io.Discard, in)
 	return err
+}
+
+// contentReader says where in the tar stream reading failed.
+type contentReader struct {
+	tr *tar.Reader
+	in *counter
+}
+
+func (c contentReader) Read(p []byte) (int, error) {
+	n, err := c.tr.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: at byte %d of the tar stream: %w", ErrInvalid, c.in.n, err)
+	}
+	return n, err
 }
 
 // counter counts what was read. It hides other methods of the reader, so

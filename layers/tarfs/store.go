@@ -99,7 +99,7 @@ func (s *Store) putBlob(r io.Reader, size int64) (blob.ID, error) {
 	if size <= small {
 		b := make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {
-			return blob.ID{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+			return blob.ID{}, err
 		}
 		id := blob.Hash(b)
 		if s.has(id, size) {
