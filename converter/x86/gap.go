@@ -74,6 +74,8 @@ var gaps = []gap{
 	{1, 0xae, 0, 1, any, 6, memForm, Unannounced},         // clwb
 	{1, 0xc7, 0, any, any, 7, regForm, Unannounced},       // rdseed
 	{1, 0xc7, 0xf3, any, any, 7, regForm, Unannounced},    // rdpid
+	{1, 0xa6, any, any, any, any, regForm, Unannounced},   // VIA padlock
+	{1, 0xa7, any, any, any, any, regForm, Unannounced},   // VIA padlock
 	{2, 0xf6, 0, any, any, any, anyForm, Unannounced},     // adcx, wrss
 	{2, 0xf6, 0xf3, any, any, any, anyForm, Unannounced},  // adox
 	{2, 0xf5, 0, 1, any, any, memForm, Unannounced},       // wruss

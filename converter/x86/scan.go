@@ -45,7 +45,7 @@ var opcodeMaps = [4]opcodeMap{
 		"MMMMmmm.mmxxmmmm", // 70
 		"dddddddddddddddd", // 80
 		"mmmmmmmmmmmmmmmm", // 90
-		"...mMmxx...mMmmm", // a0
+		"...mMmmm...mMmmm", // a0
 		"mmmmmmmmmmMmmmmm", // b0
 		"mmMmMMMm........", // c0
 		"mmmmmmmmmmmmmmmm", // d0
