@@ -46,6 +46,7 @@ type File struct {
 	Entry    uint64 // 0 if none
 	VMin     uint64 // lowest PT_LOAD vaddr rounded down to a page: unit offset 0
 	Segments []Segment
+	relro    Span // PT_GNU_RELRO: read-only once relocated
 	Sections []Section // ascending by address; empty if the file has no section headers
 	Interp   string
 	Soname   string
@@ -99,15 +100,15 @@ type FDE struct {
 	LandingPads []uint64 // entered by the unwinder, ascending
 }
 
-// ExecutableSpan is the file-backed part of an executable segment.
-type ExecutableSpan struct{ Vaddr, Off, Size uint64 }
+// Span is the file-backed part of a segment.
+type Span struct{ Vaddr, Off, Size uint64 }
 
 // ExecutableSpans gives the executable spans, ascending by vaddr.
-func (f *File) ExecutableSpans() []ExecutableSpan {
-	var spans []ExecutableSpan
+func (f *File) ExecutableSpans() []Span {
+	var spans []Span
 	for _, s := range f.Segments {
 		if s.Executable() && s.Filesz > 0 {
-			spans = append(spans, ExecutableSpan{s.Vaddr, s.Off, s.Filesz})
+			spans = append(spans, Span{s.Vaddr, s.Off, s.Filesz})
 		}
 	}
 	return spans
@@ -130,6 +131,13 @@ func (f *File) Bytes(addr uint64) []byte {
 	return f.Data[s.Off+(addr-s.Vaddr) : s.Off+s.Filesz]
 }
 
+// ReadOnly reports whether the byte at addr cannot change once the file is
+// loaded and relocated.
+func (f *File) ReadOnly(addr uint64) bool {
+	s := f.segment(addr)
+	return s != nil && (s.Flags&elf.PF_W == 0 || addr-f.relro.Vaddr < f.relro.Size)
+}
+
 // Section gives the section that holds addr, or nil.
 func (f *File) Section(addr uint64) *Section {
 	for i := range f.Sections {
@@ -149,3 +157,6 @@ func (f *File) segment(addr uint64) *Segment {
 	}
 	return nil
 }
+
+// Exec is the Type of a file that is linked to a fixed address.
+const Exec = elf.ET_EXEC

@@ -111,6 +111,9 @@ func (f *File) readSegments(ef *elf.File) error {
 	if len(f.ExecutableSpans()) == 0 {
 		return ErrNoCode
 	}
+	if p := progOf(ef, elf.PT_GNU_RELRO); p != nil {
+		f.relro = Span{p.Vaddr, p.Off, p.Filesz}
+	}
 	f.VMin = f.Segments[0].Vaddr &^ (PageSize - 1)
 	return nil
 }

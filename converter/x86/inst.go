@@ -33,6 +33,7 @@ func (i *Inst) Next() uint64 { return i.Addr + uint64(i.Len) }
 
 // Decode decodes the instruction at the start of code, which lies at vaddr
 // pc. Instructions whose Op is one of this package's constants have no Args.
+// Mem.Disp is the displacement as a signed number (a 64-bit address for moffs).
 func Decode(code []byte, pc uint64) (Inst, error) {
 	if len(code) > MaxLen {
 		code = code[:MaxLen]
@@ -48,7 +49,21 @@ func Decode(code []byte, pc uint64) (Inst, error) {
 	if err != nil || in.Op == 0 || in.Len != l.length {
 		return Inst{}, describe(ErrUnknown, code, pc)
 	}
+	if !l.hasMoffs() {
+		signExtend(&in)
+	}
 	return Inst{Inst: in, Addr: pc}, nil
+}
+
+// signExtend sign-extends 32-bit displacements, which x86asm leaves
+// zero-extended.
+func signExtend(in *x86asm.Inst) {
+	for i, a := range in.Args {
+		if m, ok := a.(x86asm.Mem); ok && m.Disp != int64(int32(m.Disp)) {
+			m.Disp = int64(int32(m.Disp))
+			in.Args[i] = m
+		}
+	}
 }
 
 // own makes the Inst of an Op that x86asm does not have.

@@ -70,9 +70,10 @@ type layout struct {
 	modRM    byte
 }
 
-func (l *layout) reg() byte   { return l.modRM >> 3 & 7 }
-func (l *layout) mod() byte   { return l.modRM >> 6 }
-func (l *layout) isReg() bool { return l.mod() == 3 }
+func (l *layout) reg() byte      { return l.modRM >> 3 & 7 }
+func (l *layout) mod() byte      { return l.modRM >> 6 }
+func (l *layout) hasMoffs() bool { return !l.vex && l.opMap == 0 && l.opcode&^3 == 0xa0 }
+func (l *layout) isReg() bool    { return l.mod() == 3 }
 
 // scanner reads an instruction's bytes; reads past the end set short.
 type scanner struct {
