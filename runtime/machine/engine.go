@@ -35,9 +35,10 @@ type counters struct {
 	compiled, loaded, nanos, bytes, resolves, missing, reentries atomic.Uint64
 }
 
-// partID names a part in the process.
+// partID names a part in the process. Two Units of one file may differ: their
+// translators may.
 type partID struct {
-	unit [32]byte
+	unit Unit
 	n    int
 }
 
@@ -102,7 +103,7 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModul
 // part returns part n of u compiled; the first caller compiles it while others
 // wait.
 func (e *Engine) part(u Unit, n int) *part {
-	id := partID{u.ID(), n}
+	id := partID{u, n}
 	e.mu.Lock()
 	p, ok := e.parts[id]
 	if !ok {

@@ -18,7 +18,7 @@ import (
 var ErrClosed = errors.New("machine: closed")
 
 // Unit is what the machine needs of one recompiled ELF. Implementations are
-// immutable and safe for concurrent use.
+// immutable, comparable with ==, and safe for concurrent use.
 type Unit interface {
 	// ID is the hash of the original file.
 	ID() [32]byte
