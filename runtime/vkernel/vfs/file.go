@@ -47,7 +47,7 @@ type Writer interface {
 // Seeker has its own lseek. cur is the description's offset; the result
 // becomes it.
 type Seeker interface {
-	Seek(cur, off int64, whence int) (int64, error)
+	Lseek(cur, off int64, whence int) (int64, error)
 }
 
 // DirReader is an open directory.
