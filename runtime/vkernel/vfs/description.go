@@ -115,12 +115,14 @@ func (d *Description) SetOwner(pid int32) { d.owner.Store(pid) }
 
 // Readable reports whether it was opened for reading.
 func (d *Description) Readable() bool {
-	return d.file != nil && d.Flags()&linux.O_ACCMODE != linux.O_WRONLY
+	mode := d.Flags() & linux.O_ACCMODE
+	return d.file != nil && (mode == linux.O_RDONLY || mode == linux.O_RDWR)
 }
 
 // Writable reports whether it was opened for writing.
 func (d *Description) Writable() bool {
-	return d.file != nil && d.Flags()&linux.O_ACCMODE != linux.O_RDONLY
+	mode := d.Flags() & linux.O_ACCMODE
+	return d.file != nil && (mode == linux.O_WRONLY || mode == linux.O_RDWR)
 }
 
 // Stat is fstat.
