@@ -18,7 +18,7 @@ import (
 var ErrClosed = errors.New("machine: closed")
 
 // Unit is what the machine needs of one recompiled ELF. Implementations are
-// immutable and safe for concurrent use.
+// immutable, comparable with ==, and safe for concurrent use.
 type Unit interface {
 	// ID is the hash of the original file.
 	ID() [32]byte
@@ -92,15 +92,18 @@ type Options struct {
 	// Missing, if set, is told of each jump to a place of a unit that is no
 	// known entry, before the CPU faults.
 	Missing func(as *AddressSpace, u Unit, off uint32)
+	// NewX87 makes the floating-point unit of a CPU; without it x87
+	// instructions fault.
+	NewX87 func() X87
 }
 
 // Stats are counters of an Engine since its start.
 type Stats struct {
-	PartsCompiled  uint64 // compiled or taken from the cache directory
-	PartsLoaded    uint64 // instantiated, over all CPUs
-	CompileNanos   uint64 // wall time in compilation, summed over goroutines
-	CompiledBytes  uint64 // wasm bytes compiled
-	Resolves       uint64 // misses of the indirect-call cache
-	Missing        uint64 // jumps to no known entry
-	AbnormalReturn uint64 // entries of the dispatcher after the first
+	PartsCompiled uint64 // compiled or taken from the cache directory
+	PartsLoaded   uint64 // instantiated, over all CPUs
+	CompileNanos  uint64 // wall time in compilation, summed over goroutines
+	CompiledBytes uint64 // wasm bytes compiled
+	Resolves      uint64 // misses of the indirect-call cache
+	Missing       uint64 // jumps to no known entry
+	Reentries     uint64 // entries of the dispatcher after a Run's first
 }

@@ -1,7 +1,14 @@
 package machine
 
 import (
-	"os"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/layers/abi"
 )
 
 // Prot is a set of mmap's prot bits.
@@ -14,77 +21,90 @@ const (
 	ProtExec  Prot = 4
 )
 
+// Guest addresses that can be mapped are [MinAddr, MaxAddr).
+const (
+	MinAddr = abi.PageBias
+	MaxAddr = abi.CacheBase
+)
+
+// memorySize is the size of linear memory in bytes.
+const memorySize = abi.MemoryPages << 16
+
+// linear converts a guest address to a linear one.
+func linear(addr uint64) uint32 { return uint32(addr) - abi.PageBias }
+
+// guest converts a linear address to a guest address.
+func guest(lin uint32) uint64 { return uint64(lin + abi.PageBias) }
+
 // AddressSpace is guest memory: 64-bit guest addresses of which those from
-// abi.PageBias to abi.CacheBase can be mapped. All access by the kernel goes
-// through it and is checked: errors are unix.Errno. It is safe for concurrent
-// use and counted by reference.
-type AddressSpace struct{}
+// MinAddr to MaxAddr can be mapped. All access by the kernel goes through it
+// and is checked: errors are unix.Errno. It is safe for concurrent use and
+// counted by reference.
+//
+// All of linear memory stays readable and writable on the host, as a fault in
+// compiled code could not be survived: what guest code does to pages that are
+// not mapped goes unnoticed, and they are zero when they are mapped.
+type AddressSpace struct {
+	engine *Engine
+	mem    []byte // linear memory
+	refs   atomic.Int32
 
-// NewAddressSpace reserves an empty address space with one reference.
-func (e *Engine) NewAddressSpace() (*AddressSpace, error) { return nil, ErrClosed }
-
-// Retain adds a reference.
-func (as *AddressSpace) Retain() {}
-
-// Release drops a reference; the last one frees the memory.
-func (as *AddressSpace) Release() {}
-
-// MapAnon maps zero pages, replacing what is there. addr and length are
-// multiples of the page size.
-func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error { return nil }
-
-// MapFile maps length bytes of file from off, replacing what is there; pages
-// past the file's end are zero. The file must not be shortened while mapped
-// (the process would die of SIGBUS) but may be closed.
-func (as *AddressSpace) MapFile(addr, length uint64, file *os.File, off int64, prot Prot, shared bool) error {
-	return nil
+	mu    sync.RWMutex
+	areas areas
+	code  code
 }
 
-// Unmap removes all mappings of the range.
-func (as *AddressSpace) Unmap(addr, length uint64) error { return nil }
+// NewAddressSpace reserves an empty address space with one reference.
+func (e *Engine) NewAddressSpace() (*AddressSpace, error) {
+	p, err := unix.MmapPtr(-1, 0, nil, memorySize, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("reserving guest memory: %w", err)
+	}
+	as := &AddressSpace{engine: e, mem: unsafe.Slice((*byte)(p), memorySize)}
+	as.refs.Store(1)
+	as.code.init()
+	return as, nil
+}
 
-// Protect changes what CopyIn and the like accept; ENOMEM if some page isn't
-// mapped. Guest code itself is not held to it.
-func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error { return nil }
+// Retain adds a reference.
+func (as *AddressSpace) Retain() { as.refs.Add(1) }
 
-// Mapped tells whether each page of the range is mapped with at least prot.
-func (as *AddressSpace) Mapped(addr, length uint64, prot Prot) bool { return false }
+// Release drops a reference; the last one frees the memory.
+func (as *AddressSpace) Release() {
+	switch n := as.refs.Add(-1); {
+	case n > 0:
+		return
+	case n < 0:
+		panic("BUG: address space released too often")
+	}
+	as.areas.replace(0, 1<<32)
+	if err := unix.MunmapPtr(unsafe.Pointer(&as.mem[0]), memorySize); err != nil {
+		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
+	}
+	as.mem = nil
+}
 
-// CopyIn reads len(dst) bytes at addr; EFAULT if one isn't readable.
-func (as *AddressSpace) CopyIn(addr uint64, dst []byte) error { return nil }
+// span returns the linear memory of [addr, addr+n) after checking that all of
+// it is mapped with prot.
+func (as *AddressSpace) span(addr, n uint64, prot Prot) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	if addr > 1<<32 || n > 1<<32 {
+		return nil, unix.EFAULT
+	}
+	as.mu.RLock()
+	ok := as.areas.covers(addr, addr+n, prot)
+	as.mu.RUnlock()
+	if !ok {
+		return nil, unix.EFAULT
+	}
+	return as.bytes(addr, n), nil
+}
 
-// CopyOut writes src to addr; EFAULT if a byte isn't writable.
-func (as *AddressSpace) CopyOut(addr uint64, src []byte) error { return nil }
-
-// CString reads a string that ends with a zero byte; ENAMETOOLONG if none is
-// among the first max bytes.
-func (as *AddressSpace) CString(addr uint64, max int) (string, error) { return "", nil }
-
-// Load32 reads a little-endian word.
-func (as *AddressSpace) Load32(addr uint64) (uint32, error) { return 0, nil }
-
-// Load64 reads a little-endian quadword.
-func (as *AddressSpace) Load64(addr uint64) (uint64, error) { return 0, nil }
-
-// Store32 writes a little-endian word.
-func (as *AddressSpace) Store32(addr uint64, v uint32) error { return nil }
-
-// Store64 writes a little-endian quadword.
-func (as *AddressSpace) Store64(addr uint64, v uint64) error { return nil }
-
-// Slice returns guest memory itself, valid until the last Release.
-func (as *AddressSpace) Slice(addr, n uint64, write bool) ([]byte, error) { return nil, nil }
-
-// Atomic32 returns a word of guest memory for sync/atomic (futexes). EINVAL if
-// addr isn't a multiple of 4.
-func (as *AddressSpace) Atomic32(addr uint64) (*uint32, error) { return nil, nil }
-
-// MapUnit says that unit offset 0 of u is at guest address base. Mapping the
-// same unit at the same base again is no error.
-func (as *AddressSpace) MapUnit(base uint64, u Unit) error { return nil }
-
-// UnmapUnit removes the unit at base, if any.
-func (as *AddressSpace) UnmapUnit(base uint64) {}
-
-// Clone returns a copy with one reference: fork. Shared mappings stay shared.
-func (as *AddressSpace) Clone() (*AddressSpace, error) { return nil, ErrClosed }
+// bytes is the linear memory of a mapped range.
+func (as *AddressSpace) bytes(addr, n uint64) []byte {
+	lin := uint64(linear(addr))
+	return as.mem[lin : lin+n : lin+n]
+}
