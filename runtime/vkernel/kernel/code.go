@@ -60,7 +60,7 @@ func (g *codeGate) find(a *mm.Area) (machine.Unit, uint64, error) {
 		return nil, 0, g.refuse(Refusal{Reason: "memory that is no file can't be executed"})
 	}
 	r := Refusal{Path: file.Name()}
-	hash, err := vfs.HashOf(file.d.Inode())
+	hash, err := vfs.HashOf(file.d)
 	if err != nil {
 		r.Reason = "reading it: " + err.Error()
 		return nil, 0, g.refuse(r)
@@ -97,11 +97,3 @@ func (u UnitInfo) base(a *mm.Area) (uint64, bool) {
 	}
 	return 0, false
 }
-
-// Mapping is an open file as the memory map sees it.
-type Mapping struct {
-	d *vfs.Description
-}
-
-// NewMapping makes a Mapping of d. It takes no reference.
-func NewMapping(d *vfs.Description) Mapping { return Mapping{d} }

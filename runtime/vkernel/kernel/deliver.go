@@ -32,7 +32,7 @@ func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool)
 			return 0, false, true
 		}
 		if isRestart(err) && (err == ERESTARTNOHAND || action.Flags&SaRestart == 0) {
-			value, restart = -uint64(unix.EINTR), false
+			value, restart = failed(unix.EINTR), false
 		}
 		if value, stop = t.runHandler(action, info, value); stop {
 			return 0, false, true

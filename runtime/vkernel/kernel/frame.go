@@ -24,7 +24,7 @@ const (
 	contextSegs   = 18
 	contextCR2    = 22
 	contextFPU    = 23
-	ucFlags       = 6 // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
+	ucFlags       = 6               // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
 	userSegments  = 0x33 | 0x2b<<48 // cs and ss
 	initialFlags  = 0x246
 	fxControl     = 0x37f

@@ -37,18 +37,18 @@ type ThreadGroup struct {
 	Timers Timers
 	k      *Kernel
 
-	mu       sync.Mutex
-	tasks    map[int]*Task
-	exiting  bool
-	status   WaitStatus
-	done     chan struct{} // closed when the last task is gone
-	parent   *ThreadGroup
-	children map[int]*ThreadGroup
-	pgid     int
-	session  *Session
-	pending  sigQueue
+	mu        sync.Mutex
+	tasks     map[int]*Task
+	exiting   bool
+	status    WaitStatus
+	done      chan struct{} // closed when the last task is gone
+	parent    *ThreadGroup
+	children  map[int]*ThreadGroup
+	pgid      int
+	session   *Session
+	pending   sigQueue
 	subreaper bool
-	started  time.Time
+	started   time.Time
 	childWait chan struct{} // closed and replaced when a child changes
 }
 

@@ -10,6 +10,7 @@ package kernel
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,8 +40,10 @@ type Config struct {
 	Calls    Dispatcher
 	// Refused is told of each file that was to be executed and may not be.
 	Refused func(Refusal)
-	// Problem is told what a person should know: a crash, a missing feature.
+	// Problem is told what a person should know: the runner's own troubles.
 	Problem func(text string)
+	// Faulted, if set, is told of each fault before it becomes a signal.
+	Faulted func(t *Task, f *machine.Fault)
 }
 
 // Kernel is one container's kernel.
@@ -61,6 +64,13 @@ func New(c Config) *Kernel {
 	k := &Kernel{Config: c, Boot: time.Now(), tasks: map[int]*Task{}}
 	k.code = &codeGate{units: c.Units, refused: c.Refused}
 	return k
+}
+
+// problem reports trouble of ours to the person.
+func (k *Kernel) problem(format string, args ...any) {
+	if k.Problem != nil {
+		k.Problem(fmt.Sprintf(format, args...))
+	}
 }
 
 // maxPID is kernel.pid_max.

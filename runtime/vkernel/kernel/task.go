@@ -35,9 +35,9 @@ type Task struct {
 	next *image // what execve left for the task's loop
 	kick chan struct{}
 
-	flow    flow  // why the CPU was stopped
-	faults  int   // signal frames of faults at this level of nesting
-	level   int   // signal handlers being run nested
+	flow    flow // why the CPU was stopped
+	faults  int  // signal frames of faults at this level of nesting
+	level   int  // signal handlers being run nested
 	started time.Time
 	comm    atomic.Pointer[string]
 	exe     atomic.Pointer[vfs.Path]
@@ -122,7 +122,7 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 		}
 		again := isRestart(err)
 		if err != nil {
-			ret = -uint64(errnoOf(err))
+			ret = failed(errnoOf(err))
 		}
 		if !t.hasSignal() && !again {
 			t.restoreMask()

@@ -92,9 +92,9 @@ func (k *Kernel) reap(g *ThreadGroup) {
 
 // WaitFor says which children wait4 and waitid are about.
 type WaitFor struct {
-	PID     int // > 0 this one, -1 any, 0 of the caller's group, < -1 of group -PID
-	NoHang  bool
-	NoReap  bool // WNOWAIT
+	PID    int // > 0 this one, -1 any, 0 of the caller's group, < -1 of group -PID
+	NoHang bool
+	NoReap bool // WNOWAIT
 }
 
 // Reaped is what wait tells about a child.
@@ -157,3 +157,6 @@ func (w WaitFor) matches(child *ThreadGroup, own int) bool {
 	}
 	return true
 }
+
+// failed is what a system call that fails leaves in rax.
+func failed(e unix.Errno) uint64 { return uint64(-int64(e)) }
