@@ -19,7 +19,7 @@ func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool)
 	for {
 		info, ok := t.Take(t.Mask())
 		if !ok {
-			t.restoreMask()
+			t.RestoreMask()
 			return value, restart, false
 		}
 		action := t.Handlers.Get(info.Signo)

@@ -172,7 +172,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 func (t *Task) commit(img *image) {
 	t.Handlers = t.Handlers.Fork()
 	t.Handlers.reset()
-	t.FDs = t.unshareFiles()
+	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.sigMu.Lock()
 	t.altStack, t.saved = AltStack{}, nil
@@ -185,13 +185,11 @@ func (t *Task) commit(img *image) {
 	t.next, t.flow = img, flowExec
 }
 
-// unshareFiles gives the task a descriptor table of its own.
-func (t *Task) unshareFiles() *vfs.FDTable {
-	others := slices.ContainsFunc(t.K.Tasks(), func(o *Task) bool { return o != t && o.FDs == t.FDs })
-	if !others {
-		return t.FDs
+// UnshareFiles gives the task a descriptor table of its own.
+func (t *Task) UnshareFiles() {
+	if slices.ContainsFunc(t.K.Tasks(), func(o *Task) bool { return o != t && o.FDs == t.FDs }) {
+		t.FDs = t.FDs.Fork(t.Group.Limits.Files)
 	}
-	return t.FDs.Fork(t.Group.Limits.Files)
 }
 
 // install puts the image that execve left in place of the old one.

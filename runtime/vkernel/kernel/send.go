@@ -144,8 +144,8 @@ func (t *Task) SetMaskFor(m SigSet) {
 	t.saved = &old
 }
 
-// restoreMask ends SetMaskFor.
-func (t *Task) restoreMask() {
+// RestoreMask ends SetMaskFor.
+func (t *Task) RestoreMask() {
 	t.sigMu.Lock()
 	defer t.sigMu.Unlock()
 	if t.saved != nil {

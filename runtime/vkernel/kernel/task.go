@@ -125,7 +125,7 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 			ret = failed(errnoOf(err))
 		}
 		if !t.hasSignal() && !again {
-			t.restoreMask()
+			t.RestoreMask()
 			return ret, false
 		}
 		value, restart, stop := t.deliver(ret, err)
