@@ -32,7 +32,8 @@ type Appender interface {
 	Append(p []byte) (n int, end int64, err error)
 }
 
-// Reader is a stream. It returns 0, nil at the end and EAGAIN if there is
+// Reader is a stream, or a file that has its own offset (then it is a
+// ReaderAt and a Seeker too). It returns 0, nil at the end and EAGAIN if there is
 // nothing yet.
 type Reader interface {
 	Read(p []byte) (int, error)

@@ -17,14 +17,14 @@ func (d *Description) Read(p []byte) (int, error) {
 	}
 	p = p[:min(len(p), MaxRW)]
 	switch f := d.file.(type) {
+	case Reader:
+		return f.Read(p)
 	case ReaderAt:
 		d.offMu.Lock()
 		defer d.offMu.Unlock()
 		n, err := f.ReadAt(p, d.off)
 		d.off += int64(n)
 		return n, err
-	case Reader:
-		return f.Read(p)
 	}
 	return 0, d.notReadable()
 }
@@ -54,7 +54,11 @@ func (d *Description) notReadable() error {
 	return unix.EINVAL
 }
 
+// isStream reports whether the file has no positions.
 func (d *Description) isStream() bool {
+	if _, ok := d.file.(ReaderAt); ok {
+		return false
+	}
 	_, r := d.file.(Reader)
 	_, w := d.file.(Writer)
 	return r || w
