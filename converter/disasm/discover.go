@@ -42,6 +42,7 @@ type discovery struct {
 	tables   map[uint64]*table   // indirect jump → its table
 	open     []uint64            // indirect jumps without a table, to be tried again
 	attempts map[uint64]int
+	final    map[uint64]bool   // functions that some caller knows not to return
 	taken    []uint64          // code addresses in lea and immediates
 	reads    map[uint64]bool   // code addresses that instructions read as data
 	refs     []uint64          // data addresses in lea: where tables may start
@@ -60,6 +61,7 @@ func newDiscovery(f *elf.File) *discovery {
 		jumps:    map[uint64][]uint64{},
 		tables:   map[uint64]*table{},
 		attempts: map[uint64]int{},
+		final:    map[uint64]bool{},
 		reads:    map[uint64]bool{},
 		slots:    map[uint64]uint64{},
 	}
@@ -221,6 +223,9 @@ func (d *discovery) walk(addr uint64) {
 		d.follow(addr, f)
 		addr = in.Next()
 		if !d.fallsThrough(f, addr) {
+			if f&flowKind == flowCall {
+				d.final[d.target(in.Addr)] = true
+			}
 			return
 		}
 	}

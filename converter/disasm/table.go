@@ -16,6 +16,8 @@ const (
 	maxUnbounded = 4096
 	// Code found later may show a table's base, but not again and again.
 	maxAttempts = 3
+	// Ways to an indirect jump that are looked at.
+	maxPaths = 100
 )
 
 // table is a resolved jump table.
@@ -62,9 +64,53 @@ func (d *discovery) tableStarts() []uint64 {
 	return distinct(d.refs)
 }
 
-// resolve finds the table of the indirect jump at addr, or nil.
+// resolve finds the table of the indirect jump at addr, or nil. Where several
+// tables lead to one jump, the targets are those of all of them.
 func (d *discovery) resolve(at uint64, starts []uint64) *table {
-	e := evaluator{discovery: d, path: d.pathTo(at)}
+	var found *table
+	paths := []path{d.extend(path{}, at, false)}
+	for n := 0; len(paths) > 0 && n < maxPaths; n++ {
+		e := evaluator{discovery: d, path: paths[0]}
+		paths = paths[1:]
+		if t := e.table(starts); t != nil {
+			found = found.join(t)
+		} else {
+			paths = append(paths, e.forks()...)
+		}
+	}
+	return found
+}
+
+// forks gives the paths that lead to this one's beginning.
+func (e *evaluator) forks() []path {
+	n := len(e.insts)
+	if n == 0 || n >= pathLimit {
+		return nil
+	}
+	var forks []path
+	first := e.insts[n-1].Addr
+	for _, a := range e.previous(first) {
+		if e.flowsInto(a, first) {
+			forks = append(forks, e.extend(e.path, a, false))
+		}
+	}
+	for _, a := range e.jumps[first] {
+		forks = append(forks, e.extend(e.path, a, true))
+	}
+	return forks
+}
+
+func (t *table) join(other *table) *table {
+	if t == nil {
+		return other
+	}
+	t.fixed = false
+	t.targets = distinct(append(t.targets, other.targets...))
+	return t
+}
+
+// table finds the table that the path reads.
+func (e *evaluator) table(starts []uint64) *table {
 	if len(e.insts) == 0 {
 		return nil
 	}
@@ -75,9 +121,9 @@ func (d *discovery) resolve(at uint64, starts []uint64) *table {
 	t := &table{
 		loadAddr: e.insts[v.load.at].Addr,
 		index:    v.load.index,
-		fixed:    d.file.ReadOnly(v.load.table),
+		fixed:    e.file.ReadOnly(v.load.table),
 	}
-	t.targets = d.readTable(at, &v, e.bound(v.load), starts)
+	t.targets = e.readTable(e.insts[0].Addr, &v, e.bound(v.load), starts)
 	if len(t.targets) == 0 {
 		return nil
 	}
