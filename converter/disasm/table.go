@@ -115,7 +115,12 @@ func (e *evaluator) table(starts []uint64) *table {
 		return nil
 	}
 	v := e.jumpTarget()
-	if !v.known || v.load == nil || !v.load.plausible(v.base) {
+	switch at := e.insts[0].Addr; {
+	case !v.known:
+		return nil
+	case v.load == nil && e.near(at, v.base):
+		return &table{targets: []uint64{v.base}}
+	case v.load == nil || !v.load.plausible(v.base):
 		return nil
 	}
 	t := &table{
@@ -161,12 +166,23 @@ func (d *discovery) readTable(at uint64, v *value, bound int, starts []uint64) [
 	var targets []uint64
 	for i := range limit {
 		to, ok := d.entry(v, next+uint64(i)*v.load.size)
-		if !ok || bound == 0 && !d.near(at, to) {
+		if !ok || bound == 0 && !d.tryTarget(at, to) {
 			break
 		}
 		targets = append(targets, to)
 	}
 	return targets
+}
+
+// tryTarget decodes a target that nothing vouches for, so that the next one
+// is judged in the light of it.
+func (d *discovery) tryTarget(at, to uint64) bool {
+	if !d.near(at, to) || !d.decoded(to) && !d.trial(to) {
+		return false
+	}
+	d.jump(at, to)
+	d.drain()
+	return true
 }
 
 // entry reads one table entry.
