@@ -28,29 +28,77 @@ type table struct {
 	fixed    bool // read-only memory: an index says where the jump goes
 }
 
+// reading is a table that an indirect jump may read.
+type reading struct {
+	value
+	loadAddr uint64
+	bound    int // number of entries, 0 if not known
+}
+
 // resolveTables tries every open indirect jump again, as new code may show a
-// table's bound or base. It reports whether a new table was found.
+// table's bound or base. Tables without a bound wait until all others are
+// read, as those show where they must end. It reports whether a new table was
+// found.
 func (d *discovery) resolveTables() bool {
-	todo := append(d.open, d.pending...)
+	todo := distinct(append(d.open, d.pending...))
 	d.open, d.pending = nil, nil
-	slices.Sort(todo)
-	starts := d.tableStarts()
-	found := false
-	for _, at := range slices.Compact(todo) {
-		t := d.resolve(at, starts)
-		if t == nil {
-			if d.attempts[at]++; d.attempts[at] < maxAttempts {
-				d.open = append(d.open, at)
+	readings := map[uint64][]reading{}
+	starts := d.refs
+	for _, at := range todo {
+		readings[at] = d.readings(at)
+		for _, r := range readings[at] {
+			if r.load != nil {
+				starts = append(starts, r.load.table)
 			}
-			continue
 		}
-		found = true
-		d.tables[at] = t
-		for _, to := range distinct(t.targets) {
-			d.jump(at, to)
+	}
+	starts = distinct(starts)
+	found := d.readTables(todo, readings, starts, func(r reading) bool { return r.bound > 0 })
+	if !found {
+		found = d.readTables(todo, readings, starts, func(reading) bool { return true })
+	}
+	for _, at := range todo {
+		if d.tables[at] == nil && d.attempts[at] < maxAttempts {
+			d.open = append(d.open, at)
+			d.attempts[at]++
 		}
 	}
 	return found
+}
+
+// readTables reads the tables of those jumps all of whose readings are ready.
+func (d *discovery) readTables(todo []uint64, readings map[uint64][]reading, starts []uint64, ready func(reading) bool) bool {
+	found := false
+	for _, at := range todo {
+		rs := readings[at]
+		if len(rs) == 0 || slices.ContainsFunc(rs, func(r reading) bool { return !ready(r) }) {
+			continue
+		}
+		if t := d.merge(at, rs, starts); len(t.targets) > 0 {
+			found = true
+			d.tables[at] = t
+			for _, to := range distinct(t.targets) {
+				d.jump(at, to)
+			}
+		}
+	}
+	return found
+}
+
+// merge reads the tables of one jump. Where several lead to it, an index says
+// nothing about the target.
+func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
+	t := &table{}
+	for i := range rs {
+		t.targets = append(t.targets, d.readTable(at, &rs[i], starts)...)
+	}
+	if len(rs) > 1 || rs[0].load == nil {
+		t.targets = distinct(t.targets)
+		return t
+	}
+	l := rs[0].load
+	t.loadAddr, t.index, t.fixed = rs[0].loadAddr, l.index, d.file.ReadOnly(l.table)
+	return t
 }
 
 func distinct(targets []uint64) []uint64 {
@@ -59,21 +107,16 @@ func distinct(targets []uint64) []uint64 {
 	return slices.Compact(s)
 }
 
-// tableStarts gives the data addresses at which something else begins.
-func (d *discovery) tableStarts() []uint64 {
-	return distinct(d.refs)
-}
-
-// resolve finds the table of the indirect jump at addr, or nil. Where several
-// tables lead to one jump, the targets are those of all of them.
-func (d *discovery) resolve(at uint64, starts []uint64) *table {
-	var found *table
+// readings finds the tables that the indirect jump at addr reads, on any way
+// to it.
+func (d *discovery) readings(at uint64) []reading {
+	var found []reading
 	paths := []path{d.extend(path{}, at, false)}
 	for n := 0; len(paths) > 0 && n < maxPaths; n++ {
 		e := evaluator{discovery: d, path: paths[0]}
 		paths = paths[1:]
-		if t := e.table(starts); t != nil {
-			found = found.join(t)
+		if r, ok := e.reading(); ok {
+			found = append(found, r)
 		} else {
 			paths = append(paths, e.forks()...)
 		}
@@ -100,39 +143,19 @@ func (e *evaluator) forks() []path {
 	return forks
 }
 
-func (t *table) join(other *table) *table {
-	if t == nil {
-		return other
-	}
-	t.fixed = false
-	t.targets = distinct(append(t.targets, other.targets...))
-	return t
-}
-
-// table finds the table that the path reads.
-func (e *evaluator) table(starts []uint64) *table {
+// reading finds the table that the path reads.
+func (e *evaluator) reading() (reading, bool) {
 	if len(e.insts) == 0 {
-		return nil
+		return reading{}, false
 	}
 	v := e.jumpTarget()
-	switch at := e.insts[0].Addr; {
-	case !v.known:
-		return nil
-	case v.load == nil && e.near(at, v.base):
-		return &table{targets: []uint64{v.base}}
-	case v.load == nil || !v.load.plausible(v.base):
-		return nil
+	switch {
+	case !v.known, v.load != nil && !v.load.plausible(v.base):
+		return reading{}, false
+	case v.load == nil:
+		return reading{v, 0, 0}, e.near(e.insts[0].Addr, v.base)
 	}
-	t := &table{
-		loadAddr: e.insts[v.load.at].Addr,
-		index:    v.load.index,
-		fixed:    e.file.ReadOnly(v.load.table),
-	}
-	t.targets = e.readTable(e.insts[0].Addr, &v, e.bound(v.load), starts)
-	if len(t.targets) == 0 {
-		return nil
-	}
-	return t
+	return reading{v, e.insts[v.load.at].Addr, e.bound(v.load)}, true
 }
 
 // plausible: an entry is an offset from base, or an address if base is 0.
@@ -151,10 +174,13 @@ func (e *evaluator) jumpTarget() value {
 	return value{}
 }
 
-// readTable reads targets until the bound (0: unknown), an entry that cannot
-// be one, or the start of something else. An entry that leads to another
-// function stays, as 0 if it is not even code: it is never used then.
-func (d *discovery) readTable(at uint64, v *value, bound int, starts []uint64) []uint64 {
+// readTable reads targets until the bound, an entry that cannot be one, or the
+// start of something else.
+func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
+	if r.load == nil {
+		return []uint64{r.base}
+	}
+	v, bound := &r.value, r.bound
 	limit := bound
 	if bound == 0 || bound > maxEntries {
 		limit = maxUnbounded
@@ -234,11 +260,6 @@ func (e *evaluator) bound(l *load) int {
 		case x86asm.Imm:
 			if in.Op == x86asm.AND && src >= 0 && src < maxEntries {
 				return int(src) + 1
-			}
-			return 0
-		case x86asm.Mem:
-			if in.Op == x86asm.MOVZX && in.MemBytes == 1 {
-				return 256
 			}
 			return 0
 		case x86asm.Reg:
