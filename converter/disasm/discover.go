@@ -47,6 +47,7 @@ type discovery struct {
 	reads    map[uint64]bool   // code addresses that instructions read as data
 	refs     []uint64          // data addresses in lea: where tables may start
 	slots    map[uint64]uint64 // relocated word → code address it holds
+	guesses  []uint64          // words of data that may be labels
 	labels   []uint64          // addresses taken within functions
 	bad      []Spot
 	trials   int // instructions that may still be decoded speculatively
@@ -89,6 +90,7 @@ func (d *discovery) run() {
 	d.seed()
 	d.settle()
 	d.followTaken()
+	d.followGuesses()
 	d.scanGaps()
 	d.sortLabels()
 }
@@ -121,9 +123,12 @@ func (d *discovery) seed() {
 		d.enter(a, byPointer)
 	}
 	for _, p := range f.Pointers {
-		if p.Guess || d.isLabel(p.Target) {
+		switch label := d.isLabel(p.Target); {
+		case p.Guess && label:
+			d.guesses = append(d.guesses, p.Target)
+		case p.Guess || label:
 			d.taken = append(d.taken, p.Target)
-		} else {
+		default:
 			d.enter(p.Target, byPointer)
 		}
 	}
@@ -354,22 +359,40 @@ func (d *discovery) labelsIn(s span) []uint64 {
 	return d.labels[i:j]
 }
 
-// sortLabels prepares labelsIn. Labels of functions without an open indirect
-// jump are entered from elsewhere, like landing pads.
-func (d *discovery) sortLabels() {
-	d.labels = distinct(d.labels)
-	unresolved := map[span]bool{}
+// openRanges gives the FDE ranges that have an indirect jump without a table.
+func (d *discovery) openRanges() map[span]bool {
+	ranges := map[span]bool{}
 	for r := range d.regions {
 		for off, f := range d.regions[r].flow {
 			addr := d.regions[r].base + uint64(off)
 			if f&flowKind == flowJumpIndirect && d.tables[addr] == nil {
 				s, _ := d.rangeOf(addr)
-				unresolved[s] = true
+				ranges[s] = true
 			}
 		}
 	}
+	return ranges
+}
+
+// followGuesses takes words of data for labels where a computed goto may need
+// them.
+func (d *discovery) followGuesses() {
+	open := d.openRanges()
+	for _, a := range distinct(d.guesses) {
+		if s, _ := d.rangeOf(a); open[s] {
+			d.addLabel(a)
+		}
+	}
+	d.settle()
+}
+
+// sortLabels prepares labelsIn. Labels of functions without an open indirect
+// jump are entered from elsewhere, like landing pads.
+func (d *discovery) sortLabels() {
+	d.labels = distinct(d.labels)
+	open := d.openRanges()
 	for _, a := range d.labels {
-		if s, _ := d.rangeOf(a); !unresolved[s] {
+		if s, _ := d.rangeOf(a); !open[s] && len(d.jumps[a]) == 0 {
 			d.entries[a] |= byPad
 		}
 	}
