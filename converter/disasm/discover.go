@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -168,22 +169,20 @@ func (d *discovery) isPLT(addr uint64) bool {
 
 // rangeOf gives the FDE range that holds addr.
 func (d *discovery) rangeOf(addr uint64) (span, bool) {
-	i, found := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int {
-		switch {
-		case s.start < a:
-			return -1
-		case s.start > a:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		i--
-	}
-	if i < 0 || addr >= d.ranges[i].end {
+	i := d.rangeIndex(addr)
+	if i < 0 {
 		return span{}, false
 	}
 	return d.ranges[i], true
+}
+
+// rangeIndex gives the index of the FDE whose range holds addr, or -1.
+func (d *discovery) rangeIndex(addr uint64) int {
+	i, _ := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int { return cmp.Compare(s.start, a+1) })
+	if i--; i < 0 || addr >= d.ranges[i].end {
+		return -1
+	}
+	return i
 }
 
 // enter makes addr an entry and queues it.

@@ -231,12 +231,15 @@ func (d *discovery) entry(v *value, addr uint64) (uint64, bool) {
 	return to, d.isCode(to) && !d.insideInst(to)
 }
 
-// near reports whether to may be in the same function as the jump at.
+// near reports whether to may be in the same function as the jump at, or in
+// the part of it that the compiler moved away.
 func (d *discovery) near(at, to uint64) bool {
-	if s, ok := d.rangeOf(at); ok {
-		return to > s.start && to < s.end
-	}
-	if _, ok := d.rangeOf(to); ok {
+	from, known := d.rangeOf(at)
+	i := d.rangeIndex(to)
+	switch {
+	case known && i >= 0:
+		return to > from.start && to < from.end || d.file.FDEs[i].CFAOffset != 8
+	case known || i >= 0:
 		return false
 	}
 	return d.entries[to]&firm == 0 && max(at, to)-min(at, to) < 1<<20
