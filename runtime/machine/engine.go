@@ -26,6 +26,8 @@ type Engine struct {
 	cpu     wazero.CompiledModule
 	stats   counters
 
+	fetcher fetcher
+
 	mu    sync.Mutex
 	parts map[partID]*part
 }
@@ -44,10 +46,9 @@ type partID struct {
 
 // part is a compiled part. Fields are set before done is closed.
 type part struct {
-	done     chan struct{}
-	module   wazero.CompiledModule
-	ordinals []int
-	err      error
+	done   chan struct{}
+	module wazero.CompiledModule
+	err    error
 }
 
 // NewEngine returns an Engine. ctx bounds nothing but its construction.
@@ -77,6 +78,7 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 
 // Close frees the compiled code. All CPUs must be closed.
 func (e *Engine) Close() error {
+	e.fetcher.close()
 	err := e.runtime.Close(context.Background())
 	if e.cache != nil {
 		err = e.cache.Close(context.Background())
@@ -123,7 +125,7 @@ func (e *Engine) part(u Unit, n int) *part {
 // compilePart fills p.
 func (e *Engine) compilePart(p *part, u Unit, n int) {
 	start := time.Now()
-	wasm, ordinals, err := u.Part(n)
+	wasm, _, err := u.Part(n)
 	if err == nil {
 		p.module, err = e.compile(context.Background(), wasm)
 	}
@@ -132,7 +134,6 @@ func (e *Engine) compilePart(p *part, u Unit, n int) {
 		p.err = fmt.Errorf("part %d of unit %x: %w", n, id[:4], err)
 		return
 	}
-	p.ordinals = ordinals
 	e.stats.compiled.Add(1)
 	e.stats.bytes.Add(uint64(len(wasm)))
 	e.stats.nanos.Add(uint64(time.Since(start)))

@@ -122,7 +122,7 @@ func hostX87(c *CPU, _ api.Module, stack []uint64) {
 // load instantiates the part of a slot, which writes its functions to the
 // table.
 func (c *CPU) load(slot uint32) error {
-	m := c.space.mappingOf(slot)
+	m, program := c.space.mappingOf(slot)
 	if m == nil {
 		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
 	}
@@ -131,6 +131,7 @@ func (c *CPU) load(slot uint32) error {
 	if c.parts[key] != nil {
 		return fmt.Errorf("BUG: part %d did not fill slot %d", n, slot)
 	}
+	program.note(m.unit, n)
 	p := c.engine.part(m.unit, n)
 	if p.err != nil {
 		return p.err

@@ -5,7 +5,7 @@
 // which it is the only user. It knows nothing of Linux beyond mmap's prot bits
 // and errnos, of ELF, or of how a file is found to have recompiled code.
 //
-// Lock order: Engine.mu, then AddressSpace.mu. No lock is held while guest
+// Lock order: AddressSpace.mu, fetcher.mu, Engine.mu; program.mu is a leaf. No lock is held while guest
 // code runs or a Handler is called.
 package machine
 
@@ -87,11 +87,16 @@ type Exit struct {
 
 // Options of an Engine.
 type Options struct {
-	// CacheDir keeps compiled parts between processes; empty: no cache.
+	// CacheDir keeps compiled parts between processes, and which of them
+	// programs need; empty: no cache.
 	CacheDir string
 	// Missing, if set, is told of each jump to a place of a unit that is no
 	// known entry, before the CPU faults.
 	Missing func(as *AddressSpace, u Unit, off uint32)
+	// FindUnit, if set, finds a unit that is not mapped yet, so that parts a
+	// program is likely to need are compiled from SetProgram on rather than
+	// from MapUnit on. It must return the same Unit as will be mapped.
+	FindUnit func(id [32]byte) (Unit, bool)
 	// NewX87 makes the floating-point unit of a CPU; without it x87
 	// instructions fault.
 	NewX87 func() X87

@@ -14,7 +14,7 @@ import (
 func run(t *testing.T, h *recorder, f []byte, more ...testFunc) (*CPU, Exit) {
 	t.Helper()
 	h.stopAt = testExit
-	u := &testUnit{t.Name(), append([]testFunc{{0, f}, {0, exitBody(testExit)}}, more...)}
+	u := &testUnit{name: t.Name(), funcs: append([]testFunc{{0, f}, {0, exitBody(testExit)}}, more...)}
 	c := newTestCPU(t, newTestSpace(t, newTestEngine(t, Options{}), u), h, 0)
 	return c, c.Run(context.Background())
 }
@@ -122,7 +122,7 @@ func TestResolveFillsCache(t *testing.T) {
 func TestMissing(t *testing.T) {
 	var offs []uint32
 	e := newTestEngine(t, Options{Missing: func(_ *AddressSpace, _ Unit, off uint32) { offs = append(offs, off) }})
-	u := &testUnit{t.Name(), []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
 	c := newTestCPU(t, newTestSpace(t, e, u), &recorder{}, 0)
 	c.SetReg(abi.PC, testBase+0x1003)
 	exit := c.Run(context.Background())
