@@ -46,9 +46,10 @@ type partID struct {
 
 // part is a compiled part. Fields are set before done is closed.
 type part struct {
-	done   chan struct{}
-	module wazero.CompiledModule
-	err    error
+	done     chan struct{}
+	module   wazero.CompiledModule
+	ordinals []int
+	err      error
 }
 
 // NewEngine returns an Engine. ctx bounds nothing but its construction.
@@ -125,15 +126,16 @@ func (e *Engine) part(u Unit, n int) *part {
 // compilePart fills p.
 func (e *Engine) compilePart(p *part, u Unit, n int) {
 	start := time.Now()
-	wasm, _, err := u.Part(n)
+	wasm, ordinals, err := u.Part(n)
 	if err == nil {
-		p.module, err = e.compile(context.Background(), wasm)
+		p.module, err = e.compile(context.Background(), withName(wasm, partName(u.ID(), n)))
 	}
 	if err != nil {
 		id := u.ID()
 		p.err = fmt.Errorf("part %d of unit %x: %w", n, id[:4], err)
 		return
 	}
+	p.ordinals = ordinals
 	e.stats.compiled.Add(1)
 	e.stats.bytes.Add(uint64(len(wasm)))
 	e.stats.nanos.Add(uint64(time.Since(start)))

@@ -40,7 +40,7 @@ func hostHelper(c *CPU, _ api.Module, stack []uint64) {
 	op := uint32(stack[0])
 	if int(op) >= len(helpers) {
 		c.fault(ILL, 0, "helper operation of a newer version")
-		panic(unwind)
+		c.unwind()
 	}
 	stack[0], stack[1] = helpers[op](c, stack[1], stack[2], stack[3])
 }
@@ -48,13 +48,14 @@ func hostHelper(c *CPU, _ api.Module, stack []uint64) {
 // noXGETBV: cpuid does not announce OSXSAVE.
 func noXGETBV(c *CPU, _, _, _ uint64) (uint64, uint64) {
 	c.fault(ILL, 0, "xgetbv")
-	panic(unwind)
+	c.unwind()
+	return 0, 0
 }
 
 // divideError is #DE.
 func (c *CPU) divideError() {
 	c.fault(FPE, 0, "divide error")
-	panic(unwind)
+	c.unwind()
 }
 
 // divU128 divides high:low by d.

@@ -57,7 +57,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 	ret, stop := c.handler.Syscall(c, stack[0], [6]uint64(stack[1:7]))
 	if stop {
 		c.exit = &Exit{Stopped: true}
-		panic(unwind)
+		c.unwind()
 	}
 	c.resume()
 	stack[0] = ret
@@ -65,7 +65,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 
 func hostPoll(c *CPU, _ api.Module, _ []uint64) {
 	if !c.poll() {
-		panic(unwind)
+		c.unwind()
 	}
 }
 
@@ -85,7 +85,7 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	kind, off := uint32(stack[0]), uint64(uint32(stack[1]))
 	if int(kind) >= len(trapFaults) {
 		c.exit = &Exit{Err: fmt.Errorf("trap of unknown kind %d: unit of a newer version?", kind)}
-		panic(unwind)
+		c.unwind()
 	}
 	pc := uint64(0)
 	if m := c.owner[from]; m != nil {
@@ -93,13 +93,13 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	}
 	f := trapFaults[kind]
 	c.fault(f.kind, pc, f.reason)
-	panic(unwind)
+	c.unwind()
 }
 
 func hostResolve(c *CPU, _ api.Module, stack []uint64) {
 	slot, ok := c.resolve(uint64(uint32(stack[0])))
 	if !ok {
-		panic(unwind)
+		c.unwind()
 	}
 	stack[0] = uint64(slot)
 }
@@ -107,14 +107,14 @@ func hostResolve(c *CPU, _ api.Module, stack []uint64) {
 func hostLoad(c *CPU, _ api.Module, _ []uint64) {
 	if err := c.load(uint32(c.Reg(abi.Target))); err != nil {
 		c.exit = &Exit{Err: err}
-		panic(unwind)
+		c.unwind()
 	}
 }
 
 func hostX87(c *CPU, _ api.Module, stack []uint64) {
 	if c.x87 == nil {
 		c.fault(ILL, 0, "x87 instruction, and the machine has no x87")
-		panic(unwind)
+		c.unwind()
 	}
 	stack[0] = c.x87.Op(guestMemory{c}, int32(stack[0]), stack[1])
 }

@@ -68,14 +68,22 @@ type Fault struct {
 	Kind   FaultKind
 	PC     uint64 // guest address of the instruction, 0 if unknown
 	Reason string // for people
+
+	// Trace has the entries of the functions that were active, innermost
+	// first, as far as they are known. Tail calls and abnormal exits are not
+	// in it.
+	Trace []uint64
 }
 
 // Error describes the fault.
 func (f *Fault) Error() string {
-	if f.PC == 0 {
-		return fmt.Sprintf("%s: %s", f.Kind, f.Reason)
+	where := ""
+	if f.PC != 0 {
+		where = fmt.Sprintf(" at %#x", f.PC)
+	} else if len(f.Trace) > 0 {
+		where = fmt.Sprintf(" in the function at %#x", f.Trace[0])
 	}
-	return fmt.Sprintf("%s at %#x: %s", f.Kind, f.PC, f.Reason)
+	return fmt.Sprintf("%s%s: %s", f.Kind, where, f.Reason)
 }
 
 // Exit is why Run returned: exactly one field is set.

@@ -174,6 +174,9 @@ func TestFaults(t *testing.T) {
 			if e.Fault == nil || e.Fault.Kind != f.kind || f.pc != 0 && e.Fault.PC != f.pc {
 				t.Fatalf("exit %+v, fault %v, want %v at %#x", e, e.Fault, f.kind, f.pc)
 			}
+			if tr := e.Fault.Trace; f.name != "recursion" && (len(tr) == 0 || tr[0] != testBase+0x1000) {
+				t.Errorf("trace %#x", tr)
+			}
 			enterAt(t, c, 1)
 			wantStop(t, c.Run(context.Background()))
 		})

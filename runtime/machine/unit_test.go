@@ -39,6 +39,8 @@ func (u *testUnit) Lookup(off uint32) (int, bool) {
 	return i, off >= 0x1000 && off%0x10 == 0 && i < len(u.funcs)
 }
 
+func (u *testUnit) Entry(ordinal int) uint32 { return entry(ordinal) }
+
 // Part writes the module that docs/formats.md describes.
 func (u *testUnit) Part(n int) (wasm []byte, ordinals []int, err error) {
 	if wasm := u.made[n]; wasm != nil {

@@ -28,7 +28,7 @@ func (g guestMemory) Bytes(lin uint32, n int) []byte {
 	end := uint64(lin) + uint64(n)
 	if end > uint64(len(mem)) {
 		g.cpu.fault(SEGV, 0, "out of bounds memory access")
-		panic(unwind)
+		g.cpu.unwind()
 	}
 	return mem[lin:end:end]
 }
