@@ -141,7 +141,7 @@ func (u *unit) div(a, b F80) F80 {
 	case b.isInf(), a.isZero():
 		return zero(neg)
 	case b.isZero():
-		u.flags |= zeroDiv
+		u.flags = u.flags&^denormal | zeroDiv
 		return inf(neg)
 	}
 	x, y := a.num(), b.num()

@@ -85,7 +85,7 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87Restore:   {do: func(s *State, c *call) { s.SetSave(c.mem) }, mem: SaveSize, quiet: true},
 	abi.X87GetMMX:    {do: func(s *State, c *call) { c.result = int64(s.MMX(c.op.Reg())) }, quiet: true},
 	abi.X87SetMMX:    {do: func(s *State, c *call) { s.SetMMX(c.op.Reg(), uint64(c.operand)) }, quiet: true},
-	abi.X87Emms:      {do: func(s *State, c *call) { s.valid = 0 }, quiet: true},
+	abi.X87Emms:      {do: func(s *State, c *call) { s.mmx(); s.valid = 0 }, quiet: true},
 }
 
 // Do does one operation of package abi. mem is the guest's linear memory.
@@ -165,7 +165,7 @@ func arith(fn func(u *unit, a, b F80) F80, reverse bool) func(*State, *call) {
 		res := indefinite
 		if oka && okb {
 			res = fn(&s.unit, a, b)
-			if !a.isNaN() && !b.isNaN() && s.unit.flags&invalid == 0 && s.denormalSource(c) {
+			if !a.isNaN() && !b.isNaN() && s.unit.flags&(invalid|zeroDiv) == 0 && s.denormalSource(c) {
 				s.unit.flags |= denormal
 			}
 		}

@@ -91,7 +91,7 @@ func (s *State) free(i uint8) { s.valid &^= 1 << s.reg(i) }
 func (s *State) push(f F80) {
 	s.top = (s.top - 1) & 7
 	if !s.empty(0) {
-		s.unit.flags |= invalid | stackFault
+		s.unit.flags = s.unit.flags&^denormal | invalid | stackFault
 		s.unit.rounded = true // C1 tells overflow from underflow
 		f = indefinite
 	}

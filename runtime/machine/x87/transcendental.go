@@ -22,11 +22,9 @@ func (u *unit) f2xm1(x F80) F80 {
 		}
 		return x
 	case x.exp() >= bias:
-		if x.Man == integer && x.exp() == bias {
-			if x.neg() {
-				return F80{integer, 0x8000 | bias - 1}
-			}
-			return x
+		u.flags |= precision
+		if x.neg() && x.exp() == bias && x.Man == integer {
+			return F80{integer, 0x8000 | bias - 1}
 		}
 		return x
 	}
@@ -61,14 +59,14 @@ func (u *unit) yl2x(x, y F80) F80 {
 	return u.fromBig(l.Mul(l, y.exactFloat()))
 }
 
-// scaled is y·k, k ≠ 0, rounded to 64 bits.
+// scaled is y·k, k ≠ 0, rounded to 64 bits; processors call it inexact always.
 func (u *unit) scaled(y F80, k int64) F80 {
 	a, b := y.num(), fromInt(k).num()
 	w := *u
 	w.prec = extended
 	hi, lo := bits.Mul64(a.man, b.man)
 	res := w.round(a.neg != b.neg, a.exp+b.exp-bias+1, hi, lo)
-	u.flags, u.rounded = w.flags, w.rounded
+	u.flags, u.rounded = w.flags|precision, w.rounded
 	return res
 }
 
@@ -85,8 +83,9 @@ func (u *unit) yl2xp1(x, y F80) F80 {
 		return inf(neg)
 	case x.isZero(), y.isZero():
 		return zero(neg)
-	case x.neg() && x.exp() >= bias:
-		return u.invalid()
+	case x.neg() && x.exp() >= bias: // undefined; processors leave x
+		u.flags |= precision
+		return x
 	}
 	l := logOnePlus(x.exactFloat())
 	return u.fromBig(l.Mul(l, y.exactFloat()))
