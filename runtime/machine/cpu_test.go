@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // TestSharedMemory: two CPUs of one address space see each other's writes.
@@ -296,11 +297,14 @@ func TestFXSave(t *testing.T) {
 		c.SetXMM(i, [2]uint64{uint64(i), ^uint64(i)})
 	}
 	c.SetReg(abi.MXCSR, 0x7f80)
-	var area [fxSize]byte
+	if _, err := c.x87.Do(nil, abi.X87SetCW, 0x27f); err != nil {
+		t.Fatal(err)
+	}
+	var area [x87.FXSaveSize]byte
 	c.SaveFX(area[:])
 	d := newTestCPU(t, c.Space(), &recorder{}, 0)
 	d.RestoreFX(area[:])
-	if d.Reg(abi.MXCSR) != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 {
+	if d.Reg(abi.MXCSR) != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 || d.x87.CW() != 0x27f {
 		t.Errorf("mxcsr %#x xmm5 %#x", d.Reg(abi.MXCSR), d.XMM(5))
 	}
 }

@@ -2,11 +2,13 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // hostFunc is a host function of a CPU: arguments and results in stack, the
@@ -112,11 +114,31 @@ func hostLoad(c *CPU, _ api.Module, _ []uint64) {
 }
 
 func hostX87(c *CPU, _ api.Module, stack []uint64) {
-	if c.x87 == nil {
-		c.fault(ILL, 0, "x87 instruction, and the machine has no x87")
+	result, err := c.x87.Do(c.space.mem, abi.X87Op(stack[0]), int64(stack[1]))
+	switch {
+	case errors.Is(err, x87.ErrBounds):
+		c.outOfBounds()
+	case err != nil:
+		c.exit = &Exit{Err: fmt.Errorf("unit of a newer version? %w", err)}
 		c.unwind()
 	}
-	stack[0] = c.x87.Op(guestMemory{c}, int32(stack[0]), stack[1])
+	stack[0] = uint64(result)
+}
+
+// outOfBounds is a host function's access outside of linear memory.
+func (c *CPU) outOfBounds() {
+	c.fault(SEGV, 0, "out of bounds memory access")
+	c.unwind()
+}
+
+// operand returns n bytes at a linear address for a host function.
+func (c *CPU) operand(lin uint32, n int) []byte {
+	mem := c.space.mem
+	end := uint64(lin) + uint64(n)
+	if end > uint64(len(mem)) {
+		c.outOfBounds()
+	}
+	return mem[lin:end:end]
 }
 
 // load instantiates the part of a slot, which writes its functions to the

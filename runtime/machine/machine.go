@@ -105,9 +105,6 @@ type Options struct {
 	// program is likely to need are compiled from SetProgram on rather than
 	// from MapUnit on. It must return the same Unit as will be mapped.
 	FindUnit func(id [32]byte) (Unit, bool)
-	// NewX87 makes the floating-point unit of a CPU; without it x87
-	// instructions fault.
-	NewX87 func() X87
 }
 
 // Stats are counters of an Engine since its start.

@@ -165,6 +165,7 @@ func TestFaults(t *testing.T) {
 		{"hlt", trap(abi.TrapPrivileged), SEGV, testBase + 0x1005},
 		{"xgetbv", helper(abi.HelperXGETBV, 0, 0, 0), ILL, 0},
 		{"fxsave at null", helper(abi.HelperFXSave, 0xffff0000, 0, 0), SEGV, 0},
+		{"fbld at null", asm{}.i32(int32(abi.X87Load)|int32(abi.X87SrcBCD)<<abi.X87SrcShift).i64(0xffff0000).call(abi.FuncX87).op(opUnreachable).function(0, 0), SEGV, 0},
 		{"jump to nowhere", asm{}.i32(0x1234567).call(abi.FuncResolve).op(opUnreachable).function(0, 0), SEGV, 0},
 	}
 	for _, f := range tests {
