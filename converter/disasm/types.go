@@ -17,6 +17,8 @@ type Program struct {
 	File  *elf.File
 	Funcs []*Func // ascending by Entry
 	Stats Stats
+
+	covered []Span
 }
 
 // Func is an entry point and all blocks reachable from it by jumps. Blocks
@@ -30,6 +32,11 @@ type Func struct {
 	// AddressTaken: the function can be entered other than by the direct
 	// calls and jumps in the program.
 	AddressTaken bool
+
+	// Partial: the entry lies in the middle of another function, whose
+	// blocks are copied here: a landing pad, a label, a tail that several
+	// functions share. The stack is then not as at a function's start.
+	Partial bool
 }
 
 // Block is a straight run of instructions, entered at its first and left at
@@ -37,7 +44,7 @@ type Func struct {
 // an instruction (past a lock prefix).
 type Block struct {
 	Addr, End uint64     // vaddr, half open
-	Insts     []x86.Inst // may be empty only for Halt
+	Insts     []x86.Inst // empty where nothing decodes (Halt) or only to leave (TailCall)
 	Term      Term
 }
 
@@ -51,10 +58,10 @@ const (
 	Jump                         // Succs[0]
 	CondJump                     // Succs[0] if taken, else Succs[1]; also jrcxz, loop
 	Ret                          // ret, iret: the address is on the stack
-	TailCall                     // jmp to Target, the entry of a function
+	TailCall                     // goes to Target, the entry of a function, by jmp or by running into it
 	CondTail                     // jcc to Target, the entry of a function, else Succs[0]
 	IndirectJump                 // jmp r/m; Succs are blocks of this function it may go to
-	SwitchJump                   // jmp r/m through the table that Switch describes
+	SwitchJump                   // jmp r/m through the table that Switch describes; Succs are its distinct Targets
 	Halt                         // control does not go on; Err says why if it was not meant to
 )
 
@@ -69,13 +76,17 @@ type Term struct {
 
 // Switch is a jump through a table. Targets need not be complete: whoever
 // compiles it goes through the real target address when Index is not below
-// len(Targets).
+// len(Targets), or where a target is nil.
 type Switch struct {
 	LoadBlock *Block     // holds the table load
-	Load      int        // its index in LoadBlock.Insts
+	Load      int        // its index in LoadBlock.Insts; it may be the jmp itself
 	Index     x86asm.Reg // index register in the load's memory operand: its 64-bit value *before* the load
-	Targets   []*Block   // by index
+	Targets   []*Block   // by index; nil where it is not in this function
 }
+
+// Covered gives the file offsets of all bytes that belong to instructions of
+// the program, ascending and not touching each other.
+func (p *Program) Covered() []Span { return p.covered }
 
 // Span is a half-open range of file offsets.
 type Span struct{ Start, End uint64 }
@@ -93,6 +104,6 @@ type Stats struct {
 	CodeBytes       uint64 // belonging to an instruction
 	ExecutableBytes uint64 // in executable segments of the file
 	Switches        int
-	Unresolved      []uint64 // indirect jumps whose targets are not known (many are tail calls)
+	Unresolved      []uint64 // indirect jumps whose targets are not known (many are tail calls), ascending
 	Undecodable     []Spot
 }

@@ -18,7 +18,7 @@ type end struct {
 	// awaits says that open(2) waits until the other side's count of opens is
 	// not seen any more.
 	awaits bool
-	seen   uint64 // the other side's opens when this end was opened
+	seen   uint64 // the other side's opens when this end was opened without it, else 0
 }
 
 // Open implements vfs.Fifo.
@@ -42,10 +42,10 @@ func (p *Pipe) Open(flags int) (vfs.File, error) {
 	}
 	p.add(e)
 	switch {
-	case e.reads && !e.write:
-		e.awaits, e.seen = p.writers == 0 && !nonblock, p.writeOpens
-	case e.write && !e.reads:
-		e.awaits, e.seen = p.readers == 0 && !nonblock, p.readOpens
+	case e.reads && !e.write && p.writers == 0:
+		e.awaits, e.seen = !nonblock, p.writeOpens
+	case e.write && !e.reads && p.readers == 0:
+		e.awaits, e.seen = true, p.readOpens
 	}
 	return e, nil
 }
