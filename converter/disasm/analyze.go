@@ -26,20 +26,16 @@ func Analyze(f *elf.File) (*Program, error) {
 	return p, nil
 }
 
-// functions builds all functions, ascending. Building may ask for more.
+// functions builds all functions, ascending: first the whole ones, as they
+// own fragments, then the partial ones, which may ask for more.
 func (p *partition) functions() []*Func {
-	entries := slices.Clone(p.bounds)
-	for a := range p.partial {
-		entries = append(entries, a)
-	}
-	slices.Sort(entries)
+	p.todo = slices.Sorted(maps.Keys(p.partial))
 	var funcs []*Func
-	for len(entries) > 0 {
+	for entries := p.bounds; len(entries) > 0; {
 		for _, a := range entries {
 			funcs = append(funcs, p.build(a))
 		}
-		entries, p.todo = p.todo, nil
-		slices.Sort(entries)
+		entries, p.todo = distinct(p.todo), nil
 	}
 	slices.SortFunc(funcs, func(a, b *Func) int { return cmp.Compare(a.Entry, b.Entry) })
 	return funcs
