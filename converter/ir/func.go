@@ -93,8 +93,9 @@ type Block struct {
 	Params []*Value
 	Values []*Value
 	Term   Term
-	// Poll is set at loop headers: the registers that have to be in the
-	// register file when the loop polls.
+	// Poll is not nil at the headers of guest loops: the registers that have
+	// to be in the register file when the loop polls. The machine knows the
+	// place from Addr.
 	Poll []RegValue
 	Func *Func
 }

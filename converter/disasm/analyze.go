@@ -1,0 +1,168 @@
+package disasm
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/elf"
+	"github.com/megabin/megabin/converter/x86"
+)
+
+// Analyze finds the functions of f. It fails only if there are none.
+func Analyze(f *elf.File) (*Program, error) {
+	d := newDiscovery(f)
+	d.run()
+	p := &Program{File: f, Funcs: newPartition(d).functions()}
+	if len(p.Funcs) == 0 {
+		return nil, fmt.Errorf("%s: %w: no function found", f.Name, elf.ErrNoCode)
+	}
+	cutNoReturn(p)
+	d.describe(p)
+	d.count(p)
+	return p, nil
+}
+
+// functions builds all functions, ascending: first the whole ones, as they
+// own fragments, then the partial ones, which may ask for more.
+func (p *partition) functions() []*Func {
+	p.todo = slices.Sorted(maps.Keys(p.partial))
+	var funcs []*Func
+	for entries := p.bounds; len(entries) > 0; {
+		for _, a := range entries {
+			funcs = append(funcs, p.build(a))
+		}
+		entries, p.todo = distinct(p.todo), nil
+	}
+	slices.SortFunc(funcs, func(a, b *Func) int { return cmp.Compare(a.Entry, b.Entry) })
+	return funcs
+}
+
+// describe sets what functions are called and how they can be entered.
+func (d *discovery) describe(p *Program) {
+	names := map[uint64]string{}
+	for _, s := range d.file.Symbols {
+		if names[s.Addr] == "" {
+			names[s.Addr] = s.Name
+		}
+	}
+	called := p.directTargets()
+	for _, f := range p.Funcs {
+		f.Name = names[f.Entry]
+		f.AddressTaken = d.entries[f.Entry]&indirect != 0 || !called[f.Entry]
+	}
+}
+
+// directTargets gives where direct calls and tail calls go.
+func (p *Program) directTargets() map[uint64]bool {
+	to := map[uint64]bool{}
+	for _, f := range p.Funcs {
+		for _, b := range f.Blocks {
+			if b.Term.Kind == TailCall || b.Term.Kind == CondTail {
+				to[b.Term.Target] = true
+			}
+			for i := range b.Insts {
+				if rel, ok := b.Insts[i].Args[0].(x86asm.Rel); ok && b.Insts[i].Op == x86asm.CALL {
+					to[b.Insts[i].Next()+uint64(int64(rel))] = true
+				}
+			}
+		}
+	}
+	return to
+}
+
+// count fills in the statistics and the covered bytes.
+func (d *discovery) count(p *Program) {
+	st := &p.Stats
+	st.Functions = len(p.Funcs)
+	covered := newCoverage(d.image)
+	switches, open := map[uint64]bool{}, map[uint64]bool{}
+	for _, f := range p.Funcs {
+		for _, b := range f.Blocks {
+			covered.add(b)
+			if len(b.Insts) == 0 {
+				continue
+			}
+			last := &b.Insts[len(b.Insts)-1]
+			switch {
+			case b.Term.Kind == SwitchJump:
+				switches[last.Addr] = true
+			case b.Term.Kind == IndirectJump && d.tables[last.Addr] == nil && !isSlotJump(last):
+				open[last.Addr] = true
+			}
+		}
+	}
+	st.Switches = len(switches)
+	st.Unresolved = slices.Sorted(maps.Keys(open))
+	st.Undecodable = slices.SortedFunc(slices.Values(d.bad), func(a, b Spot) int { return cmp.Compare(a.Addr, b.Addr) })
+	st.Instructions = covered.insts
+	p.covered = covered.spans()
+	for _, s := range p.covered {
+		st.CodeBytes += s.End - s.Start
+	}
+	for _, s := range d.file.ExecutableSpans() {
+		st.ExecutableBytes += s.Size
+	}
+}
+
+// isSlotJump: jmp [rip+x] through one pointer, as PLT stubs do.
+func isSlotJump(in *x86.Inst) bool {
+	m, ok := in.Args[0].(x86asm.Mem)
+	return ok && m.Base == x86asm.RIP
+}
+
+// coverage collects the bytes of the blocks that were given out.
+type coverage struct {
+	*image
+	bytes [][]bool // per region
+	start [][]bool
+	insts int
+}
+
+func newCoverage(m *image) *coverage {
+	c := &coverage{image: m}
+	for i := range m.regions {
+		c.bytes = append(c.bytes, make([]bool, len(m.regions[i].code)))
+		c.start = append(c.start, make([]bool, len(m.regions[i].code)))
+	}
+	return c
+}
+
+func (c *coverage) add(b *Block) {
+	for k := range b.Insts {
+		in := &b.Insts[k]
+		for i := range c.regions {
+			off := in.Addr - c.regions[i].base
+			if off >= uint64(len(c.bytes[i])) || c.start[i][off] {
+				continue
+			}
+			c.start[i][off] = true
+			c.insts++
+			for n := range uint64(in.Len) {
+				c.bytes[i][off+n] = true
+			}
+		}
+	}
+}
+
+func (c *coverage) spans() []Span {
+	var spans []Span
+	for i, s := range c.file.ExecutableSpans() {
+		for off := 0; off < len(c.bytes[i]); {
+			if !c.bytes[i][off] {
+				off++
+				continue
+			}
+			start := off
+			for off < len(c.bytes[i]) && c.bytes[i][off] {
+				off++
+			}
+			spans = append(spans, Span{s.Off + uint64(start), s.Off + uint64(off)})
+		}
+	}
+	slices.SortFunc(spans, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
+	return spans
+}

@@ -1,0 +1,398 @@
+package disasm
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/elf"
+	"github.com/megabin/megabin/converter/x86"
+)
+
+var errNotCode = errors.New("no code at this address")
+
+// evidence says why an address is taken for a function's entry.
+type evidence uint8
+
+const (
+	byCall    evidence = 1 << iota // a direct call goes there
+	byPointer                      // a relocation, lea or immediate gives its address
+	byExport                       // dynamic symbol, ELF entry, initialiser: the system enters it
+	bySymbol                       // local symbol
+	byFDE                          // an FDE starts there
+	byGap                          // found between functions
+	byPad                          // landing pad: entered by the unwinder
+
+	// What makes an entry where jumps never are the function's own. A mere
+	// FDE or symbol may be a fragment of another function.
+	firm = byCall | byPointer | byExport | byGap
+	// How a function is entered other than by direct calls.
+	indirect = byPointer | byExport | byGap | byPad
+)
+
+// discovery finds instructions by recursive descent.
+type discovery struct {
+	*image
+	ranges   []span // FDEs, ascending, disjoint
+	entries  map[uint64]evidence
+	queue    []uint64            // addresses to walk from
+	jumps    map[uint64][]uint64 // target → the jumps that go there
+	pending  []uint64            // indirect jumps not looked at since the last walk
+	tables   map[uint64]*table   // indirect jump → its table
+	open     []uint64            // indirect jumps without a table, to be tried again
+	attempts map[uint64]int
+	final    map[uint64]bool   // functions that some caller knows not to return
+	taken    []uint64          // code addresses in lea and immediates
+	reads    map[uint64]bool   // code addresses that instructions read as data
+	refs     []uint64          // data addresses in lea: where tables may start
+	slots    map[uint64]uint64 // relocated word → code address it holds
+	guesses  []uint64          // words of data that may be labels
+	labels   []uint64          // addresses taken within functions
+	bad      []Spot
+	trials   int // instructions that may still be decoded speculatively
+}
+
+type span struct{ start, end uint64 }
+
+func newDiscovery(f *elf.File) *discovery {
+	d := &discovery{
+		image:    newImage(f),
+		entries:  map[uint64]evidence{},
+		jumps:    map[uint64][]uint64{},
+		tables:   map[uint64]*table{},
+		attempts: map[uint64]int{},
+		final:    map[uint64]bool{},
+		reads:    map[uint64]bool{},
+		slots:    map[uint64]uint64{},
+	}
+	for i, fde := range f.FDEs {
+		s := span{fde.Start, fde.End}
+		if i+1 < len(f.FDEs) {
+			s.end = min(s.end, f.FDEs[i+1].Start)
+		}
+		d.ranges = append(d.ranges, s)
+	}
+	for _, p := range f.Pointers {
+		if !p.Guess {
+			d.slots[p.Slot] = p.Target
+		}
+	}
+	for _, r := range d.regions {
+		d.trials += 4 * len(r.code)
+	}
+	return d
+}
+
+// run finds everything. Each step works on what the ones before left, from
+// firm evidence to guesses.
+func (d *discovery) run() {
+	d.seed()
+	d.settle()
+	d.followTaken()
+	d.followGuesses()
+	d.scanGaps()
+	d.sortLabels()
+}
+
+// seed queues what the file itself says is code.
+func (d *discovery) seed() {
+	f := d.file
+	for _, s := range d.ranges {
+		d.enter(s.start, byFDE)
+	}
+	for _, s := range f.Symbols {
+		why := bySymbol
+		if s.Dynamic {
+			why = byExport
+		}
+		d.enter(s.Addr, why)
+	}
+	if f.Entry != 0 {
+		d.enter(f.Entry, byExport)
+	}
+	for _, a := range f.InitFuncs {
+		d.enter(a, byExport)
+	}
+	for _, fde := range f.FDEs {
+		for _, pad := range fde.LandingPads {
+			d.enter(pad, byPad)
+		}
+	}
+	for _, a := range d.pltEntries() {
+		d.enter(a, byPointer)
+	}
+	for _, p := range f.Pointers {
+		switch label := d.isLabel(p.Target); {
+		case p.Guess && label:
+			d.guesses = append(d.guesses, p.Target)
+		case p.Guess || label:
+			d.taken = append(d.taken, p.Target)
+		default:
+			d.enter(p.Target, byPointer)
+		}
+	}
+}
+
+// pltEntries lists the stubs of PLT sections. Without section headers they
+// are found through the calls to them and the GOT's initial contents.
+func (d *discovery) pltEntries() []uint64 {
+	strides := map[string]uint64{".plt": 16, ".plt.sec": 16, ".plt.got": 8}
+	var entries []uint64
+	for _, s := range d.file.Sections {
+		stride, ok := strides[s.Name]
+		if !ok || !s.Executable {
+			continue
+		}
+		if b := d.file.Bytes(s.Addr); stride == 8 && len(b) >= 4 && b[0] == 0xf3 {
+			stride = 16 // endbr64 in front
+		}
+		for off := uint64(0); off+stride <= s.Size; off += stride {
+			entries = append(entries, s.Addr+off)
+		}
+	}
+	return entries
+}
+
+// isLabel reports whether addr lies within a function that the unwind tables
+// describe, not at its start: the target of a computed goto.
+func (d *discovery) isLabel(addr uint64) bool {
+	s, ok := d.rangeOf(addr)
+	return ok && addr != s.start && !d.isPLT(addr)
+}
+
+func (d *discovery) isPLT(addr uint64) bool {
+	s := d.file.Section(addr)
+	return s != nil && (s.Name == ".plt" || s.Name == ".plt.sec" || s.Name == ".plt.got")
+}
+
+// rangeOf gives the FDE range that holds addr.
+func (d *discovery) rangeOf(addr uint64) (span, bool) {
+	i := d.rangeIndex(addr)
+	if i < 0 {
+		return span{}, false
+	}
+	return d.ranges[i], true
+}
+
+// rangeIndex gives the index of the FDE whose range holds addr, or -1.
+func (d *discovery) rangeIndex(addr uint64) int {
+	i, _ := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int { return cmp.Compare(s.start, a+1) })
+	if i--; i < 0 || addr >= d.ranges[i].end {
+		return -1
+	}
+	return i
+}
+
+// enter makes addr an entry and queues it.
+func (d *discovery) enter(addr uint64, why evidence) {
+	if !d.isCode(addr) {
+		return
+	}
+	if d.entries[addr] == 0 {
+		d.queue = append(d.queue, addr)
+	}
+	d.entries[addr] |= why
+}
+
+// settle walks until nothing new is found, tables included.
+func (d *discovery) settle() {
+	for {
+		d.drain()
+		if !d.resolveTables() {
+			return
+		}
+	}
+}
+
+func (d *discovery) drain() {
+	for len(d.queue) > 0 {
+		addr := d.queue[len(d.queue)-1]
+		d.queue = d.queue[:len(d.queue)-1]
+		d.walk(addr)
+	}
+}
+
+// walk decodes from addr until control leaves or known code begins.
+func (d *discovery) walk(addr uint64) {
+	for d.isCode(addr) && !d.decoded(addr) {
+		in, err := d.inst(addr)
+		if err != nil {
+			d.fail(addr, err)
+			return
+		}
+		f := d.record(&in)
+		d.note(&in)
+		d.follow(addr, f)
+		addr = in.Next()
+		if !d.fallsThrough(f, addr) {
+			if f&flowKind == flowCall {
+				d.final[d.target(in.Addr)] = true
+			}
+			return
+		}
+	}
+}
+
+// fail notes that addr does not decode, once.
+func (d *discovery) fail(addr uint64, err error) {
+	r, off := d.region(addr)
+	if r.flow[off] != flowBad {
+		r.flow[off] = flowBad
+		d.bad = append(d.bad, Spot{addr, err.Error()})
+	}
+}
+
+// follow queues where the instruction at addr jumps.
+func (d *discovery) follow(addr uint64, f flow) {
+	switch f & flowKind {
+	case flowCall:
+		d.enter(d.target(addr), byCall)
+	case flowJump, flowCond:
+		d.jump(addr, d.target(addr))
+	case flowJumpIndirect:
+		d.pending = append(d.pending, addr)
+	}
+}
+
+func (d *discovery) jump(from, to uint64) {
+	if d.isCode(to) {
+		d.jumps[to] = append(d.jumps[to], from)
+		d.queue = append(d.queue, to)
+	}
+}
+
+// fallsThrough reports whether control goes on to next after an instruction
+// with flow f. A call that is the last instruction of its FDE does not
+// return: compilers put nothing behind it then.
+func (d *discovery) fallsThrough(f flow, next uint64) bool {
+	if !f.continues() {
+		return false
+	}
+	if k := f & flowKind; k == flowCall || k == flowCallIndirect {
+		s, ok := d.rangeOf(next - 1)
+		return !ok || next < s.end
+	}
+	return true
+}
+
+// note collects the addresses that the instruction mentions.
+func (d *discovery) note(in *x86.Inst) {
+	for _, a := range in.Args {
+		switch a := a.(type) {
+		case nil:
+			return
+		case x86asm.Mem:
+			d.noteMem(in, a)
+		case x86asm.Imm:
+			d.noteImm(in, uint64(a))
+		}
+	}
+}
+
+func (d *discovery) noteMem(in *x86.Inst, m x86asm.Mem) {
+	if m.Base != x86asm.RIP || m.Segment != 0 {
+		return
+	}
+	addr := in.Next() + uint64(m.Disp)
+	switch code := d.isCode(addr); {
+	case in.Op == x86asm.LEA && code:
+		d.taken = append(d.taken, addr)
+		d.refs = append(d.refs, addr)
+	case in.Op == x86asm.LEA:
+		d.refs = append(d.refs, addr)
+	case code && in.Op != x86asm.NOP:
+		d.reads[addr] = true
+	}
+}
+
+// noteImm: code linked to a fixed address has addresses as immediates.
+func (d *discovery) noteImm(in *x86.Inst, v uint64) {
+	if d.file.Type != elf.Exec || in.Op != x86asm.MOV && in.Op != x86asm.PUSH && in.Op != x86asm.CMP {
+		return
+	}
+	if d.isCode(v) {
+		d.taken = append(d.taken, v)
+	} else {
+		d.refs = append(d.refs, v)
+	}
+}
+
+// followTaken turns addresses that code or data mention into entries, when
+// they are not labels of a function and decode sanely.
+func (d *discovery) followTaken() {
+	for len(d.taken) > 0 {
+		addrs := d.taken
+		d.taken = nil
+		slices.Sort(addrs)
+		for _, a := range slices.Compact(addrs) {
+			d.takeAddress(a)
+		}
+		d.settle()
+	}
+}
+
+func (d *discovery) takeAddress(addr uint64) {
+	switch {
+	case d.entries[addr]&^byPad != 0:
+		d.entries[addr] |= byPointer
+	case d.isLabel(addr):
+		d.addLabel(addr)
+	case d.decoded(addr) && !d.insideInst(addr), d.trial(addr):
+		d.enter(addr, byPointer)
+	}
+}
+
+func (d *discovery) addLabel(addr uint64) {
+	if d.decoded(addr) || d.trial(addr) {
+		d.labels = append(d.labels, addr)
+		d.queue = append(d.queue, addr)
+	}
+}
+
+// labelsIn gives the labels within s.
+func (d *discovery) labelsIn(s span) []uint64 {
+	i, _ := slices.BinarySearch(d.labels, s.start)
+	j, _ := slices.BinarySearch(d.labels, s.end)
+	return d.labels[i:j]
+}
+
+// openRanges gives the FDE ranges that have an indirect jump without a table.
+func (d *discovery) openRanges() map[span]bool {
+	ranges := map[span]bool{}
+	for r := range d.regions {
+		for off, f := range d.regions[r].flow {
+			addr := d.regions[r].base + uint64(off)
+			if f&flowKind == flowJumpIndirect && d.tables[addr] == nil {
+				s, _ := d.rangeOf(addr)
+				ranges[s] = true
+			}
+		}
+	}
+	return ranges
+}
+
+// followGuesses takes words of data for labels where a computed goto may need
+// them.
+func (d *discovery) followGuesses() {
+	open := d.openRanges()
+	for _, a := range distinct(d.guesses) {
+		if s, _ := d.rangeOf(a); open[s] {
+			d.addLabel(a)
+		}
+	}
+	d.settle()
+}
+
+// sortLabels prepares labelsIn. Labels of functions without an open indirect
+// jump are entered from elsewhere, like landing pads.
+func (d *discovery) sortLabels() {
+	d.labels = distinct(d.labels)
+	open := d.openRanges()
+	for _, a := range d.labels {
+		if s, _ := d.rangeOf(a); !open[s] && len(d.jumps[a]) == 0 {
+			d.entries[a] |= byPad
+		}
+	}
+}

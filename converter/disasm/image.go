@@ -1,0 +1,184 @@
+package disasm
+
+import (
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/elf"
+	"github.com/megabin/megabin/converter/x86"
+)
+
+// flow is what an instruction does to control, in the low bits; rel8 is set
+// when its displacement has one byte.
+type flow uint8
+
+const (
+	flowNone flow = iota
+	flowCall
+	flowCallIndirect
+	flowJump
+	flowCond
+	flowJumpIndirect
+	flowRet
+	flowHalt
+	flowBad // no instruction starts here
+
+	rel8     flow = 0x10
+	flowKind flow = 0x0f
+)
+
+// flows gives the flow of Ops other than jmp and call. Far jumps and returns
+// cannot be followed, but leave.
+var flows = map[x86asm.Op]flow{
+	x86asm.RET: flowRet, x86asm.LRET: flowRet, x86asm.IRET: flowRet, x86asm.IRETD: flowRet, x86asm.IRETQ: flowRet,
+	x86asm.SYSRET: flowHalt, x86asm.SYSEXIT: flowHalt, x86asm.LJMP: flowHalt,
+	x86asm.HLT: flowHalt, x86asm.UD0: flowHalt, x86asm.UD1: flowHalt, x86asm.UD2: flowHalt,
+	x86asm.JA: flowCond, x86asm.JAE: flowCond, x86asm.JB: flowCond, x86asm.JBE: flowCond, x86asm.JE: flowCond, x86asm.JNE: flowCond,
+	x86asm.JG: flowCond, x86asm.JGE: flowCond, x86asm.JL: flowCond, x86asm.JLE: flowCond, x86asm.JO: flowCond, x86asm.JNO: flowCond,
+	x86asm.JP: flowCond, x86asm.JNP: flowCond, x86asm.JS: flowCond, x86asm.JNS: flowCond,
+	x86asm.JRCXZ: flowCond, x86asm.JECXZ: flowCond, x86asm.LOOP: flowCond, x86asm.LOOPE: flowCond, x86asm.LOOPNE: flowCond,
+}
+
+func flowOf(in *x86.Inst) flow {
+	k, direct := flows[in.Op], false
+	switch _, direct = in.Args[0].(x86asm.Rel); {
+	case in.Op == x86asm.JMP && direct:
+		k = flowJump
+	case in.Op == x86asm.JMP:
+		k = flowJumpIndirect
+	case in.Op == x86asm.CALL && direct:
+		k = flowCall
+	case in.Op == x86asm.CALL:
+		k = flowCallIndirect
+	}
+	if direct && in.PCRel == 1 {
+		k |= rel8
+	}
+	return k
+}
+
+// continues reports whether control may go on to the next instruction.
+func (f flow) continues() bool {
+	switch f & flowKind {
+	case flowNone, flowCall, flowCallIndirect, flowCond:
+		return true
+	}
+	return false
+}
+
+// endsBlock reports whether the instruction is the last of its block.
+func (f flow) endsBlock() bool {
+	switch f & flowKind {
+	case flowNone, flowCall, flowCallIndirect:
+		return false
+	}
+	return true
+}
+
+// region is an executable span with what is known of each of its bytes.
+type region struct {
+	base  uint64
+	code  []byte
+	size  []uint8 // length of the instruction that starts here, or 0
+	flow  []flow
+	cover []bool // belongs to an instruction
+}
+
+// image is the executable bytes of a file.
+type image struct {
+	file    *elf.File
+	regions []region
+}
+
+func newImage(f *elf.File) *image {
+	m := &image{file: f}
+	for _, s := range f.ExecutableSpans() {
+		m.regions = append(m.regions, region{
+			base:  s.Vaddr,
+			code:  f.Data[s.Off : s.Off+s.Size],
+			size:  make([]uint8, s.Size),
+			flow:  make([]flow, s.Size),
+			cover: make([]bool, s.Size),
+		})
+	}
+	return m
+}
+
+// region finds the region of addr and the offset in it, or nil.
+func (m *image) region(addr uint64) (*region, uint64) {
+	for i := range m.regions {
+		if r := &m.regions[i]; addr-r.base < uint64(len(r.code)) {
+			return r, addr - r.base
+		}
+	}
+	return nil, 0
+}
+
+func (m *image) isCode(addr uint64) bool {
+	r, _ := m.region(addr)
+	return r != nil
+}
+
+// decoded reports whether an instruction is known to start at addr.
+func (m *image) decoded(addr uint64) bool {
+	r, off := m.region(addr)
+	return r != nil && r.size[off] != 0
+}
+
+// insideInst reports whether addr is in the middle of a known instruction.
+func (m *image) insideInst(addr uint64) bool {
+	r, off := m.region(addr)
+	return r != nil && r.size[off] == 0 && r.cover[off]
+}
+
+// at gives the flow and the next address of the known instruction at addr;
+// flowBad if there is none.
+func (m *image) at(addr uint64) (f flow, next uint64) {
+	r, off := m.region(addr)
+	if r == nil || r.size[off] == 0 {
+		return flowBad, addr
+	}
+	return r.flow[off], addr + uint64(r.size[off])
+}
+
+// inst decodes the instruction at addr.
+func (m *image) inst(addr uint64) (x86.Inst, error) {
+	r, off := m.region(addr)
+	if r == nil {
+		return x86.Inst{}, errNotCode
+	}
+	return x86.Decode(r.code[off:], addr)
+}
+
+// record notes the instruction.
+func (m *image) record(in *x86.Inst) flow {
+	r, off := m.region(in.Addr)
+	f := flowOf(in)
+	r.size[off], r.flow[off] = uint8(in.Len), f
+	for i := range uint64(in.Len) {
+		r.cover[off+i] = true
+	}
+	return f
+}
+
+// target is where the known direct jump or call at addr goes.
+func (m *image) target(addr uint64) uint64 {
+	r, off := m.region(addr)
+	end := off + uint64(r.size[off])
+	if r.flow[off]&rel8 != 0 {
+		return r.base + end + uint64(int8(r.code[end-1]))
+	}
+	b := r.code[end-4 : end]
+	return r.base + end + uint64(int32(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24))
+}
+
+// previous gives the known instructions that end at addr and go on to it.
+func (m *image) previous(addr uint64) []uint64 {
+	r, off := m.region(addr)
+	var prev []uint64
+	for n := uint64(1); r != nil && n <= x86.MaxLen && n <= off; n++ {
+		if uint64(r.size[off-n]) == n && r.flow[off-n].continues() {
+			prev = append(prev, addr-n)
+		}
+	}
+	return prev
+}

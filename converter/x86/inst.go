@@ -1,0 +1,82 @@
+// Package x86 decodes x86-64 instructions. It wraps golang.org/x/arch's
+// decoder with a length scanner of its own and a table for what that decoder
+// gets wrong or does not know, so that every instruction compilers emit has
+// the right length and an Op. It knows nothing of ELF, functions or semantics.
+//
+// Source: Intel SDM volume 2, appendix A (opcode maps).
+package x86
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// Errors of Decode.
+var (
+	ErrTruncated = errors.New("truncated instruction")
+	ErrUnknown   = errors.New("unknown opcode")
+)
+
+// MaxLen is the longest instruction in bytes.
+const MaxLen = 15
+
+// Inst is one decoded instruction.
+type Inst struct {
+	x86asm.Inst
+	Addr uint64 // vaddr of the first byte
+}
+
+// Next is the vaddr of the byte after the instruction.
+func (i *Inst) Next() uint64 { return i.Addr + uint64(i.Len) }
+
+// Decode decodes the instruction at the start of code, which lies at vaddr
+// pc. Instructions whose Op is one of this package's constants have no Args.
+// Mem.Disp is the displacement as a signed number (a 64-bit address for moffs).
+func Decode(code []byte, pc uint64) (Inst, error) {
+	if len(code) > MaxLen {
+		code = code[:MaxLen]
+	}
+	l, err := scan(code)
+	if err != nil {
+		return Inst{}, describe(err, code, pc)
+	}
+	if op := gapOp(&l); op != 0 {
+		return own(op, &l, pc), nil
+	}
+	in, err := x86asm.Decode(code[:l.length], 64)
+	if err != nil || in.Op == 0 || in.Len != l.length {
+		return Inst{}, describe(ErrUnknown, code, pc)
+	}
+	if !l.hasMoffs() {
+		signExtend(&in)
+	}
+	return Inst{Inst: in, Addr: pc}, nil
+}
+
+// signExtend sign-extends 32-bit displacements, which x86asm leaves
+// zero-extended.
+func signExtend(in *x86asm.Inst) {
+	for i, a := range in.Args {
+		if m, ok := a.(x86asm.Mem); ok && m.Disp != int64(int32(m.Disp)) {
+			m.Disp = int64(int32(m.Disp))
+			in.Args[i] = m
+		}
+	}
+}
+
+// own makes the Inst of an Op that x86asm does not have.
+func own(op x86asm.Op, l *layout, pc uint64) Inst {
+	in := Inst{Addr: pc}
+	in.Op, in.Len, in.Mode = op, l.length, 64
+	in.AddrSize, in.DataSize = 64, 32
+	return in
+}
+
+func describe(err error, code []byte, pc uint64) error {
+	if len(code) > 8 {
+		code = code[:8]
+	}
+	return fmt.Errorf("%w at %#x: % x", err, pc, code)
+}
