@@ -138,3 +138,50 @@ func (c *Caller) Mount(path string, super *Super, o MountOptions) (*Mount, error
 	}
 	return c.NS.Mount(p, super, o)
 }
+
+// MountPoint is where m is seen by a process whose root is root; false if it
+// is not below it.
+func (n *Namespace) MountPoint(m *Mount, root Path) (string, bool) {
+	if m.Root() == root {
+		return "/", true
+	}
+	if !m.at.Ok() {
+		return "", false
+	}
+	name, _, reached := n.walkUp(m.at, root)
+	return name, reached
+}
+
+// RootName is the path of the mount's root in its file system.
+func (m *Mount) RootName() string {
+	m.super.tree.RLock()
+	defer m.super.tree.RUnlock()
+	var parts []string
+	for d := m.root; d.parent != nil; d = d.parent {
+		parts = append(parts, d.name)
+	}
+	return join(parts)
+}
+
+// Options is the mount's options as /proc/mounts shows them.
+func (m *Mount) Options() string {
+	opts := "rw"
+	for _, o := range mountOptions {
+		switch {
+		case m.flags&o.flag == 0:
+		case o.flag == ReadOnly:
+			opts = "ro"
+		default:
+			opts += "," + o.name
+		}
+	}
+	return opts
+}
+
+var mountOptions = []struct {
+	flag MountFlags
+	name string
+}{
+	{ReadOnly, "ro"}, {NoSuid, "nosuid"}, {NoDev, "nodev"}, {NoExec, "noexec"},
+	{NoAtime, "noatime"}, {RelAtime, "relatime"},
+}

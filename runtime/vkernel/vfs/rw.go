@@ -326,3 +326,10 @@ func (d *Description) Allocate(mode uint32, off, length int64) error {
 	}
 	return f.Allocate(mode, off, length)
 }
+
+// Offset is the file offset.
+func (d *Description) Offset() int64 {
+	d.offMu.Lock()
+	defer d.offMu.Unlock()
+	return d.off
+}

@@ -33,6 +33,13 @@ func NewMeta(mode, uid, gid uint32) Meta {
 	}}
 }
 
+// SetIno gives an inode that is made anew at each lookup a number that stays;
+// it must be at least FirstOwnIno.
+func (m *Meta) SetIno(ino uint64) { m.attr.Ino = ino }
+
+// FirstOwnIno is above all numbers that NewMeta gives.
+const FirstOwnIno = 1 << 40
+
 // Attr implements vfs.Inode.
 func (m *Meta) Attr() (linux.Attr, error) { return m.attr, nil }
 
