@@ -26,20 +26,16 @@ func Analyze(f *elf.File) (*Program, error) {
 	return p, nil
 }
 
-// functions builds all functions, ascending. Building may ask for more.
+// functions builds all functions, ascending: first the whole ones, as they
+// own fragments, then the partial ones, which may ask for more.
 func (p *partition) functions() []*Func {
-	entries := slices.Clone(p.bounds)
-	for a := range p.partial {
-		entries = append(entries, a)
-	}
-	slices.Sort(entries)
+	p.todo = slices.Sorted(maps.Keys(p.partial))
 	var funcs []*Func
-	for len(entries) > 0 {
+	for entries := p.bounds; len(entries) > 0; {
 		for _, a := range entries {
 			funcs = append(funcs, p.build(a))
 		}
-		entries, p.todo = p.todo, nil
-		slices.Sort(entries)
+		entries, p.todo = distinct(p.todo), nil
 	}
 	slices.SortFunc(funcs, func(a, b *Func) int { return cmp.Compare(a.Entry, b.Entry) })
 	return funcs
@@ -83,10 +79,13 @@ func (d *discovery) count(p *Program) {
 	st := &p.Stats
 	st.Functions = len(p.Funcs)
 	covered := newCoverage(d.image)
-	switches, open := map[uint64]bool{}, map[uint64]bool{}
+	switches, open, bad := map[uint64]bool{}, map[uint64]bool{}, map[uint64]string{}
 	for _, f := range p.Funcs {
 		for _, b := range f.Blocks {
 			covered.add(b)
+			if b.Term.Err != "" {
+				bad[b.End] = b.Term.Err
+			}
 			if len(b.Insts) == 0 {
 				continue
 			}
@@ -101,7 +100,9 @@ func (d *discovery) count(p *Program) {
 	}
 	st.Switches = len(switches)
 	st.Unresolved = slices.Sorted(maps.Keys(open))
-	st.Undecodable = slices.SortedFunc(slices.Values(d.bad), func(a, b Spot) int { return cmp.Compare(a.Addr, b.Addr) })
+	for _, a := range slices.Sorted(maps.Keys(bad)) {
+		st.Undecodable = append(st.Undecodable, Spot{a, bad[a]})
+	}
 	st.Instructions = covered.insts
 	p.covered = covered.spans()
 	for _, s := range p.covered {

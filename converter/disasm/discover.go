@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -42,13 +43,14 @@ type discovery struct {
 	tables   map[uint64]*table   // indirect jump → its table
 	open     []uint64            // indirect jumps without a table, to be tried again
 	attempts map[uint64]int
+	final    map[uint64]bool   // functions that some caller knows not to return
 	taken    []uint64          // code addresses in lea and immediates
 	reads    map[uint64]bool   // code addresses that instructions read as data
 	refs     []uint64          // data addresses in lea: where tables may start
 	slots    map[uint64]uint64 // relocated word → code address it holds
+	guesses  []uint64          // words of data that may be labels
 	labels   []uint64          // addresses taken within functions
-	bad      []Spot
-	trials   int // instructions that may still be decoded speculatively
+	trials   int               // instructions that may still be decoded speculatively
 }
 
 type span struct{ start, end uint64 }
@@ -60,6 +62,7 @@ func newDiscovery(f *elf.File) *discovery {
 		jumps:    map[uint64][]uint64{},
 		tables:   map[uint64]*table{},
 		attempts: map[uint64]int{},
+		final:    map[uint64]bool{},
 		reads:    map[uint64]bool{},
 		slots:    map[uint64]uint64{},
 	}
@@ -87,6 +90,7 @@ func (d *discovery) run() {
 	d.seed()
 	d.settle()
 	d.followTaken()
+	d.followGuesses()
 	d.scanGaps()
 	d.sortLabels()
 }
@@ -119,9 +123,12 @@ func (d *discovery) seed() {
 		d.enter(a, byPointer)
 	}
 	for _, p := range f.Pointers {
-		if p.Guess || d.isLabel(p.Target) {
+		switch label := d.isLabel(p.Target); {
+		case p.Guess && label:
+			d.guesses = append(d.guesses, p.Target)
+		case p.Guess || label:
 			d.taken = append(d.taken, p.Target)
-		} else {
+		default:
 			d.enter(p.Target, byPointer)
 		}
 	}
@@ -161,22 +168,20 @@ func (d *discovery) isPLT(addr uint64) bool {
 
 // rangeOf gives the FDE range that holds addr.
 func (d *discovery) rangeOf(addr uint64) (span, bool) {
-	i, found := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int {
-		switch {
-		case s.start < a:
-			return -1
-		case s.start > a:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		i--
-	}
-	if i < 0 || addr >= d.ranges[i].end {
+	i := d.rangeIndex(addr)
+	if i < 0 {
 		return span{}, false
 	}
 	return d.ranges[i], true
+}
+
+// rangeIndex gives the index of the FDE whose range holds addr, or -1.
+func (d *discovery) rangeIndex(addr uint64) int {
+	i, _ := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int { return cmp.Compare(s.start, a+1) })
+	if i--; i < 0 || addr >= d.ranges[i].end {
+		return -1
+	}
+	return i
 }
 
 // enter makes addr an entry and queues it.
@@ -213,7 +218,8 @@ func (d *discovery) walk(addr uint64) {
 	for d.isCode(addr) && !d.decoded(addr) {
 		in, err := d.inst(addr)
 		if err != nil {
-			d.fail(addr, err)
+			r, off := d.region(addr)
+			r.flow[off] = flowBad
 			return
 		}
 		f := d.record(&in)
@@ -221,17 +227,11 @@ func (d *discovery) walk(addr uint64) {
 		d.follow(addr, f)
 		addr = in.Next()
 		if !d.fallsThrough(f, addr) {
+			if f&flowKind == flowCall {
+				d.final[d.target(in.Addr)] = true
+			}
 			return
 		}
-	}
-}
-
-// fail notes that addr does not decode, once.
-func (d *discovery) fail(addr uint64, err error) {
-	r, off := d.region(addr)
-	if r.flow[off] != flowBad {
-		r.flow[off] = flowBad
-		d.bad = append(d.bad, Spot{addr, err.Error()})
 	}
 }
 
@@ -349,22 +349,40 @@ func (d *discovery) labelsIn(s span) []uint64 {
 	return d.labels[i:j]
 }
 
-// sortLabels prepares labelsIn. Labels of functions without an open indirect
-// jump are entered from elsewhere, like landing pads.
-func (d *discovery) sortLabels() {
-	d.labels = distinct(d.labels)
-	unresolved := map[span]bool{}
+// openRanges gives the FDE ranges that have an indirect jump without a table.
+func (d *discovery) openRanges() map[span]bool {
+	ranges := map[span]bool{}
 	for r := range d.regions {
 		for off, f := range d.regions[r].flow {
 			addr := d.regions[r].base + uint64(off)
 			if f&flowKind == flowJumpIndirect && d.tables[addr] == nil {
 				s, _ := d.rangeOf(addr)
-				unresolved[s] = true
+				ranges[s] = true
 			}
 		}
 	}
+	return ranges
+}
+
+// followGuesses takes words of data for labels where a computed goto may need
+// them.
+func (d *discovery) followGuesses() {
+	open := d.openRanges()
+	for _, a := range distinct(d.guesses) {
+		if s, _ := d.rangeOf(a); open[s] {
+			d.addLabel(a)
+		}
+	}
+	d.settle()
+}
+
+// sortLabels prepares labelsIn. Labels of functions without an open indirect
+// jump are entered from elsewhere, like landing pads.
+func (d *discovery) sortLabels() {
+	d.labels = distinct(d.labels)
+	open := d.openRanges()
 	for _, a := range d.labels {
-		if s, _ := d.rangeOf(a); !unresolved[s] {
+		if s, _ := d.rangeOf(a); !open[s] && len(d.jumps[a]) == 0 {
 			d.entries[a] |= byPad
 		}
 	}

@@ -20,110 +20,117 @@ var noReturnImports = map[string]bool{
 
 // returns finds the functions that may return, as the least set: one does if
 // a ret, a jump to who knows where or a tail call to one that may return can
-// be reached without passing a call that does not return.
+// be reached without passing a call that does not return. Each block is
+// scanned once: what waits for a callee goes on where it stopped.
 type returns struct {
 	*Program
-	may     map[uint64]bool    // by entry
-	known   map[uint64]bool    // entries of the program
-	waiting map[uint64][]*Func // callee → functions that go on if it returns
+	funcs   map[uint64]*Func // by entry
+	may     map[uint64]bool  // by entry
+	seen    map[*Block]bool
+	work    []place
+	waiting map[uint64][]place // callee → what goes on if it returns
+}
+
+// place is an instruction of a function; past the end of a block it stands
+// for the return after a tail call.
+type place struct {
+	f     *Func
+	block *Block
+	index int
 }
 
 // cutNoReturn ends blocks at calls that do not return, and drops what then
 // cannot be reached.
 func cutNoReturn(p *Program) {
-	r := &returns{p, map[uint64]bool{}, map[uint64]bool{}, map[uint64][]*Func{}}
-	for _, f := range p.Funcs {
-		r.known[f.Entry] = true
+	r := &returns{
+		Program: p,
+		funcs:   map[uint64]*Func{},
+		may:     map[uint64]bool{},
+		seen:    map[*Block]bool{},
+		waiting: map[uint64][]place{},
 	}
-	r.solve()
+	for _, f := range p.Funcs {
+		r.funcs[f.Entry] = f
+		r.reach(f, f.Blocks[0])
+	}
+	for len(r.work) > 0 {
+		pl := r.work[len(r.work)-1]
+		r.work = r.work[:len(r.work)-1]
+		r.scan(pl)
+	}
 	for _, f := range p.Funcs {
 		r.prune(f)
 	}
 }
 
-func (r *returns) solve() {
-	work := append([]*Func(nil), r.Funcs...)
-	for len(work) > 0 {
-		f := work[len(work)-1]
-		work = work[:len(work)-1]
-		if !r.may[f.Entry] && r.mayReturn(f) {
-			r.may[f.Entry] = true
-			work = append(work, r.waiting[f.Entry]...)
-			delete(r.waiting, f.Entry)
-		}
+func (r *returns) reach(f *Func, b *Block) {
+	if !r.seen[b] {
+		r.seen[b] = true
+		r.work = append(r.work, place{f, b, 0})
 	}
 }
 
-// mayReturn decides by what is known now; callees that would make a
-// difference get f to wait for them.
-func (r *returns) mayReturn(f *Func) bool {
-	found := false
-	r.visit(f, func(b *Block, stop int, callee uint64) bool {
-		switch {
-		case stop >= 0:
-			r.waiting[callee] = append(r.waiting[callee], f)
-		default:
-			found = r.leaves(f, b)
-		}
-		return !found
-	})
-	return found
+// scan goes on from pl to the end of the block or the next call that, as far
+// as is known, does not return.
+func (r *returns) scan(pl place) {
+	if pl.index > len(pl.block.Insts) {
+		r.setReturns(pl.f)
+		return
+	}
+	if i, callee := r.stopIn(pl.block, pl.index); i >= 0 {
+		r.waiting[callee] = append(r.waiting[callee], place{pl.f, pl.block, i + 1})
+		return
+	}
+	for _, s := range pl.block.Term.Succs {
+		r.reach(pl.f, s)
+	}
+	r.leave(pl.f, pl.block)
 }
 
-// leaves reports whether b ends in a way that may return to f's caller.
-func (r *returns) leaves(f *Func, b *Block) bool {
+// leave looks whether b ends in a way that may return to f's caller.
+func (r *returns) leave(f *Func, b *Block) {
 	switch t := &b.Term; t.Kind {
 	case Ret:
-		return true
+		r.setReturns(f)
 	case IndirectJump:
-		return !noReturnImports[r.importOf(&b.Insts[len(b.Insts)-1])]
+		if !noReturnImports[r.importOf(&b.Insts[len(b.Insts)-1])] {
+			r.setReturns(f)
+		}
 	case TailCall, CondTail:
-		if r.known[t.Target] && !r.may[t.Target] {
-			r.waiting[t.Target] = append(r.waiting[t.Target], f)
-			return false
+		if r.isFinal(t.Target) {
+			r.waiting[t.Target] = append(r.waiting[t.Target], place{f, b, len(b.Insts) + 1})
+		} else {
+			r.setReturns(f)
 		}
-		return true
 	case Halt:
-		return t.Err != ""
-	}
-	return false
-}
-
-// visit calls fn for each block that can be reached, with the index of the
-// first call in it that does not return and its callee, or −1, until fn
-// returns false.
-func (r *returns) visit(f *Func, fn func(b *Block, stop int, callee uint64) bool) {
-	seen := map[*Block]bool{f.Blocks[0]: true}
-	work := []*Block{f.Blocks[0]}
-	for len(work) > 0 {
-		b := work[len(work)-1]
-		work = work[:len(work)-1]
-		stop, callee := r.stopIn(b)
-		if !fn(b, stop, callee) {
-			return
-		}
-		if stop >= 0 {
-			continue
-		}
-		for _, s := range b.Term.Succs {
-			if !seen[s] {
-				seen[s] = true
-				work = append(work, s)
-			}
+		if t.Err != "" {
+			r.setReturns(f)
 		}
 	}
 }
 
-// stopIn finds the first call in b that, as far as is known, does not return.
-func (r *returns) stopIn(b *Block) (index int, callee uint64) {
-	for i := range b.Insts {
+func (r *returns) setReturns(f *Func) {
+	if !r.may[f.Entry] {
+		r.may[f.Entry] = true
+		r.work = append(r.work, r.waiting[f.Entry]...)
+		delete(r.waiting, f.Entry)
+	}
+}
+
+// isFinal reports whether the function at entry is not known to return.
+func (r *returns) isFinal(entry uint64) bool { return r.funcs[entry] != nil && !r.may[entry] }
+
+// stopIn finds the first call in b, from index start on, that as far as is
+// known does not return; −1 if there is none.
+func (r *returns) stopIn(b *Block, start int) (index int, callee uint64) {
+	for i := start; i < len(b.Insts); i++ {
 		in := &b.Insts[i]
 		if in.Op != x86asm.CALL {
 			continue
 		}
 		if rel, ok := in.Args[0].(x86asm.Rel); ok {
 			to := in.Next() + uint64(int64(rel))
-			if r.known[to] && !r.may[to] {
+			if r.isFinal(to) {
 				return i, to
 			}
 		} else if noReturnImports[r.importOf(in)] {
@@ -142,22 +149,18 @@ func (r *returns) importOf(in *x86.Inst) string {
 	return r.File.Imports[in.Next()+uint64(m.Disp)]
 }
 
-// prune applies what is known to f.
+// prune drops what was not reached, and ends blocks where scanning stopped.
 func (r *returns) prune(f *Func) {
-	reached := map[*Block]bool{}
-	r.visit(f, func(b *Block, stop int, _ uint64) bool {
-		reached[b] = true
-		if stop >= 0 {
-			b.Insts = b.Insts[:stop+1]
-			b.End = b.Insts[stop].Next()
-			b.Term = Term{Kind: Halt}
-		}
-		return true
-	})
 	kept := f.Blocks[:0]
 	for _, b := range f.Blocks {
-		if reached[b] {
-			kept = append(kept, b)
+		if !r.seen[b] {
+			continue
+		}
+		kept = append(kept, b)
+		if i, _ := r.stopIn(b, 0); i >= 0 {
+			b.Insts = b.Insts[:i+1]
+			b.End = b.Insts[i].Next()
+			b.Term = Term{Kind: Halt}
 		}
 	}
 	clear(f.Blocks[len(kept):])

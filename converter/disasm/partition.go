@@ -54,7 +54,7 @@ func newPartition(d *discovery) *partition {
 	}
 	slices.Sort(p.bounds)
 	for _, r := range d.regions {
-		p.budget += len(r.code)
+		p.budget += len(r.code) / 8
 	}
 	return p
 }
@@ -150,7 +150,7 @@ func (p *partition) adopt(entry, addr uint64) (span, bool) {
 	if s.end-s.start <= smallFragment {
 		return s, true
 	}
-	if _, owned := p.owner[s.start]; !owned {
+	if _, owned := p.owner[s.start]; !owned && !p.partial[entry] {
 		p.owner[s.start] = entry
 	}
 	return s, p.owner[s.start] == entry

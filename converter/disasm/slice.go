@@ -1,6 +1,8 @@
 package disasm
 
 import (
+	"slices"
+
 	"golang.org/x/arch/x86/x86asm"
 
 	"github.com/megabin/megabin/converter/x86"
@@ -18,10 +20,10 @@ type path struct {
 	jumped []bool // insts[i] is a jump and was taken
 }
 
-// pathTo walks back from addr through single predecessors.
-func (d *discovery) pathTo(addr uint64) path {
-	var p path
-	taken := false
+// extend walks back from addr through single predecessors and adds what it
+// finds to p, up to a merge.
+func (d *discovery) extend(p path, addr uint64, taken bool) path {
+	p.insts, p.jumped = slices.Clip(p.insts), slices.Clip(p.jumped)
 	for len(p.insts) < pathLimit {
 		in, err := d.inst(addr)
 		if err != nil {
@@ -52,9 +54,12 @@ func (d *discovery) singlePredecessor(addr uint64) (prev uint64, jumped, ok bool
 	return 0, false, false
 }
 
-// flowsInto: see fallsThrough.
+// flowsInto: see fallsThrough. It also knows the functions that never return.
 func (d *discovery) flowsInto(from, to uint64) bool {
 	f, next := d.at(from)
+	if f&flowKind == flowCall && d.final[d.target(from)] {
+		return false
+	}
 	return next == to && d.fallsThrough(f, to)
 }
 
@@ -115,7 +120,7 @@ func (e *evaluator) result(j, n int) value {
 	in := &e.insts[j]
 	dst, ok := in.Args[0].(x86asm.Reg)
 	if !ok && in.Op == x86asm.CDQE {
-		return e.extend(e.reg(x86asm.EAX, j))
+		return signExtended(e.reg(x86asm.EAX, j))
 	}
 	if m, bits := regNumber(dst); !ok || m != n || bits < 32 {
 		return value{}
@@ -141,8 +146,8 @@ func (e *evaluator) operand(a x86asm.Arg, j int) value {
 	return value{}
 }
 
-// extend sign-extends a 32-bit value.
-func (e *evaluator) extend(v value) value {
+// signExtended sign-extends a 32-bit value.
+func signExtended(v value) value {
 	if v.load == nil || v.base != 0 || v.load.size != 4 {
 		return value{}
 	}
@@ -157,7 +162,7 @@ func (e *evaluator) moved(in *x86.Inst, j int) value {
 		return e.loaded(in, src, j)
 	case x86asm.Reg:
 		if in.Op == x86asm.MOVSXD {
-			return e.extend(e.reg(src, j))
+			return signExtended(e.reg(src, j))
 		}
 		if in.Op == x86asm.MOV {
 			return e.reg(src, j)

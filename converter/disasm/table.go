@@ -16,6 +16,8 @@ const (
 	maxUnbounded = 4096
 	// Code found later may show a table's base, but not again and again.
 	maxAttempts = 3
+	// Ways to an indirect jump that are looked at.
+	maxPaths = 100
 )
 
 // table is a resolved jump table.
@@ -26,29 +28,77 @@ type table struct {
 	fixed    bool // read-only memory: an index says where the jump goes
 }
 
+// reading is a table that an indirect jump may read.
+type reading struct {
+	value
+	loadAddr uint64
+	bound    int // number of entries, 0 if not known
+}
+
 // resolveTables tries every open indirect jump again, as new code may show a
-// table's bound or base. It reports whether a new table was found.
+// table's bound or base. Tables without a bound wait until all others are
+// read, as those show where they must end. It reports whether a new table was
+// found.
 func (d *discovery) resolveTables() bool {
-	todo := append(d.open, d.pending...)
+	todo := distinct(append(d.open, d.pending...))
 	d.open, d.pending = nil, nil
-	slices.Sort(todo)
-	starts := d.tableStarts()
-	found := false
-	for _, at := range slices.Compact(todo) {
-		t := d.resolve(at, starts)
-		if t == nil {
-			if d.attempts[at]++; d.attempts[at] < maxAttempts {
-				d.open = append(d.open, at)
+	readings := map[uint64][]reading{}
+	starts := d.refs
+	for _, at := range todo {
+		readings[at] = d.readings(at)
+		for _, r := range readings[at] {
+			if r.load != nil {
+				starts = append(starts, r.load.table)
 			}
-			continue
 		}
-		found = true
-		d.tables[at] = t
-		for _, to := range distinct(t.targets) {
-			d.jump(at, to)
+	}
+	starts = distinct(starts)
+	found := d.readTables(todo, readings, starts, func(r reading) bool { return r.bound > 0 })
+	if !found {
+		found = d.readTables(todo, readings, starts, func(reading) bool { return true })
+	}
+	for _, at := range todo {
+		if d.tables[at] == nil && d.attempts[at] < maxAttempts {
+			d.open = append(d.open, at)
+			d.attempts[at]++
 		}
 	}
 	return found
+}
+
+// readTables reads the tables of those jumps all of whose readings are ready.
+func (d *discovery) readTables(todo []uint64, readings map[uint64][]reading, starts []uint64, ready func(reading) bool) bool {
+	found := false
+	for _, at := range todo {
+		rs := readings[at]
+		if len(rs) == 0 || slices.ContainsFunc(rs, func(r reading) bool { return !ready(r) }) {
+			continue
+		}
+		if t := d.merge(at, rs, starts); len(t.targets) > 0 {
+			found = true
+			d.tables[at] = t
+			for _, to := range distinct(t.targets) {
+				d.jump(at, to)
+			}
+		}
+	}
+	return found
+}
+
+// merge reads the tables of one jump. Where several lead to it, an index says
+// nothing about the target.
+func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
+	t := &table{}
+	for i := range rs {
+		t.targets = append(t.targets, d.readTable(at, &rs[i], starts)...)
+	}
+	if len(rs) > 1 || rs[0].load == nil {
+		t.targets = distinct(t.targets)
+		return t
+	}
+	l := rs[0].load
+	t.loadAddr, t.index, t.fixed = rs[0].loadAddr, l.index, d.file.ReadOnly(l.table)
+	return t
 }
 
 func distinct(targets []uint64) []uint64 {
@@ -57,31 +107,55 @@ func distinct(targets []uint64) []uint64 {
 	return slices.Compact(s)
 }
 
-// tableStarts gives the data addresses at which something else begins.
-func (d *discovery) tableStarts() []uint64 {
-	return distinct(d.refs)
+// readings finds the tables that the indirect jump at addr reads, on any way
+// to it.
+func (d *discovery) readings(at uint64) []reading {
+	var found []reading
+	paths := []path{d.extend(path{}, at, false)}
+	for n := 0; len(paths) > 0 && n < maxPaths; n++ {
+		e := evaluator{discovery: d, path: paths[0]}
+		paths = paths[1:]
+		if r, ok := e.reading(); ok {
+			found = append(found, r)
+		} else {
+			paths = append(paths, e.forks()...)
+		}
+	}
+	return found
 }
 
-// resolve finds the table of the indirect jump at addr, or nil.
-func (d *discovery) resolve(at uint64, starts []uint64) *table {
-	e := evaluator{discovery: d, path: d.pathTo(at)}
-	if len(e.insts) == 0 {
+// forks gives the paths that lead to this one's beginning.
+func (e *evaluator) forks() []path {
+	n := len(e.insts)
+	if n == 0 || n >= pathLimit {
 		return nil
+	}
+	var forks []path
+	first := e.insts[n-1].Addr
+	for _, a := range e.previous(first) {
+		if e.flowsInto(a, first) {
+			forks = append(forks, e.extend(e.path, a, false))
+		}
+	}
+	for _, a := range e.jumps[first] {
+		forks = append(forks, e.extend(e.path, a, true))
+	}
+	return forks
+}
+
+// reading finds the table that the path reads.
+func (e *evaluator) reading() (reading, bool) {
+	if len(e.insts) == 0 {
+		return reading{}, false
 	}
 	v := e.jumpTarget()
-	if !v.known || v.load == nil || !v.load.plausible(v.base) {
-		return nil
+	switch {
+	case !v.known, v.load != nil && !v.load.plausible(v.base):
+		return reading{}, false
+	case v.load == nil:
+		return reading{v, 0, 0}, e.near(e.insts[0].Addr, v.base)
 	}
-	t := &table{
-		loadAddr: e.insts[v.load.at].Addr,
-		index:    v.load.index,
-		fixed:    d.file.ReadOnly(v.load.table),
-	}
-	t.targets = d.readTable(at, &v, e.bound(v.load), starts)
-	if len(t.targets) == 0 {
-		return nil
-	}
-	return t
+	return reading{v, e.insts[v.load.at].Addr, e.bound(v.load)}, true
 }
 
 // plausible: an entry is an offset from base, or an address if base is 0.
@@ -100,10 +174,13 @@ func (e *evaluator) jumpTarget() value {
 	return value{}
 }
 
-// readTable reads targets until the bound (0: unknown), an entry that cannot
-// be one, or the start of something else. An entry that leads to another
-// function stays, as 0 if it is not even code: it is never used then.
-func (d *discovery) readTable(at uint64, v *value, bound int, starts []uint64) []uint64 {
+// readTable reads targets until the bound, an entry that cannot be one, or the
+// start of something else.
+func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
+	if r.load == nil {
+		return []uint64{r.base}
+	}
+	v, bound := &r.value, r.bound
 	limit := bound
 	if bound == 0 || bound > maxEntries {
 		limit = maxUnbounded
@@ -115,12 +192,23 @@ func (d *discovery) readTable(at uint64, v *value, bound int, starts []uint64) [
 	var targets []uint64
 	for i := range limit {
 		to, ok := d.entry(v, next+uint64(i)*v.load.size)
-		if !ok || bound == 0 && !d.near(at, to) {
+		if !ok || bound == 0 && !d.tryTarget(at, to) {
 			break
 		}
 		targets = append(targets, to)
 	}
 	return targets
+}
+
+// tryTarget decodes a target that nothing vouches for, so that the next one
+// is judged in the light of it.
+func (d *discovery) tryTarget(at, to uint64) bool {
+	if !d.near(at, to) || !d.decoded(to) && !d.trial(to) {
+		return false
+	}
+	d.jump(at, to)
+	d.drain()
+	return true
 }
 
 // entry reads one table entry.
@@ -143,12 +231,15 @@ func (d *discovery) entry(v *value, addr uint64) (uint64, bool) {
 	return to, d.isCode(to) && !d.insideInst(to)
 }
 
-// near reports whether to may be in the same function as the jump at.
+// near reports whether to may be in the same function as the jump at, or in
+// the part of it that the compiler moved away.
 func (d *discovery) near(at, to uint64) bool {
-	if s, ok := d.rangeOf(at); ok {
-		return to > s.start && to < s.end
-	}
-	if _, ok := d.rangeOf(to); ok {
+	from, known := d.rangeOf(at)
+	i := d.rangeIndex(to)
+	switch {
+	case known && i >= 0:
+		return to > from.start && to < from.end || d.file.FDEs[i].CFAOffset != 8
+	case known || i >= 0:
 		return false
 	}
 	return d.entries[to]&firm == 0 && max(at, to)-min(at, to) < 1<<20
@@ -172,11 +263,6 @@ func (e *evaluator) bound(l *load) int {
 		case x86asm.Imm:
 			if in.Op == x86asm.AND && src >= 0 && src < maxEntries {
 				return int(src) + 1
-			}
-			return 0
-		case x86asm.Mem:
-			if in.Op == x86asm.MOVZX && in.MemBytes == 1 {
-				return 256
 			}
 			return 0
 		case x86asm.Reg:

@@ -130,7 +130,12 @@ func (d *discovery) scanGaps() {
 func (d *discovery) tryGap(r *region, off int) int {
 	addr := r.base + uint64(off)
 	if d.trial(addr) {
-		d.enter(addr, byGap)
+		if d.isLabel(addr) {
+			d.labels = append(d.labels, addr)
+			d.queue = append(d.queue, addr)
+		} else {
+			d.enter(addr, byGap)
+		}
 		d.settle()
 		d.followTaken()
 		return off

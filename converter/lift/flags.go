@@ -26,6 +26,7 @@ const (
 	rDec
 	rAdc
 	rSbb
+	rFloat // comparison of two scalars; see sse_float.go
 )
 
 // setFlags notes that the flags in s come from r.
@@ -99,6 +100,9 @@ func (b *block) recipe(f Var) *recipe {
 
 // compute evaluates flag f of recipe r. Intel SDM volume 1, 3.4.3.1.
 func (c *ctx) compute(r *recipe, f Var) *ir.Value {
+	if r.kind == rFloat {
+		return c.floatFlag(r, f)
+	}
 	switch f {
 	case CF:
 		return c.carry(r)
@@ -248,6 +252,9 @@ func (c *ctx) condition(cc cond) *ir.Value {
 // compare evaluates cc directly from the operands of a subtraction or the
 // result of a logical operation.
 func (c *ctx) compare(r *recipe, cc cond) *ir.Value {
+	if r.kind == rFloat {
+		return c.floatCondition(r, cc)
+	}
 	op, ok := compares[cc]
 	if !ok {
 		return nil

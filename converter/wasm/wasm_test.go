@@ -5,6 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/megabin/megabin/converter/ir"
@@ -21,9 +24,15 @@ func (env) Callee(entry uint32) (uint32, bool) { return 0, entry%0x20 == 0 }
 // validate wraps bodies in a module and lets wabt check it.
 func validate(t *testing.T, codes ...Code) {
 	t.Helper()
-	tool, err := exec.LookPath("wasm-validate")
+	wabt(t, codes, "wasm-validate", "--enable-tail-call", "--enable-threads")
+}
+
+// wabt runs a tool of wabt on a module with the given functions.
+func wabt(t *testing.T, codes []Code, name string, args ...string) string {
+	t.Helper()
+	tool, err := exec.LookPath(name)
 	if err != nil {
-		t.Skip("wasm-validate (wabt) is not installed")
+		t.Skipf("%s (wabt) is not installed", name)
 	}
 	u := &unit.Unit{}
 	for i, c := range codes {
@@ -36,9 +45,11 @@ func validate(t *testing.T, codes ...Code) {
 	if err := os.WriteFile(file, u.Encode(), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(tool, "--enable-tail-call", "--enable-threads", file).CombinedOutput(); err != nil {
+	out, err := exec.Command(tool, append(args, file)...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return string(out)
 }
 
 func compile(t *testing.T, f *ir.Func) Code {
@@ -59,57 +70,105 @@ func TestEveryOperationIsEncoded(t *testing.T) {
 		if op.String() == "invalid" || special[op] || atomic {
 			continue
 		}
-		if op == ir.ConstV128 || opcodes[op] == nil {
+		if opcodes[op] == nil {
 			t.Errorf("%v has no opcode", op)
 		}
 	}
 }
 
-// everyOp is a function that uses each operation of the table once.
-func everyOp() *ir.Func {
+// eachOp calls fn with a function for each operation that is one wasm
+// instruction, and the instruction's name.
+func eachOp(fn func(f *ir.Func, name string)) {
+	for op := ir.Op(1); int(op) < ir.Ops(); op++ {
+		if _, ok := atomicBase[op]; ok {
+			eachAtomic(op, fn)
+		} else if opcodes[op] != nil && op != ir.Select {
+			fn(oneOp(op, op.Info().Result, op.Info().Args, 1), op.String())
+		}
+	}
+	fn(oneOp(ir.Select, ir.I64, []ir.Type{ir.I64, ir.I64, ir.I32}, 0), "select")
+	fn(oneOp(ir.Select, ir.V128, []ir.Type{ir.V128, ir.V128, ir.I32}, 0), "select")
+}
+
+func oneOp(op ir.Op, result ir.Type, args []ir.Type, aux2 int64) *ir.Func {
 	f := &ir.Func{}
 	b := ir.Builder{B: f.NewBlock(0)}
-	some := map[ir.Type]*ir.Value{
-		ir.I32: b.New(ir.SP), ir.I64: b.New(ir.Arg), ir.V128: b.GetReg(int(abi.XMM0), ir.V128),
-		ir.F32: b.New(ir.LoadF32, b.New(ir.SP)), ir.F64: b.New(ir.LoadF64, b.New(ir.SP)),
+	var operands []*ir.Value
+	for _, t := range args {
+		operands = append(operands, operand(b, t))
 	}
-	for op := ir.Op(1); int(op) < ir.Ops(); op++ {
-		info := op.Info()
-		if op.String() == "invalid" || opcodes[op] == nil || op == ir.Select {
-			continue
-		}
-		var args []*ir.Value
-		for _, t := range info.Args {
-			args = append(args, some[t])
-		}
-		v := b.New(op, args...)
-		v.Aux = 1
-		if info.Result != ir.Void {
-			sink(b, v)
-		}
-	}
-	for op := range atomicBase {
-		everyAtomic(b, op, some)
+	v := b.Typed(op, result, operands...)
+	v.Aux, v.Aux2 = 1, aux2
+	if result != ir.Void {
+		sink(b, v)
 	}
 	ret(b)
 	return f
 }
 
-func everyAtomic(b ir.Builder, op ir.Op, some map[ir.Type]*ir.Value) {
+func operand(b ir.Builder, t ir.Type) *ir.Value {
+	switch t {
+	case ir.I32:
+		return b.New(ir.SP)
+	case ir.I64:
+		return b.New(ir.Arg)
+	case ir.F32:
+		return b.New(ir.F32ReinterpretI32, b.New(ir.SP))
+	case ir.F64:
+		return b.New(ir.F64ReinterpretI64, b.New(ir.Arg))
+	}
+	return b.GetReg(int(abi.XMM0), ir.V128)
+}
+
+func eachAtomic(op ir.Op, fn func(f *ir.Func, name string)) {
 	for t, widths := range atomicForm {
 		for w := range widths {
-			args := []*ir.Value{some[ir.I32]}
-			res := t
+			args, res := []ir.Type{ir.I32, t}, t
 			switch op {
-			case ir.AtomicStore:
-				args, res = append(args, some[t]), ir.Void
-			case ir.AtomicCmpxchg:
-				args = append(args, some[t], some[t])
 			case ir.AtomicLoad:
-			default:
-				args = append(args, some[t])
+				args = args[:1]
+			case ir.AtomicStore:
+				res = ir.Void
+			case ir.AtomicCmpxchg:
+				args = append(args, t)
 			}
-			b.Typed(op, res, args...).Aux2 = w
+			fn(oneOp(op, res, args, w), atomicName(op, t, w))
+		}
+	}
+}
+
+// atomicName is the name in the threads proposal's text format.
+func atomicName(op ir.Op, t ir.Type, width int64) string {
+	name, size := op.String(), ""
+	if full := map[ir.Type]int64{ir.I32: 4, ir.I64: 8}[t]; width != full {
+		size = strconv.Itoa(8 * int(width))
+	}
+	u := ""
+	if size != "" && op != ir.AtomicStore {
+		u = "_u"
+	}
+	if rmw, found := strings.CutPrefix(name, "atomic.rmw"); found {
+		return t.String() + ".atomic.rmw" + size + rmw + u
+	}
+	return t.String() + "." + name + size + u
+}
+
+// TestOpcodesAgainstDisassembler compares with the names that an independent
+// disassembler gives to what is emitted.
+func TestOpcodesAgainstDisassembler(t *testing.T) {
+	var codes []Code
+	var names []string
+	eachOp(func(f *ir.Func, name string) {
+		codes, names = append(codes, compile(t, f)), append(names, name)
+	})
+	validate(t, codes...)
+	bodies := regexp.MustCompile(`(?m)^[0-9a-f]+ func\[\d+\]`).Split(wabt(t, codes, "wasm-objdump", "-d"), -1)[1:]
+	if len(bodies) != len(names) {
+		t.Fatalf("%d functions disassembled, %d emitted", len(bodies), len(names))
+	}
+	for i, name := range names {
+		if !regexp.MustCompile(`\| +` + regexp.QuoteMeta(name) + `( |\n)`).MatchString(bodies[i]) {
+			t.Errorf("%s is not in\n%s", name, bodies[i])
 		}
 	}
 }
@@ -124,8 +183,6 @@ func ret(b ir.Builder) {
 	ra := b.Load(ir.Load32, b.New(ir.SP), 0)
 	b.B.Term = ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, b.Const64(1), b.Const64(2)}}
 }
-
-func TestEveryOperationValidates(t *testing.T) { validate(t, compile(t, everyOp())) }
 
 // calls has every kind of call in a loop, and values that live across them.
 func calls() *ir.Func {

@@ -15,7 +15,7 @@ func bulkBody(n, salt int) []byte {
 	var a asm
 	for i := range n {
 		at := int32(testStack - 0x10000 - abi.PageBias + 8*(i%64))
-		a = a.i32(at).i32(at).op(opI64Load, 3, 0).i64(int64(salt + i)).op(opI64Add).op(opI64Store, 3, 0)
+		a = a.i32(at).i32(at).op(opI64Load, 3, 0).i64(int64(salt+i)).op(opI64Add).op(opI64Store, 3, 0)
 	}
 	return a.ret(func(a asm) asm { return a.i64(1) })
 }
@@ -23,7 +23,7 @@ func bulkBody(n, salt int) []byte {
 // bulkUnit has parts of 40 functions of about size bytes; function 0 calls
 // the first of each part.
 func bulkUnit(name string, parts, size int) *testUnit {
-	u := &testUnit{name, []testFunc{{}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: name, funcs: []testFunc{{}, {0, exitBody(testExit)}}}
 	var caller asm
 	for p := range parts {
 		caller = caller.push(0).crossCall(len(u.funcs)).keepRAX()
@@ -32,6 +32,11 @@ func bulkUnit(name string, parts, size int) *testUnit {
 		}
 	}
 	u.funcs[0] = testFunc{0, caller.ret(func(a asm) asm { return a.i64(0) })}
+	made := map[int][]byte{}
+	for p := range parts + 1 {
+		made[p], _, _ = u.Part(p)
+	}
+	u.made = made
 	return u
 }
 
@@ -58,8 +63,19 @@ func coldStart(b *testing.B, dir string, u Unit) {
 		b.Fatal(err)
 	}
 	defer e.Close()
-	as := newTestSpace(b, e, u)
-	c := newTestCPU(b, as, &recorder{stopAt: testExit}, 0)
+	as, err := e.NewAddressSpace()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer as.Release()
+	as.SetProgram("bulk")
+	as.MapAnon(testStack-0x10000, 0x10000, ProtRead|ProtWrite)
+	as.MapUnit(testBase, u)
+	c, err := e.NewCPU(as, &recorder{stopAt: testExit})
+	if err != nil {
+		b.Fatal(err)
+	}
+	enterAt(b, c, 0)
 	if x := c.Run(context.Background()); !x.Stopped {
 		b.Fatalf("exit %+v", x)
 	}
@@ -110,7 +126,7 @@ func (q *quiet) Poll(*CPU) bool                                 { return false }
 // BenchmarkSyscall is one system call of guest code in a loop.
 func BenchmarkSyscall(b *testing.B) {
 	loop := asm{}.op(opLoop, blockTypeEmpty).syscall(1).op(opDrop, opBr, 0, 0x0b, opUnreachable).function(0, 0)
-	u := &testUnit{"loop", []testFunc{{0, loop}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: "loop", funcs: []testFunc{{0, loop}, {0, exitBody(testExit)}}}
 	as := newTestSpace(b, newTestEngine(b, Options{}), u)
 	c := newTestCPU(b, as, &quiet{b.N}, 0)
 	b.ResetTimer()
@@ -119,7 +135,7 @@ func BenchmarkSyscall(b *testing.B) {
 
 // BenchmarkStop is a Run that ends at its first system call.
 func BenchmarkStop(b *testing.B) {
-	u := &testUnit{"stop", []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: "stop", funcs: []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
 	as := newTestSpace(b, newTestEngine(b, Options{}), u)
 	c := newTestCPU(b, as, &quiet{}, 0)
 	for b.Loop() {
@@ -131,7 +147,7 @@ func BenchmarkStop(b *testing.B) {
 
 // BenchmarkDispatch is a function that leaves for the dispatcher each time.
 func BenchmarkDispatch(b *testing.B) {
-	u := &testUnit{"self", []testFunc{
+	u := &testUnit{name: "self", funcs: []testFunc{
 		{0, asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).function(0, 0)},
 		{0, exitBody(testExit)},
 	}}

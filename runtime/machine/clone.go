@@ -24,6 +24,7 @@ func (as *AddressSpace) Clone() (*AddressSpace, error) {
 	defer as.mu.RUnlock()
 	child.areas = as.areas.clone()
 	child.code.copyFrom(&as.code)
+	child.program = as.program.retain()
 	if err := child.mapFiles(); err != nil {
 		child.Release()
 		return nil, err

@@ -110,6 +110,7 @@ func (as *AddressSpace) MapUnit(base uint64, u Unit) error {
 	c.byBase[base] = append(c.byBase[base], m)
 	c.insert(m)
 	c.end.Store(m.end())
+	as.program.expect(u)
 	return nil
 }
 
@@ -181,9 +182,10 @@ func (as *AddressSpace) allReach(end uint32) bool {
 	return true
 }
 
-// mappingOf returns the mapping of a slot.
-func (as *AddressSpace) mappingOf(slot uint32) *mapping {
+// mappingOf returns the mapping of a slot, and the program for which its part
+// is loaded.
+func (as *AddressSpace) mappingOf(slot uint32) (*mapping, *program) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
-	return as.code.ofSlot(slot)
+	return as.code.ofSlot(slot), as.program
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // mxcsrReset is MXCSR after reset: all exceptions masked, round to nearest.
@@ -22,7 +23,7 @@ type CPU struct {
 	engine  *Engine
 	space   *AddressSpace
 	handler Handler
-	x87     X87
+	x87     x87.State
 
 	module   api.Module // the instance of the cpu module
 	regs     [abi.XMM0]api.MutableGlobal
@@ -56,11 +57,8 @@ var anonymous = wazero.NewModuleConfig().WithName("").WithStartFunctions().WithR
 // register file.
 func (e *Engine) NewCPU(as *AddressSpace, h Handler) (*CPU, error) {
 	c := &CPU{
-		engine: e, space: as, handler: h,
+		engine: e, space: as, handler: h, x87: x87.NewState(),
 		parts: map[partKey]api.Module{}, owner: map[api.Module]*mapping{},
-	}
-	if e.options.NewX87 != nil {
-		c.x87 = e.options.NewX87()
 	}
 	ctx := experimental.WithMemoryAllocator(context.Background(), alias{as})
 	module, err := e.runtime.InstantiateModule(ctx, e.cpu, anonymous)
@@ -163,9 +161,5 @@ func (c *CPU) CopyState(from *CPU) {
 	for i := range 16 {
 		c.SetXMM(i, from.XMM(i))
 	}
-	if c.x87 != nil {
-		var area [x87Size]byte
-		from.x87.Save(area[:])
-		c.x87.Restore(area[:])
-	}
+	c.x87 = from.x87
 }

@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // TestSharedMemory: two CPUs of one address space see each other's writes.
 func TestSharedMemory(t *testing.T) {
 	const word = testStack - 0x8000
 	lin := int32(linear(word))
-	u := &testUnit{t.Name(), []testFunc{
+	u := &testUnit{name: t.Name(), funcs: []testFunc{
 		{0, asm{}.i32(lin).i64(99).op(opI64Store, 3, 0).ret(func(a asm) asm { return a.i64(0) })},
 		{0, exitBody(testExit)},
 		{0, asm{}.ret(func(a asm) asm { return a.i32(lin).op(opI64Load, 3, 0) })},
@@ -40,7 +41,7 @@ func TestSharedMemory(t *testing.T) {
 // writes stay there.
 func TestForkedCPU(t *testing.T) {
 	const word = testStack - 0x8000
-	u := &testUnit{t.Name(), []testFunc{
+	u := &testUnit{name: t.Name(), funcs: []testFunc{
 		{0, asm{}.i32(int32(linear(word))).i64(99).op(opI64Store, 3, 0).ret(func(a asm) asm { return a.i64(0) })},
 		{1, exitBody(testExit)},
 	}}
@@ -70,11 +71,11 @@ func TestForkedCPU(t *testing.T) {
 // it. No cache entry may name a slot the first one's table lacks; once that
 // CPU has been through the host there may be one.
 func TestLateUnit(t *testing.T) {
-	u := &testUnit{"first", []testFunc{
+	u := &testUnit{name: "first", funcs: []testFunc{
 		{0, asm{}.syscall(1).op(opDrop).syscall(2).op(opDrop).ret(func(a asm) asm { return a.i64(0) })},
 		{0, exitBody(testExit)},
 	}}
-	late := &testUnit{"late", []testFunc{{0, exitBody(testExit)}}}
+	late := &testUnit{name: "late", funcs: []testFunc{{0, exitBody(testExit)}}}
 	const lateBase = testBase + 0x100000
 	as := newTestSpace(t, newTestEngine(t, Options{}), u)
 	other := newTestCPU(t, as, &recorder{}, 1)
@@ -103,8 +104,8 @@ func TestLateUnit(t *testing.T) {
 // TestRemap: a unit that comes back keeps its slots, so that loaded parts are
 // good; another unit at the base gets its own.
 func TestRemap(t *testing.T) {
-	a := &testUnit{"a", []testFunc{{0, exitBody(1)}, {0, exitBody(testExit)}}}
-	b := &testUnit{"b", []testFunc{{0, exitBody(2)}, {0, exitBody(testExit)}}}
+	a := &testUnit{name: "a", funcs: []testFunc{{0, exitBody(1)}, {0, exitBody(testExit)}}}
+	b := &testUnit{name: "b", funcs: []testFunc{{0, exitBody(2)}, {0, exitBody(testExit)}}}
 	as := newTestSpace(t, newTestEngine(t, Options{}), a)
 	h := &recorder{stopAt: testExit}
 	c := newTestCPU(t, as, h, 0)
@@ -124,7 +125,7 @@ func TestRemap(t *testing.T) {
 // TestBrokenPart: a part that can't be loaded ends the Run with an error that
 // names it.
 func TestBrokenPart(t *testing.T) {
-	u := &testUnit{t.Name(), []testFunc{{3, []byte{0, 0x0b}}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{3, []byte{0, 0x0b}}, {0, exitBody(testExit)}}}
 	c := newTestCPU(t, newTestSpace(t, newTestEngine(t, Options{}), u), &recorder{}, 0)
 	e := c.Run(context.Background())
 	if e.Err == nil || !strings.Contains(e.Err.Error(), "part 3") {
@@ -136,7 +137,7 @@ func TestBrokenPart(t *testing.T) {
 // each part once.
 func TestParallelCPUs(t *testing.T) {
 	e := newTestEngine(t, Options{})
-	u := &testUnit{t.Name(), []testFunc{
+	u := &testUnit{name: t.Name(), funcs: []testFunc{
 		{0, asm{}.push(0).crossCall(2).keepRAX().ret(func(a asm) asm { return a.get(lTmp) })},
 		{0, exitBody(testExit)},
 		{1, asm{}.ret(func(a asm) asm { return a.i64(7) })},
@@ -163,7 +164,7 @@ func TestParallelCPUs(t *testing.T) {
 // TestNoLeak: CPUs and address spaces that were closed leave nothing behind.
 func TestNoLeak(t *testing.T) {
 	e := newTestEngine(t, Options{})
-	u := &testUnit{t.Name(), []testFunc{{0, exitBody(testExit)}, {1, exitBody(testExit)}}}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, exitBody(testExit)}, {1, exitBody(testExit)}}}
 	round := func(n int) {
 		for range n {
 			as, err := e.NewAddressSpace()
@@ -296,11 +297,14 @@ func TestFXSave(t *testing.T) {
 		c.SetXMM(i, [2]uint64{uint64(i), ^uint64(i)})
 	}
 	c.SetReg(abi.MXCSR, 0x7f80)
-	var area [fxSize]byte
+	if _, err := c.x87.Do(nil, abi.X87SetCW, 0x27f); err != nil {
+		t.Fatal(err)
+	}
+	var area [x87.FXSaveSize]byte
 	c.SaveFX(area[:])
 	d := newTestCPU(t, c.Space(), &recorder{}, 0)
 	d.RestoreFX(area[:])
-	if d.Reg(abi.MXCSR) != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 {
+	if d.Reg(abi.MXCSR) != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 || d.x87.CW() != 0x27f {
 		t.Errorf("mxcsr %#x xmm5 %#x", d.Reg(abi.MXCSR), d.XMM(5))
 	}
 }

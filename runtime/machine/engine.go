@@ -26,6 +26,8 @@ type Engine struct {
 	cpu     wazero.CompiledModule
 	stats   counters
 
+	fetcher fetcher
+
 	mu    sync.Mutex
 	parts map[partID]*part
 }
@@ -77,6 +79,7 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 
 // Close frees the compiled code. All CPUs must be closed.
 func (e *Engine) Close() error {
+	e.fetcher.close()
 	err := e.runtime.Close(context.Background())
 	if e.cache != nil {
 		err = e.cache.Close(context.Background())
@@ -125,7 +128,7 @@ func (e *Engine) compilePart(p *part, u Unit, n int) {
 	start := time.Now()
 	wasm, ordinals, err := u.Part(n)
 	if err == nil {
-		p.module, err = e.compile(context.Background(), wasm)
+		p.module, err = e.compile(context.Background(), withName(wasm, partName(u.ID(), n)))
 	}
 	if err != nil {
 		id := u.ID()

@@ -8,14 +8,14 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // Offsets in the FXSAVE area (Intel SDM volume 1, table 10-2).
 const (
 	fxMXCSR     = 24
 	fxMXCSRMask = 28
-	x87Size     = 160 // x87 and MMX state; xmm follow
-	fxSize      = 512
+	fxXMM       = 160
 )
 
 // mxcsrMask is the bits of MXCSR that exist without DAZ.
@@ -40,7 +40,7 @@ func hostHelper(c *CPU, _ api.Module, stack []uint64) {
 	op := uint32(stack[0])
 	if int(op) >= len(helpers) {
 		c.fault(ILL, 0, "helper operation of a newer version")
-		panic(unwind)
+		c.unwind()
 	}
 	stack[0], stack[1] = helpers[op](c, stack[1], stack[2], stack[3])
 }
@@ -48,13 +48,14 @@ func hostHelper(c *CPU, _ api.Module, stack []uint64) {
 // noXGETBV: cpuid does not announce OSXSAVE.
 func noXGETBV(c *CPU, _, _, _ uint64) (uint64, uint64) {
 	c.fault(ILL, 0, "xgetbv")
-	panic(unwind)
+	c.unwind()
+	return 0, 0
 }
 
 // divideError is #DE.
 func (c *CPU) divideError() {
 	c.fault(FPE, 0, "divide error")
-	panic(unwind)
+	c.unwind()
 }
 
 // divU128 divides high:low by d.
@@ -98,40 +99,36 @@ func divS128(c *CPU, low, high, d uint64) (quo, rem uint64) {
 }
 
 func fxsave(c *CPU, lin, _, _ uint64) (uint64, uint64) {
-	c.SaveFX(guestMemory{c}.Bytes(uint32(lin), fxSize))
+	c.SaveFX(c.operand(uint32(lin), x87.FXSaveSize))
 	return 0, 0
 }
 
 func fxrstor(c *CPU, lin, _, _ uint64) (uint64, uint64) {
-	c.RestoreFX(guestMemory{c}.Bytes(uint32(lin), fxSize))
+	c.RestoreFX(c.operand(uint32(lin), x87.FXSaveSize))
 	return 0, 0
 }
 
 // SaveFX writes the x87 and xmm state as FXSAVE64 does. area has 512 bytes, of
 // which the last 96 are left alone.
 func (c *CPU) SaveFX(area []byte) {
-	if c.x87 != nil {
-		c.x87.Save(area[:x87Size])
-	}
+	c.x87.PutFXSave(area)
 	le := binary.LittleEndian
 	le.PutUint32(area[fxMXCSR:], uint32(c.Reg(abi.MXCSR)))
 	le.PutUint32(area[fxMXCSRMask:], mxcsrMask)
 	for i := range 16 {
 		v := c.XMM(i)
-		le.PutUint64(area[x87Size+16*i:], v[0])
-		le.PutUint64(area[x87Size+16*i+8:], v[1])
+		le.PutUint64(area[fxXMM+16*i:], v[0])
+		le.PutUint64(area[fxXMM+16*i+8:], v[1])
 	}
 }
 
 // RestoreFX reads what SaveFX wrote.
 func (c *CPU) RestoreFX(area []byte) {
-	if c.x87 != nil {
-		c.x87.Restore(area[:x87Size])
-	}
+	c.x87.SetFXSave(area)
 	le := binary.LittleEndian
 	c.SetReg(abi.MXCSR, uint64(le.Uint32(area[fxMXCSR:])&mxcsrMask))
 	for i := range 16 {
-		at := area[x87Size+16*i:]
+		at := area[fxXMM+16*i:]
 		c.SetXMM(i, [2]uint64{le.Uint64(at), le.Uint64(at[8:])})
 	}
 }

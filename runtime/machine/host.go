@@ -2,11 +2,13 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
 // hostFunc is a host function of a CPU: arguments and results in stack, the
@@ -57,7 +59,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 	ret, stop := c.handler.Syscall(c, stack[0], [6]uint64(stack[1:7]))
 	if stop {
 		c.exit = &Exit{Stopped: true}
-		panic(unwind)
+		c.unwind()
 	}
 	c.resume()
 	stack[0] = ret
@@ -65,7 +67,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 
 func hostPoll(c *CPU, _ api.Module, _ []uint64) {
 	if !c.poll() {
-		panic(unwind)
+		c.unwind()
 	}
 }
 
@@ -85,7 +87,7 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	kind, off := uint32(stack[0]), uint64(uint32(stack[1]))
 	if int(kind) >= len(trapFaults) {
 		c.exit = &Exit{Err: fmt.Errorf("trap of unknown kind %d: unit of a newer version?", kind)}
-		panic(unwind)
+		c.unwind()
 	}
 	pc := uint64(0)
 	if m := c.owner[from]; m != nil {
@@ -93,13 +95,13 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	}
 	f := trapFaults[kind]
 	c.fault(f.kind, pc, f.reason)
-	panic(unwind)
+	c.unwind()
 }
 
 func hostResolve(c *CPU, _ api.Module, stack []uint64) {
 	slot, ok := c.resolve(uint64(uint32(stack[0])))
 	if !ok {
-		panic(unwind)
+		c.unwind()
 	}
 	stack[0] = uint64(slot)
 }
@@ -107,22 +109,42 @@ func hostResolve(c *CPU, _ api.Module, stack []uint64) {
 func hostLoad(c *CPU, _ api.Module, _ []uint64) {
 	if err := c.load(uint32(c.Reg(abi.Target))); err != nil {
 		c.exit = &Exit{Err: err}
-		panic(unwind)
+		c.unwind()
 	}
 }
 
 func hostX87(c *CPU, _ api.Module, stack []uint64) {
-	if c.x87 == nil {
-		c.fault(ILL, 0, "x87 instruction, and the machine has no x87")
-		panic(unwind)
+	result, err := c.x87.Do(c.space.mem, abi.X87Op(stack[0]), int64(stack[1]))
+	switch {
+	case errors.Is(err, x87.ErrBounds):
+		c.outOfBounds()
+	case err != nil:
+		c.exit = &Exit{Err: fmt.Errorf("unit of a newer version? %w", err)}
+		c.unwind()
 	}
-	stack[0] = c.x87.Op(guestMemory{c}, int32(stack[0]), stack[1])
+	stack[0] = uint64(result)
+}
+
+// outOfBounds is a host function's access outside of linear memory.
+func (c *CPU) outOfBounds() {
+	c.fault(SEGV, 0, "out of bounds memory access")
+	c.unwind()
+}
+
+// operand returns n bytes at a linear address for a host function.
+func (c *CPU) operand(lin uint32, n int) []byte {
+	mem := c.space.mem
+	end := uint64(lin) + uint64(n)
+	if end > uint64(len(mem)) {
+		c.outOfBounds()
+	}
+	return mem[lin:end:end]
 }
 
 // load instantiates the part of a slot, which writes its functions to the
 // table.
 func (c *CPU) load(slot uint32) error {
-	m := c.space.mappingOf(slot)
+	m, program := c.space.mappingOf(slot)
 	if m == nil {
 		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
 	}
@@ -131,6 +153,7 @@ func (c *CPU) load(slot uint32) error {
 	if c.parts[key] != nil {
 		return fmt.Errorf("BUG: part %d did not fill slot %d", n, slot)
 	}
+	program.note(m.unit, n)
 	p := c.engine.part(m.unit, n)
 	if p.err != nil {
 		return p.err

@@ -5,7 +5,7 @@
 // which it is the only user. It knows nothing of Linux beyond mmap's prot bits
 // and errnos, of ELF, or of how a file is found to have recompiled code.
 //
-// Lock order: Engine.mu, then AddressSpace.mu. No lock is held while guest
+// Lock order: AddressSpace.mu, fetcher.mu, Engine.mu; program.mu is a leaf. No lock is held while guest
 // code runs or a Handler is called.
 package machine
 
@@ -68,14 +68,22 @@ type Fault struct {
 	Kind   FaultKind
 	PC     uint64 // guest address of the instruction, 0 if unknown
 	Reason string // for people
+
+	// Trace has the entries of the functions that were active, innermost
+	// first, as far as they are known. Tail calls and abnormal exits are not
+	// in it.
+	Trace []uint64
 }
 
 // Error describes the fault.
 func (f *Fault) Error() string {
-	if f.PC == 0 {
-		return fmt.Sprintf("%s: %s", f.Kind, f.Reason)
+	where := ""
+	if f.PC != 0 {
+		where = fmt.Sprintf(" at %#x", f.PC)
+	} else if len(f.Trace) > 0 {
+		where = fmt.Sprintf(" in the function at %#x", f.Trace[0])
 	}
-	return fmt.Sprintf("%s at %#x: %s", f.Kind, f.PC, f.Reason)
+	return fmt.Sprintf("%s%s: %s", f.Kind, where, f.Reason)
 }
 
 // Exit is why Run returned: exactly one field is set.
@@ -87,14 +95,16 @@ type Exit struct {
 
 // Options of an Engine.
 type Options struct {
-	// CacheDir keeps compiled parts between processes; empty: no cache.
+	// CacheDir keeps compiled parts between processes, and which of them
+	// programs need; empty: no cache.
 	CacheDir string
 	// Missing, if set, is told of each jump to a place of a unit that is no
 	// known entry, before the CPU faults.
 	Missing func(as *AddressSpace, u Unit, off uint32)
-	// NewX87 makes the floating-point unit of a CPU; without it x87
-	// instructions fault.
-	NewX87 func() X87
+	// FindUnit, if set, finds a unit that is not mapped yet, so that parts a
+	// program is likely to need are compiled from SetProgram on rather than
+	// from MapUnit on. It must return the same Unit as will be mapped.
+	FindUnit func(id [32]byte) (Unit, bool)
 }
 
 // Stats are counters of an Engine since its start.

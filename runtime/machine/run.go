@@ -74,9 +74,12 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 		*call = nil // its stack is 50 MB
 	}
 	if e := c.takeExit(); e != nil {
+		if e.Fault != nil {
+			e.Fault.Trace = c.backtrace(err)
+		}
 		return e
 	}
-	return exitOf(err)
+	return c.exitOf(err)
 }
 
 // resolve finds the slot of a function entry. When there is none it sets exit.
@@ -142,7 +145,7 @@ func (c *CPU) catchUp() {
 
 // fault sets the exit to a fault.
 func (c *CPU) fault(kind FaultKind, pc uint64, reason string) {
-	c.exit = &Exit{Fault: &Fault{kind, pc, reason}}
+	c.exit = &Exit{Fault: &Fault{Kind: kind, PC: pc, Reason: reason}}
 }
 
 // takeExit returns and clears the exit.
@@ -152,9 +155,20 @@ func (c *CPU) takeExit() *Exit {
 	return e
 }
 
-// unwind is what a host function panics with to leave guest code, after it set
-// exit. wazero passes this type on as it is.
-var unwind = sys.NewExitError(0)
+// What unwind panics with: wazero passes the first on as it is and makes a
+// stack trace of the second.
+var (
+	errStop  = sys.NewExitError(0)
+	errFault = errors.New("fault")
+)
+
+// unwind leaves guest code from within a host function, after exit was set.
+func (c *CPU) unwind() {
+	if c.exit.Fault != nil {
+		panic(errFault)
+	}
+	panic(errStop)
+}
 
 // traps are wazero's errors (its internal/wasmruntime, which tells them apart
 // by text only) and what a processor does in their place.
@@ -175,13 +189,13 @@ const stackOverflow = "stack overflow"
 func isStackOverflow(err error) bool { return err.Error() == stackOverflow }
 
 // exitOf converts an error of a call into guest code.
-func exitOf(err error) *Exit {
+func (c *CPU) exitOf(err error) *Exit {
 	cause := err
 	if inner := errors.Unwrap(err); inner != nil {
 		cause = inner
 	}
 	if kind, ok := traps[cause.Error()]; ok {
-		return &Exit{Fault: &Fault{Kind: kind, Reason: err.Error()}}
+		return &Exit{Fault: &Fault{Kind: kind, Reason: cause.Error(), Trace: c.backtrace(err)}}
 	}
 	return &Exit{Err: fmt.Errorf("running recompiled code: %w", err)}
 }

@@ -14,7 +14,7 @@ import (
 func run(t *testing.T, h *recorder, f []byte, more ...testFunc) (*CPU, Exit) {
 	t.Helper()
 	h.stopAt = testExit
-	u := &testUnit{t.Name(), append([]testFunc{{0, f}, {0, exitBody(testExit)}}, more...)}
+	u := &testUnit{name: t.Name(), funcs: append([]testFunc{{0, f}, {0, exitBody(testExit)}}, more...)}
 	c := newTestCPU(t, newTestSpace(t, newTestEngine(t, Options{}), u), h, 0)
 	return c, c.Run(context.Background())
 }
@@ -122,7 +122,7 @@ func TestResolveFillsCache(t *testing.T) {
 func TestMissing(t *testing.T) {
 	var offs []uint32
 	e := newTestEngine(t, Options{Missing: func(_ *AddressSpace, _ Unit, off uint32) { offs = append(offs, off) }})
-	u := &testUnit{t.Name(), []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, exitBody(testExit)}, {0, exitBody(testExit)}}}
 	c := newTestCPU(t, newTestSpace(t, e, u), &recorder{}, 0)
 	c.SetReg(abi.PC, testBase+0x1003)
 	exit := c.Run(context.Background())
@@ -165,6 +165,7 @@ func TestFaults(t *testing.T) {
 		{"hlt", trap(abi.TrapPrivileged), SEGV, testBase + 0x1005},
 		{"xgetbv", helper(abi.HelperXGETBV, 0, 0, 0), ILL, 0},
 		{"fxsave at null", helper(abi.HelperFXSave, 0xffff0000, 0, 0), SEGV, 0},
+		{"fbld at null", asm{}.i32(int32(abi.X87Load)|int32(abi.X87SrcBCD)<<abi.X87SrcShift).i64(0xffff0000).call(abi.FuncX87).op(opUnreachable).function(0, 0), SEGV, 0},
 		{"jump to nowhere", asm{}.i32(0x1234567).call(abi.FuncResolve).op(opUnreachable).function(0, 0), SEGV, 0},
 	}
 	for _, f := range tests {
@@ -173,6 +174,9 @@ func TestFaults(t *testing.T) {
 			c, e := run(t, &h, f.body)
 			if e.Fault == nil || e.Fault.Kind != f.kind || f.pc != 0 && e.Fault.PC != f.pc {
 				t.Fatalf("exit %+v, fault %v, want %v at %#x", e, e.Fault, f.kind, f.pc)
+			}
+			if tr := e.Fault.Trace; f.name != "recursion" && (len(tr) == 0 || tr[0] != testBase+0x1000) {
+				t.Errorf("trace %#x", tr)
 			}
 			enterAt(t, c, 1)
 			wantStop(t, c.Run(context.Background()))

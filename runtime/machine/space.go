@@ -49,9 +49,10 @@ type AddressSpace struct {
 	mem    []byte // linear memory
 	refs   atomic.Int32
 
-	mu    sync.RWMutex
-	areas areas
-	code  code
+	mu      sync.RWMutex
+	areas   areas
+	code    code
+	program *program // nil: nothing is remembered
 }
 
 // NewAddressSpace reserves an empty address space with one reference.
@@ -78,6 +79,7 @@ func (as *AddressSpace) Release() {
 	case n < 0:
 		panic("BUG: address space released too often")
 	}
+	as.program.release()
 	as.areas.replace(0, 1<<32)
 	if err := unix.MunmapPtr(unsafe.Pointer(&as.mem[0]), memorySize); err != nil {
 		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
