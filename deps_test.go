@@ -52,7 +52,7 @@ var onlyIn = map[string][]string{
 	"github.com/moby/buildkit":               {"frontend"},
 	"github.com/spf13/cobra":                 {"cmd/megabin"},
 	"github.com/schollz/progressbar":         {"cmd/megabin"},
-	"github.com/google/go-containerregistry": {"layers/image", "converter", "cmd/megabin", "integration/debian"},
+	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian"},
 }
 
 // topLevel is what the repository's root may hold besides dot files.
