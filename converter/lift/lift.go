@@ -140,6 +140,7 @@ func (fn *function) order() {
 	for _, b := range fn.blocks {
 		if len(b.preds) == 1 {
 			b.parent = b.preds[0]
+			b.saves = savesVectors(b)
 		}
 	}
 }
