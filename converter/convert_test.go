@@ -374,3 +374,38 @@ func TestCheckFindsChanges(t *testing.T) {
 		t.Errorf("not converted: %v", err)
 	}
 }
+
+func TestCheckFindsTampering(t *testing.T) {
+	img := sample(t)
+	out, _ := convert(t, img, new(translator).options(""))
+	same := func(_ int, b []byte) []byte { return b }
+	if _, err := image.Check(t.Context(), img, imagetest.Tamper(t, out, same)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		layer    int
+		old, new string
+		want     string
+	}{
+		{"native code again", 0, "\x7fELFa\x00", "\x7fELFaX", "bin/a, byte 0x5,"},
+		{"data of a carrier", 2, "data", "DATA", "opt/a, byte"},
+		{"a text file", 1, "text XXX", "text YYY", "etc/only, byte 0x5,"},
+		{"an attribute", 3, "user.test=value", "user.test=VALUE", "of the tar stream"},
+		{"the manifest", 4, "formatVersion", "formatversion", "manifest.json"},
+		{"a unit", 4, "\x20\x00\x20\x01", "\x20\x01\x20\x01", "megabinary"},
+	} {
+		bad := imagetest.Tamper(t, out, func(i int, b []byte) []byte {
+			if i != c.layer {
+				return b
+			}
+			if !bytes.Contains(b, []byte(c.old)) {
+				t.Fatalf("%s: the layer has no %q", c.name, c.old)
+			}
+			return bytes.Replace(b, []byte(c.old), []byte(c.new), 1)
+		})
+		if _, err := image.Check(t.Context(), img, bad); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
