@@ -26,7 +26,7 @@ func (e *emitter) returns() *returnLocals {
 // call emits a call and the check of the return address. What follows is a
 // site: a resumed function goes on there.
 func (e *emitter) call(v *ir.Value) {
-	e.transfer(v.Info, v.Args, opCall, opCallIndirect)
+	e.transfer(v.Info, v.Args, opCall)
 	r := e.returns()
 	e.local(opLocalSet, r.rdx)
 	e.local(opLocalSet, r.rax)
@@ -49,17 +49,21 @@ func (e *emitter) call(v *ir.Value) {
 	e.site(v)
 }
 
+// tailCall hands the callee's results on. Through the table it is a call and
+// a return: the engine's return_call_indirect keeps its target in the register
+// of the seventh argument (wazero 1.12, amd64), so r9 would be lost.
 func (e *emitter) tailCall(t *ir.Term) {
-	e.transfer(t.Info, t.Args, opReturnCall, opReturnCallIndirect)
+	e.transfer(t.Info, t.Args, opReturnCall)
+	e.op(opReturn)
 }
 
 // transfer emits the arguments and the call of a Call or TailCall: directly
 // inside a part, through the table otherwise.
-func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) {
+func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct byte) {
 	if info.Kind == ir.Indirect {
 		e.slotOfAddress(args[len(args)-1])
 		e.pushAll(args[:len(args)-1])
-		e.throughTable(indirect)
+		e.throughTable()
 		return
 	}
 	ordinal, samePart := e.c.env.Callee(info.Target)
@@ -69,7 +73,7 @@ func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect
 		e.op(opI32Add)
 		e.setTarget()
 		e.pushAll(args)
-		e.throughTable(indirect)
+		e.throughTable()
 		return
 	}
 	e.pushAll(args)
@@ -93,9 +97,9 @@ func (e *emitter) slotTemp() int32 {
 	return r.slot
 }
 
-func (e *emitter) throughTable(op byte) {
+func (e *emitter) throughTable() {
 	e.local(opLocalGet, e.slotTemp())
-	e.op(op)
+	e.op(opCallIndirect)
 	e.u(abi.TypeFunc)
 	e.u(0)
 }
