@@ -28,7 +28,8 @@ type Options struct {
 	// Translator names the translator, its version and all options that
 	// change what it makes: cached units are found by it.
 	Translator string
-	// CacheDir keeps units between conversions. Empty: nothing is kept.
+	// CacheDir is a directory that keeps units between conversions. Empty:
+	// nothing is kept.
 	CacheDir string
 	// Jobs is the number of ELFs recompiled at a time; 0: one per processor.
 	Jobs int

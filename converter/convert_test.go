@@ -229,7 +229,7 @@ func TestUnitCache(t *testing.T) {
 // damage flips a byte in each cached unit.
 func damage(t *testing.T, cache string) {
 	t.Helper()
-	files, _ := filepath.Glob(filepath.Join(cache, "units", "*", "*.wasm"))
+	files, _ := filepath.Glob(filepath.Join(cache, "*", "*.wasm"))
 	if len(files) != 3 {
 		t.Fatalf("cached units: %q", files)
 	}

@@ -24,7 +24,7 @@ type unitCache struct {
 const sumSection = "megabin.digest"
 
 func openUnitCache(dir, translator string) (*unitCache, error) {
-	c := &unitCache{filepath.Join(dir, "units"), translator}
+	c := &unitCache{dir, translator}
 	if err := os.MkdirAll(filepath.Join(c.dir, "tmp"), 0o755); err != nil {
 		return nil, fmt.Errorf("opening the unit cache: %w", err)
 	}

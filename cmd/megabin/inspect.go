@@ -57,11 +57,7 @@ identical functions of different files are kept once.`,
 }
 
 func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
-	ref, err := image.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	img, closeImage, err := ref.Open(cmd.Context())
+	img, closeImage, err := open(cmd.Context(), text)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +68,11 @@ func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
 	}
 	tree, err := image.Unpack(store, img)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
+		return nil, fmt.Errorf("reading %s: %w", text, err)
 	}
 	in, err := inspectTree(store, tree)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ref, err)
+		return nil, fmt.Errorf("%s: %w", text, err)
 	}
 	return in, nil
 }

@@ -1,6 +1,7 @@
 package lift
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/megabin/megabin/converter/disasm"
@@ -307,6 +308,10 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	out := c.fn.ir.NewBlock(c.B.Addr)
 	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
 	for i, d := range s.Targets {
+		if d == nil { // in another function
+			c.B.Term.Succs[i].To = out
+			continue
+		}
 		c.edge(i, d)
 	}
 	c.B.Term.Succs[n].To = out
@@ -317,12 +322,18 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 // search branches to whichever of the blocks is at the guest address target,
 // by binary search; if none is, it is a tail call.
 func (c *ctx) search(to []*disasm.Block, target *ir.Value) {
-	if len(to) == 0 {
+	var at []*disasm.Block
+	for _, d := range to {
+		if d != nil {
+			at = append(at, d)
+		}
+	}
+	if len(at) == 0 {
 		c.tailCall(&ir.CallInfo{}, target)
 		return
 	}
-	at := append([]*disasm.Block(nil), to...)
 	sort.Slice(at, func(i, j int) bool { return at[i].Addr < at[j].Addr })
+	at = slices.Compact(at)
 	off := c.Sub(target, c.codeAddr(0))
 	c.get(RSP)
 	miss := c.fn.ir.NewBlock(c.B.Addr)

@@ -150,13 +150,10 @@ func successors(d *disasm.Block) []*disasm.Block {
 	if s := d.Term.Switch; s != nil {
 		all = append(append([]*disasm.Block(nil), all...), s.Targets...)
 	}
-	if len(all) < 2 {
-		return all
-	}
 	seen := make(map[*disasm.Block]bool, len(all))
 	out := make([]*disasm.Block, 0, len(all))
 	for _, s := range all {
-		if !seen[s] {
+		if s != nil && !seen[s] {
 			seen[s] = true
 			out = append(out, s)
 		}

@@ -20,7 +20,10 @@ func (c *Caller) makeAt(at Path, path string, s Spec, check func() error) error 
 	tree := &p.Dentry.super.tree
 	tree.Lock()
 	defer tree.Unlock()
-	dir, err := c.mayMake(p, l, s.Mode&unix.S_IFMT == unix.S_IFDIR)
+	if err := p.mayName(l, s.Mode&unix.S_IFMT == unix.S_IFDIR); err != nil {
+		return err
+	}
+	dir, err := c.mayCreate(p)
 	if err != nil {
 		return err
 	}
@@ -42,22 +45,23 @@ func (c *Caller) makeAt(at Path, path string, s Spec, check func() error) error 
 	return nil
 }
 
-// mayMake checks that l can be made in the directory at p.
+// mayName checks that l does not exist in the directory at p and is a name
+// that can be made there.
 // Preconditions: the tree lock is held.
-func (c *Caller) mayMake(p Path, l last, isDir bool) (MutableDir, error) {
+func (p Path) mayName(l last, isDir bool) error {
 	if l.isDot() {
-		return nil, unix.EEXIST
+		return unix.EEXIST
 	}
 	if _, err := p.Dentry.lookupLocked(l.name); err != unix.ENOENT {
 		if err == nil {
 			err = unix.EEXIST
 		}
-		return nil, err
+		return err
 	}
 	if l.slash && !isDir {
-		return nil, unix.ENOENT
+		return unix.ENOENT
 	}
-	return c.mayCreate(p)
+	return p.mayModify()
 }
 
 // Mkdir is mkdirat.
@@ -189,23 +193,27 @@ func (c *Caller) linkLocked(old, p Path, l last) error {
 	tree := &p.Dentry.super.tree
 	tree.Lock()
 	defer tree.Unlock()
-	dir, err := c.mayMake(p, l, false)
+	if err := p.mayName(l, false); err != nil {
+		return err
+	}
+	if old.Mount != p.Mount || old.Dentry.super != p.Dentry.super {
+		return unix.EXDEV
+	}
+	a, err := old.Inode().Attr()
 	if err != nil {
 		return err
 	}
-	a, err := old.Inode().Attr()
+	if err := c.mayLink(old, &a); err != nil {
+		return err
+	}
+	dir, err := c.mayCreate(p)
 	switch {
 	case err != nil:
 		return err
-	case old.Mount != p.Mount || old.Dentry.super != p.Dentry.super:
-		return unix.EXDEV
 	case a.IsDir():
 		return unix.EPERM
 	case a.Nlink >= linux.LinkMax:
 		return unix.EMLINK
-	}
-	if err := c.mayLink(old, &a); err != nil {
-		return err
 	}
 	if err := dir.Link(l.name, old.Inode()); err != nil {
 		return err

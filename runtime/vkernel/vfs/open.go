@@ -94,7 +94,10 @@ func (o *opening) find(w *walk) (p Path, created bool, err error) {
 		if err != nil {
 			return Path{}, false, err
 		}
-		if l.isDot() || l.slash {
+		switch {
+		case l.isDot() && o.has(linux.O_EXCL):
+			return Path{}, false, unix.EEXIST
+		case l.isDot(), l.slash:
 			return Path{}, false, unix.EISDIR
 		}
 		p, created, err := o.lookupOrCreate(w, l)

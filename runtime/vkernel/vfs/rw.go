@@ -194,10 +194,7 @@ func (d *Description) seek(off int64, whence int) (int64, error) {
 }
 
 func addOffset(base, off int64) (int64, error) {
-	if off > 0 && base > math.MaxInt64-off {
-		return 0, unix.EOVERFLOW
-	}
-	if base+off < 0 {
+	if off > 0 && base > math.MaxInt64-off || base+off < 0 {
 		return 0, unix.EINVAL
 	}
 	return base + off, nil
