@@ -95,7 +95,8 @@ func (c *ctx) afterCall(call *ir.Value) {
 		c.b.vars[f], c.b.flags[f-CF] = zero, nil
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
-	c.b.seg().def |= setOf(RAX, RDX, RSP) | flagSet
+	// rax and rdx count as read from the callee, not as written here.
+	c.b.seg().def |= setOf(RSP) | flagSet
 }
 
 func (c *ctx) result(v Var, call *ir.Value, i int64) {
@@ -106,11 +107,9 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.B.Func.NewValue(ir.Syscall, ir.I64)
-	for _, r := range [...]Var{RAX, RDI, RSI, RDX, R10, R8, R9} {
-		v.Args = append(v.Args, c.get(r))
-	}
+	nr := c.get(RAX)
 	c.get(RSP)
+	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	info := &ir.CallInfo{Return: c.fn.offset(in.Next())}
 	v.Info = info
 	c.closeSegment(&site{call: v, info: info})

@@ -64,6 +64,8 @@ func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 var (
 	argRegs     = [6]Var{RDI, RSI, RDX, RCX, R8, R9}
 	argSet      = setOf(argRegs[:]...)
+	sysRegs     = [6]Var{RDI, RSI, RDX, R10, R8, R9}
+	sysSet      = setOf(sysRegs[:]...)
 	calleeSaved = setOf(RBX, RBP, 12, 13, 14, R15)
 	xmmSet      = Set(0xffff) << XMM0
 	xmmArgs     = Set(0xff) << XMM0
@@ -98,8 +100,11 @@ type block struct {
 	// sp is rsp's distance from its value at function entry, at the block's start.
 	sp      int64
 	spKnown bool
-	liveIn  Set
-	defIn   Set // see summary.go
+	liveIn  Set // see summary.go for this and the next three
+	softIn  Set
+	defIn   Set
+	freshIn Set
+	saves   bool // see savesVectors
 	edges   []edge
 	exits   []*site // returns, tail calls, abnormal exits
 }
@@ -115,6 +120,7 @@ type edge struct {
 // written, variables written.
 type segment struct {
 	use, def Set
+	pass     Set   // read only in case the caller passed something: see savesVectors
 	fresh    Set   // def without what a call in front of the segment gave
 	site     *site // what ends the segment, nil for the block's end
 }
@@ -148,7 +154,11 @@ func (c *ctx) get(v Var) *ir.Value {
 // used notes that v is read here.
 func (c *ctx) used(v Var) {
 	s := c.b.seg()
-	if !s.def.has(v) {
+	switch {
+	case s.def.has(v):
+	case c.b.saves && xmmArgs.has(v):
+		s.pass |= 1 << v
+	default:
 		s.use |= 1 << v
 	}
 }
