@@ -159,10 +159,11 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 		return err
 	}
 	equal := c.Bin(ir.I32Eq, acc, x)
-	if !mem {
-		if err := c.write(0, size, c.Select(equal, y, x)); err != nil {
-			return err
-		}
+	if r, ok := in.Args[0].(x86asm.Reg); ok && size == 4 { // unchanged, upper half too, when it differs
+		v, _, _ := gprOf(r)
+		c.set(v, c.Select(equal, c.ZExt(y), c.get(v)))
+	} else if ok {
+		c.writeGPR(r, size, c.Select(equal, y, x))
 	}
 	if size == 4 { // eax keeps its upper half when the comparison succeeds
 		if r, ok := in.Args[0].(x86asm.Reg); !ok || r != x86asm.EAX {

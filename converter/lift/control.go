@@ -63,7 +63,7 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp, sp) // arguments are set by link
+	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp) // arguments are set by link
 	if target != nil {
 		v.Args = append(v.Args, target)
 	}
@@ -259,7 +259,7 @@ func (c *ctx) leave(sp *ir.Value, extra int64) {
 // tailCall jumps to another function, with rsp wherever it is.
 func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 	sp := c.stack(c.get(RSP))
-	args := []*ir.Value{sp, sp, sp, sp, sp, sp, sp}
+	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)

@@ -144,7 +144,7 @@ func savesVectors(b *block) bool {
 // argument registers.
 func (fn *function) forwardDefs() {
 	fn.blocks[0].defIn = argSet | hiddenArgs
-	fn.blocks[0].freshIn = argSet
+	fn.blocks[0].freshIn = argSet | setOf(R9)
 	for changed := true; changed; {
 		changed = false
 		for _, b := range fn.blocks {
