@@ -149,10 +149,13 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 		return err
 	}
 	equal := c.Bin(ir.I32Eq, acc, x)
-	if !mem {
-		if err := c.write(0, size, c.Select(equal, y, x)); err != nil {
+	if !mem { // a destination that does not change keeps its upper half too
+		v := mustGPR(in.Args[0])
+		old := c.get(v)
+		if err := c.write(0, size, y); err != nil {
 			return err
 		}
+		c.set(v, c.Select(equal, c.get(v), old))
 	}
 	if size == 4 { // eax keeps its upper half when the comparison succeeds
 		if r, ok := in.Args[0].(x86asm.Reg); !ok || r != x86asm.EAX {

@@ -158,10 +158,11 @@ func cpuExportItems() (items [][]byte) {
 }
 
 // loaderStub has the type of a guest function: it makes the host load the part
-// of the slot in the target register, then calls that slot in its place.
+// of the slot in the target register, then calls that slot. It can't be a tail
+// call: wazero 1.12 clobbers the last parameter of an indirect one.
 func loaderStub() []byte {
 	a := asm{}.call(fnLoad).get(0, 1, 2, 3, 4, 5, 6).load(abi.Target)
-	return a.indirect(opReturnCallIndirect).function(0, 0)
+	return a.indirect(wasmenc.OpCallIndirect).function(0, 0)
 }
 
 // enter calls the function in a slot with arguments from the register file
