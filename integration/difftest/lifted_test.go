@@ -259,3 +259,7 @@ func describe(s *State) string {
 }
 
 func TestInt(t *testing.T) { testCases(t, IntCases(), 100) }
+
+func TestSSE(t *testing.T) { testCases(t, SSECases(), 100) }
+
+func TestMMX(t *testing.T) { testCases(t, MMXCases(), 50) }
