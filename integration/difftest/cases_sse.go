@@ -110,7 +110,7 @@ var sseGroups = []group{
 var mmxGroups = []group{
 	{lines: "{op} mm0, mm1; movq rax, mm0; emms\n{op} mm0, dword ptr [rbx]; movq rax, mm0; emms", words: words("op", "punpcklbw punpcklwd punpckldq")},
 	{lines: "{op} mm0, mm1; movq rax, mm0; emms\n{op} mm0, qword ptr [rbx]; movq rax, mm0; emms", words: words("op", "paddb paddw paddd paddq psubb psubw psubd psubq paddusb psubusb pand por pxor pandn pcmpeqb pcmpgtw pmullw pmulhw pmaddwd packsswb packuswb packssdw punpckhbw punpckhwd punpckhdq psllw psllq psrld psraw pmuludq pavgb pmaxub psadbw pshufb")},
-	{lines: "movq mm0, rax; movq rcx, mm0; emms\nmovd mm0, eax; movd ecx, mm0; emms\nmovq mm3, qword ptr [rbx]; movq qword ptr [rbx+8], mm3; emms\nmovq2dq xmm0, mm1; emms\nmovdq2q mm1, xmm0; movq rax, mm1; emms\npmovmskb eax, mm1; emms\npshufw mm0, mm1, 27; movq rax, mm0; emms\npinsrw mm0, eax, 2; movq rax, mm0; emms\npextrw eax, mm1, 3; emms\ncvttps2pi mm0, xmm0; movq rax, mm0; emms\ncvtpi2pd xmm0, mm1; emms\ncvtpi2ps xmm0, mm1; emms"},
+	{lines: "movq mm0, rax; movq rcx, mm0; emms\nmovd mm0, eax; movd ecx, mm0; emms\nmovq mm3, qword ptr [rbx]; movq qword ptr [rbx+8], mm3; emms\nmovq2dq xmm0, mm1; emms\nmovdq2q mm1, xmm0; movq rax, mm1; emms\npmovmskb eax, mm1; emms\npshufw mm0, mm1, 27; movq rax, mm0; emms\npinsrw mm0, eax, 2; movq rax, mm0; emms\npextrw eax, mm1, 3; emms\ncvttps2pi mm0, xmm0; movq rax, mm0; emms\ncvtpi2pd xmm0, mm1; emms\ncvtpi2ps xmm0, mm1; emms", mask: noExceptions},
 }
 
 // SSECases are the SSE instructions on xmm registers.
