@@ -20,8 +20,8 @@ layers/wasmenc: layers/abi
 layers/unit/...: layers/abi layers/blob layers/wasmenc
 layers/pack: layers/abi layers/blob layers/wasmenc layers/unit/...
 layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
-layers/tarfs: layers/blob
-layers/image: layers/blob layers/manifest layers/pack layers/tarfs
+layers/tarfs: layers/blob layers/wasmenc
+layers/image/...: layers/blob layers/manifest layers/pack layers/tarfs
 
 converter/x86:
 converter/elf:
@@ -31,15 +31,15 @@ converter/lift: converter/ir converter/x86 converter/disasm layers/abi
 converter/opt: converter/ir layers/abi
 converter/wasm: converter/ir layers/abi layers/wasmenc layers/unit/...
 converter/translate: converter/x86 converter/elf converter/disasm converter/ir converter/lift converter/opt converter/wasm layers/abi layers/blob layers/unit/...
-converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image
+converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/image/...
 
 runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
 runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
-runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image
+runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
-frontend: converter layers/image
+frontend: converter layers/image/...
 
-cmd/megabin: frontend converter converter/translate runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image
+cmd/megabin: frontend converter converter/translate runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
 integration/...:
 `
@@ -52,7 +52,7 @@ var onlyIn = map[string][]string{
 	"github.com/moby/buildkit":               {"frontend"},
 	"github.com/spf13/cobra":                 {"cmd/megabin"},
 	"github.com/schollz/progressbar":         {"cmd/megabin"},
-	"github.com/google/go-containerregistry": {"layers/image", "converter", "cmd/megabin", "integration/debian"},
+	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian"},
 }
 
 // topLevel is what the repository's root may hold besides dot files.

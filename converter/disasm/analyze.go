@@ -79,10 +79,13 @@ func (d *discovery) count(p *Program) {
 	st := &p.Stats
 	st.Functions = len(p.Funcs)
 	covered := newCoverage(d.image)
-	switches, open := map[uint64]bool{}, map[uint64]bool{}
+	switches, open, bad := map[uint64]bool{}, map[uint64]bool{}, map[uint64]string{}
 	for _, f := range p.Funcs {
 		for _, b := range f.Blocks {
 			covered.add(b)
+			if b.Term.Err != "" {
+				bad[b.End] = b.Term.Err
+			}
 			if len(b.Insts) == 0 {
 				continue
 			}
@@ -97,7 +100,9 @@ func (d *discovery) count(p *Program) {
 	}
 	st.Switches = len(switches)
 	st.Unresolved = slices.Sorted(maps.Keys(open))
-	st.Undecodable = slices.SortedFunc(slices.Values(d.bad), func(a, b Spot) int { return cmp.Compare(a.Addr, b.Addr) })
+	for _, a := range slices.Sorted(maps.Keys(bad)) {
+		st.Undecodable = append(st.Undecodable, Spot{a, bad[a]})
+	}
 	st.Instructions = covered.insts
 	p.covered = covered.spans()
 	for _, s := range p.covered {

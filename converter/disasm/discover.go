@@ -50,8 +50,7 @@ type discovery struct {
 	slots    map[uint64]uint64 // relocated word → code address it holds
 	guesses  []uint64          // words of data that may be labels
 	labels   []uint64          // addresses taken within functions
-	bad      []Spot
-	trials   int // instructions that may still be decoded speculatively
+	trials   int               // instructions that may still be decoded speculatively
 }
 
 type span struct{ start, end uint64 }
@@ -219,7 +218,8 @@ func (d *discovery) walk(addr uint64) {
 	for d.isCode(addr) && !d.decoded(addr) {
 		in, err := d.inst(addr)
 		if err != nil {
-			d.fail(addr, err)
+			r, off := d.region(addr)
+			r.flow[off] = flowBad
 			return
 		}
 		f := d.record(&in)
@@ -232,15 +232,6 @@ func (d *discovery) walk(addr uint64) {
 			}
 			return
 		}
-	}
-}
-
-// fail notes that addr does not decode, once.
-func (d *discovery) fail(addr uint64, err error) {
-	r, off := d.region(addr)
-	if r.flow[off] != flowBad {
-		r.flow[off] = flowBad
-		d.bad = append(d.bad, Spot{addr, err.Error()})
 	}
 }
 

@@ -46,7 +46,7 @@ type File struct {
 	Entry    uint64 // 0 if none
 	VMin     uint64 // lowest PT_LOAD vaddr rounded down to a page: unit offset 0
 	Segments []Segment
-	relro    Span // PT_GNU_RELRO: read-only once relocated
+	relro    Span      // PT_GNU_RELRO: read-only once relocated
 	Sections []Section // ascending by address; empty if the file has no section headers
 	Interp   string
 	Soname   string

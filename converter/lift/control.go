@@ -1,6 +1,7 @@
 package lift
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/megabin/megabin/converter/disasm"
@@ -62,7 +63,7 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp, sp) // arguments are set by link
+	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp) // arguments are set by link
 	if target != nil {
 		v.Args = append(v.Args, target)
 	}
@@ -94,7 +95,8 @@ func (c *ctx) afterCall(call *ir.Value) {
 		c.b.vars[f], c.b.flags[f-CF] = zero, nil
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
-	c.b.seg().def |= setOf(RAX, RDX, RSP) | flagSet
+	// rax and rdx count as read from the callee, not as written here.
+	c.b.seg().def |= setOf(RSP) | flagSet
 }
 
 func (c *ctx) result(v Var, call *ir.Value, i int64) {
@@ -105,11 +107,9 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.B.Func.NewValue(ir.Syscall, ir.I64)
-	for _, r := range [...]Var{RAX, RDI, RSI, RDX, R10, R8, R9} {
-		v.Args = append(v.Args, c.get(r))
-	}
+	nr := c.get(RAX)
 	c.get(RSP)
+	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	info := &ir.CallInfo{Return: c.fn.offset(in.Next())}
 	v.Info = info
 	c.closeSegment(&site{call: v, info: info})
@@ -259,7 +259,7 @@ func (c *ctx) leave(sp *ir.Value, extra int64) {
 // tailCall jumps to another function, with rsp wherever it is.
 func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 	sp := c.stack(c.get(RSP))
-	args := []*ir.Value{sp, sp, sp, sp, sp, sp, sp}
+	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)
@@ -307,6 +307,10 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	out := c.fn.ir.NewBlock(c.B.Addr)
 	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
 	for i, d := range s.Targets {
+		if d == nil { // in another function
+			c.B.Term.Succs[i].To = out
+			continue
+		}
 		c.edge(i, d)
 	}
 	c.B.Term.Succs[n].To = out
@@ -317,12 +321,18 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 // search branches to whichever of the blocks is at the guest address target,
 // by binary search; if none is, it is a tail call.
 func (c *ctx) search(to []*disasm.Block, target *ir.Value) {
-	if len(to) == 0 {
+	var at []*disasm.Block
+	for _, d := range to {
+		if d != nil {
+			at = append(at, d)
+		}
+	}
+	if len(at) == 0 {
 		c.tailCall(&ir.CallInfo{}, target)
 		return
 	}
-	at := append([]*disasm.Block(nil), to...)
 	sort.Slice(at, func(i, j int) bool { return at[i].Addr < at[j].Addr })
+	at = slices.Compact(at)
 	off := c.Sub(target, c.codeAddr(0))
 	c.get(RSP)
 	miss := c.fn.ir.NewBlock(c.B.Addr)

@@ -140,6 +140,7 @@ func (fn *function) order() {
 	for _, b := range fn.blocks {
 		if len(b.preds) == 1 {
 			b.parent = b.preds[0]
+			b.saves = savesVectors(b)
 		}
 	}
 }
@@ -150,13 +151,10 @@ func successors(d *disasm.Block) []*disasm.Block {
 	if s := d.Term.Switch; s != nil {
 		all = append(append([]*disasm.Block(nil), all...), s.Targets...)
 	}
-	if len(all) < 2 {
-		return all
-	}
 	seen := make(map[*disasm.Block]bool, len(all))
 	out := make([]*disasm.Block, 0, len(all))
 	for _, s := range all {
-		if !seen[s] {
+		if s != nil && !seen[s] {
 			seen[s] = true
 			out = append(out, s)
 		}
@@ -213,10 +211,10 @@ func (c *ctx) inst(in *x86.Inst) bool {
 	c.in = in
 	row, ok := rows[in.Op]
 	if !ok {
-		return c.untranslated(in.Op.String())
+		return c.untranslated(x86.OpName(in.Op))
 	}
 	if err := row(c, in); err != nil {
-		return c.untranslated(fmt.Sprintf("%v: %v", in.Op, err))
+		return c.untranslated(fmt.Sprintf("%s: %v", x86.OpName(in.Op), err))
 	}
 	return !c.stopped
 }

@@ -131,13 +131,14 @@ func lods(size int) row {
 			c.set(RSI, c.Add(src, step))
 			return nil
 		}
-		x := c.readGPR(accumulator(size), size)
-		_, out := c.whileCount(c.get(RCX), []*ir.Value{src, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
+		x, old, n := c.readGPR(accumulator(size), size), c.get(RAX), c.get(RCX)
+		_, out := c.whileCount(n, []*ir.Value{src, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
 			return nil, []*ir.Value{c.Add(v[0], step), c.Load(loadOps[size], c.lin(v[0]), 0)}
 		})
 		c.set(RSI, out[0])
 		c.set(RCX, c.Const64(0))
 		c.writeGPR(accumulator(size), size, out[1])
+		c.set(RAX, c.Select(c.Bool(n), c.get(RAX), old))
 		return nil
 	}
 }

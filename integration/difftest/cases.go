@@ -12,6 +12,8 @@ type Case struct {
 	// Prep adjusts a random state to the instruction.
 	Prep func(r Random, s *State)
 	Mask Mask
+	// Fix evens out a documented difference.
+	Fix func(got, want *State)
 }
 
 // Name is the case's name in test output.
@@ -28,6 +30,7 @@ type group struct {
 	undef func(*State) uint64
 	prep  func(Random, *State)
 	mask  Mask
+	fix   func(got, want *State)
 }
 
 // expand makes the cases of all groups.
@@ -39,7 +42,7 @@ func expand(groups []group) []Case {
 				continue
 			}
 			for _, asm := range substitute(line, g.words) {
-				cases = append(cases, Case{Asm: asm, Undef: g.undef, Prep: g.prep, Mask: g.mask})
+				cases = append(cases, Case{Asm: asm, Undef: g.undef, Prep: g.prep, Mask: g.mask, Fix: g.fix})
 			}
 		}
 	}

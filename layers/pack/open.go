@@ -215,6 +215,13 @@ func (u *UnitRef) Entry(ordinal int) uint32 { return u.fn(ordinal).entry }
 // PartOf is the number of the part that a function is in.
 func (u *UnitRef) PartOf(ordinal int) int { return int(u.fn(ordinal).part) }
 
+// Body is where a function's body is in the megabinary, and its length in
+// bytes. Identical functions have one body.
+func (u *UnitRef) Body(ordinal int) (off uint64, size uint32) {
+	f := u.fn(ordinal)
+	return f.bodyOff, f.bodyLen
+}
+
 // Lookup returns the function that begins at a unit offset.
 func (u *UnitRef) Lookup(off uint32) (ordinal int, ok bool) {
 	i, ok := u.Containing(off)

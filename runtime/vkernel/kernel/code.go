@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/runtime/machine"
@@ -96,4 +98,16 @@ func (u UnitInfo) base(a *mm.Area) (uint64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// String is the line for the person.
+func (r Refusal) String() string {
+	name := r.Path
+	if name == "" {
+		name = "anonymous memory"
+	}
+	if r.Hash == [32]byte{} {
+		return fmt.Sprintf("refused to execute %s: %s", name, r.Reason)
+	}
+	return fmt.Sprintf("refused to execute %s (blake3 %x): %s", name, r.Hash, r.Reason)
 }

@@ -36,6 +36,7 @@ type Config struct {
 	Engine   *machine.Engine
 	Units    Units
 	NS       *vfs.Namespace
+	Memory   vfs.TmpMaker // makes files without a name, for memfd_create
 	Hostname string
 	Calls    Dispatcher
 	// Refused is told of each file that was to be executed and may not be.

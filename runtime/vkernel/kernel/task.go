@@ -216,3 +216,7 @@ func (t *Task) execute() {
 		}
 	}
 }
+
+// Leaving tells, within a system call, that its caller will not see it
+// return: the task ends, or runs another program.
+func (t *Task) Leaving() bool { return t.flow == flowExit || t.flow == flowExec }

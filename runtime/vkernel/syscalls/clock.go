@@ -93,7 +93,7 @@ func lengthOf(ts linux.Timespec) (time.Duration, error) {
 		return 0, unix.EINVAL
 	}
 	const longest = 1 << 62
-	if ts.Sec >= longest/1e9 {
+	if ts.Sec >= longest/1_000_000_000 {
 		return longest, nil
 	}
 	return time.Duration(ts.Sec*1e9 + ts.Nsec), nil

@@ -34,13 +34,13 @@ func sysFutex(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return wait(t, a, futex.AllBits, deadline)
+		return waitFutex(t, a, futex.AllBits, deadline)
 	case futexWaitBitset:
 		deadline, err := absolute(t, a[3], a.Int(1)&futexRealtime != 0)
 		if err != nil {
 			return 0, err
 		}
-		return wait(t, a, a.Uint(5), deadline)
+		return waitFutex(t, a, a.Uint(5), deadline)
 	case futexWake:
 		return count(t.K.Futexes.Wake(key, a.Int(2), futex.AllBits), nil)
 	case futexWakeBitset:
@@ -89,7 +89,7 @@ func expect(t *kernel.Task, addr uint64, value uint32) error {
 	return nil
 }
 
-func wait(t *kernel.Task, a Args, bitset uint32, deadline time.Time) (uint64, error) {
+func waitFutex(t *kernel.Task, a Args, bitset uint32, deadline time.Time) (uint64, error) {
 	if bitset == 0 {
 		return 0, unix.EINVAL
 	}

@@ -163,9 +163,13 @@ func dupTo(t *kernel.Task, old, fd int, cloexec bool) (uint64, error) {
 
 // fcntls are the commands of fcntl, but those that take a lock.
 var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error){
-	unix.F_DUPFD:         func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) { return dupAbove(t, d, arg, false) },
-	unix.F_DUPFD_CLOEXEC: func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) { return dupAbove(t, d, arg, true) },
-	unix.F_GETFD:         getFD,
+	unix.F_DUPFD: func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+		return dupAbove(t, d, arg, false)
+	},
+	unix.F_DUPFD_CLOEXEC: func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+		return dupAbove(t, d, arg, true)
+	},
+	unix.F_GETFD: getFD,
 	unix.F_SETFD: func(t *kernel.Task, fd int, _ *vfs.Description, arg uint64) (uint64, error) {
 		return ok(t.FDs.SetCloexec(fd, arg&unix.FD_CLOEXEC != 0))
 	},
@@ -176,7 +180,9 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		d.SetFlags(int(arg))
 		return 0, nil
 	},
-	unix.F_GETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) { return uint64(d.Owner()), nil },
+	unix.F_GETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+		return uint64(d.Owner()), nil
+	},
 	unix.F_SETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
 		d.SetOwner(int32(arg))
 		return 0, nil

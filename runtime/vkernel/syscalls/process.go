@@ -388,4 +388,3 @@ func sysUnshare(t *kernel.Task, a Args) (uint64, error) {
 	}
 	return 0, nil
 }
-

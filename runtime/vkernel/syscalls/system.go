@@ -11,18 +11,12 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 )
 
-// The kernel that guests are told of.
-const (
-	Release = "6.1.0-megabin"
-	Version = "#1 SMP PREEMPT_DYNAMIC megabin"
-)
-
 // utsField is the size of a field of struct utsname, bytes.
 const utsField = 65
 
 func sysUname(t *kernel.Task, a Args) (uint64, error) {
 	b := make([]byte, 6*utsField)
-	for i, s := range []string{"Linux", t.K.Hostname, Release, Version, "x86_64", "(none)"} {
+	for i, s := range []string{"Linux", t.K.Hostname, kernel.Release, kernel.Version, "x86_64", "(none)"} {
 		copy(b[i*utsField:(i+1)*utsField-1], s)
 	}
 	return copyOut(t, a[0], b, nil)
