@@ -1,0 +1,55 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+
+export CGO_ENABLED = 0
+GO      ?= go
+OUT     ?= out
+MEGABIN := bin/megabin
+# Debian packages that building does not need but demo, tests and benchmarks do:
+# program → package.
+TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user runc:runc \
+         skopeo:skopeo busybox:busybox-static xz:xz-utils clang:clang wasm-ld:lld
+FUZZTIME ?= 10s
+
+.PHONY: help deps build demo test conformance bench fuzz clean
+
+help:
+	@echo 'make demo         convert a Debian image and run programs of it'
+	@echo 'make test         everything that must pass, within minutes'
+	@echo 'make conformance  longer suites'
+	@echo 'make bench        speed and size, side by side with native, qemu, runc and wasm from source'
+	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
+	@echo 'make build        bin/megabin, static'
+	@echo 'make deps         what the above need, with apt when root'
+	@echo 'make clean        remove bin/ and out/'
+
+deps:
+	@./.ci/deps $(TOOLS)
+
+build:
+	$(GO) build -trimpath -ldflags '-s -w' -o $(MEGABIN) ./cmd/megabin
+
+demo: deps build
+	@./examples/demo.sh $(MEGABIN) $(OUT)/demo
+
+test: deps build
+	@test -z "$$(gofmt -l .)" || { echo 'not gofmt-ed:'; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) test . ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
+	$(GO) test -v -timeout 14m -parallel 2 ./integration/...
+
+conformance: deps build
+	MEGABIN_CONFORMANCE=1 $(GO) test -timeout 120m ./...
+
+bench: deps build
+	@mkdir -p $(OUT)
+	$(GO) run ./integration/bench -megabin $(MEGABIN) -out $(OUT)
+
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin $(OUT)

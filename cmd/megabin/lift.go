@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/megabin/megabin/converter/translate"
+	"github.com/megabin/megabin/layers/unit"
+	"github.com/spf13/cobra"
+)
+
+func newLift() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "lift [-o UNIT.wasm] ELF",
+		Short: "Recompile one ELF to a unit",
+		Long: `Lift recompiles one executable or library to a unit: a WebAssembly module with
+its functions, which pack puts into a megabinary. Without -o it only tells how
+much could be translated.`,
+		Example: `  megabin lift /bin/ls
+  megabin lift -o ls.wasm /bin/ls`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			u, err := lift(ctx, args[0], output)
+			if err != nil {
+				return err
+			}
+			return printUnit(cmd.ErrOrStderr(), u)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write the unit to `FILE`")
+	return cmd
+}
+
+func lift(ctx context.Context, name, output string) (*unit.Unit, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	u, err := translate.ELF(ctx, name, data)
+	if err != nil || output == "" {
+		return u, err
+	}
+	return u, writeFile(output, func(w io.Writer) error {
+		_, err := w.Write(u.Encode())
+		return err
+	})
+}
+
+func printUnit(w io.Writer, u *unit.Unit) error {
+	c := u.Coverage
+	fmt.Fprintf(w, "%s %s: %d functions in %d parts, %d instructions, %d not translated\n",
+		u.Kind, u.Source, len(u.Funcs), u.NumParts(), c.Instructions, c.Untranslated)
+	for _, r := range c.Reasons {
+		if _, err := fmt.Fprintf(w, "%8d %s\n", r.Count, r.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/megabin/megabin/layers/image"
+	"github.com/megabin/megabin/runtime/machine"
+	"github.com/megabin/megabin/runtime/runner"
+	imagefs "github.com/megabin/megabin/runtime/vkernel/fs/image"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	interactive, tty bool
+	env              []string
+	dir, user        string
+	volumes          []string
+	entrypoint       string
+	hostname         string
+	readOnly         bool
+	strace, stats    bool
+
+	entrypointSet bool
+}
+
+func newRun() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run [flags] IMAGE [CMD ARG...]",
+		Short: "Run a command of a converted image",
+		Long: `Run starts a command of a converted image in this process, without any
+privilege: its code is WebAssembly, its kernel is part of megabin. What it writes to
+its file system is kept in memory and gone when it ends; directories of the
+host appear in it only where -v says so.
+
+A file runs only if its BLAKE3 hash is one of the image's recompiled ELFs, as the
+original or as its carrier; anything else is refused with exit status 126.`,
+		Example: `  megabin run oci:debian-wasm ls -l /
+  echo hello | megabin run -i oci:debian-wasm tr a-z A-Z
+  megabin run -v "$PWD":/work -w /work oci:debian-wasm sort -o sorted words
+  megabin run --strace oci:debian-wasm cat /etc/os-release`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.entrypointSet = cmd.Flags().Changed("entrypoint")
+			status, err := flags.run(cmd.Context(), args[0], args[1:], cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if status != 0 {
+				return exitStatus(status)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // what follows IMAGE is the guest's
+	f.BoolVarP(&flags.interactive, "interactive", "i", false, "give it our standard input; else it has none")
+	f.BoolVarP(&flags.tty, "tty", "t", false, "let it use our terminal as its own")
+	f.StringArrayVarP(&flags.env, "env", "e", nil, "set a variable, `K=V`; K alone takes ours")
+	f.StringVarP(&flags.dir, "workdir", "w", "", "working directory `DIR`")
+	f.StringVarP(&flags.user, "user", "u", "", "`USER`[:GROUP] by name or number")
+	f.StringArrayVarP(&flags.volumes, "volume", "v", nil, "show SRC of the host at DST: `SRC:DST[:ro]`")
+	f.StringVar(&flags.entrypoint, "entrypoint", "", "program `P` in place of the image's entrypoint and command")
+	f.StringVar(&flags.hostname, "hostname", "", "`NAME` of the host as the command sees it")
+	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
+	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
+	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
+	return cmd
+}
+
+func (flags *runFlags) run(ctx context.Context, text string, args []string, errw io.Writer) (status int, err error) {
+	began := time.Now()
+	img, closeImage, err := open(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	defer closeImage()
+	spec, closeCode, err := flags.spec(img, args)
+	if err != nil {
+		return 0, fmt.Errorf("running %s: %w", text, err)
+	}
+	defer closeCode()
+	spec.Messages = errw
+	if flags.strace {
+		spec.Strace = errw
+	}
+	ready := time.Since(began)
+	result, err := runner.Run(ctx, spec)
+	if flags.stats {
+		printStats(errw, result.Stats, ready, time.Since(began))
+	}
+	return result.Code, err
+}
+
+// spec makes what the runner is to do of the flags and the image's config.
+func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCode func() error, err error) {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return s, nil, err
+	}
+	s = runner.Spec{
+		Argv: flags.argv(config.Config, args), Env: flags.environment(config.Config.Env),
+		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
+		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly,
+		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
+	}
+	if len(s.Argv) == 0 {
+		return s, nil, errors.New("the image has no command: give one")
+	}
+	if flags.interactive {
+		s.Stdin = os.Stdin
+	}
+	if flags.tty && !term.IsTerminal(int(os.Stdin.Fd())) {
+		return s, nil, errors.New("-t needs a terminal on standard input")
+	}
+	if s.Mounts, err = parseVolumes(flags.volumes); err != nil {
+		return s, nil, err
+	}
+	if s.CacheDir, err = cacheDir(cacheCode); err != nil {
+		return s, nil, err
+	}
+	closeCode, err = openImage(&s, img)
+	return s, closeCode, err
+}
+
+// openImage sets the root and the units.
+func openImage(s *runner.Spec, img v1.Image) (closeCode func() error, err error) {
+	store, err := openStore()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := image.Unpack(store, img)
+	if err != nil {
+		return nil, err
+	}
+	code, err := openCode(store, tree)
+	if err != nil {
+		return nil, err
+	}
+	s.Units = runner.NewUnits(code.manifest, code.megabinary, func(err error) {
+		fmt.Fprintf(os.Stderr, "megabin: %v\n", err)
+	})
+	if s.Root, err = imagefs.FromLayers(tree, store); err != nil {
+		code.Close()
+		return nil, err
+	}
+	return code.Close, nil
+}
+
+// argv is the image's entrypoint and command, or what replaces them.
+func (flags *runFlags) argv(config v1.Config, args []string) []string {
+	entrypoint := config.Entrypoint
+	if flags.entrypointSet {
+		entrypoint, config.Cmd = nil, nil
+		if flags.entrypoint != "" {
+			entrypoint = []string{flags.entrypoint}
+		}
+	}
+	if len(args) == 0 {
+		args = config.Cmd
+	}
+	return append(append([]string(nil), entrypoint...), args...)
+}
+
+// environment adds the variables of -e to the image's.
+func (flags *runFlags) environment(env []string) []string {
+	env = append([]string(nil), env...)
+	for _, kv := range flags.env {
+		name, _, ok := strings.Cut(kv, "=")
+		if !ok {
+			value, set := os.LookupEnv(name)
+			if !set {
+				continue
+			}
+			kv = name + "=" + value
+		}
+		env = append(without(env, name), kv)
+	}
+	return env
+}
+
+// without removes a variable from an environment.
+func without(env []string, name string) []string {
+	kept := env[:0]
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, name+"=") {
+			kept = append(kept, kv)
+		}
+	}
+	return kept
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func printStats(w io.Writer, s machine.Stats, ready, all time.Duration) {
+	fmt.Fprintf(w, `image opened in  %v
+run in all       %v
+parts compiled   %d (%s of wasm, %v)
+parts loaded     %d
+cache misses     %d of indirect calls
+unknown targets  %d
+dispatched       %d
+`, ready.Round(time.Microsecond), all.Round(time.Microsecond),
+		s.PartsCompiled, size(int64(s.CompiledBytes)), time.Duration(s.CompileNanos).Round(time.Microsecond),
+		s.PartsLoaded, s.Resolves, s.Missing, s.Reentries)
+}

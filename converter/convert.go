@@ -1,0 +1,141 @@
+// Package converter turns an image of Linux programs into one whose programs
+// are WebAssembly: it finds every ELF in the layers, has each recompiled once,
+// puts carriers in the ELFs' places, and adds a layer with the megabinary. It
+// knows how images are put together; how an ELF becomes a unit is the
+// Translate function's matter, and how units run is not known here at all.
+package converter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/megabin/megabin/layers/unit"
+)
+
+// Translate recompiles an ELF. It is a pure function of the ELF's bytes; name
+// is one of its paths, for messages. An error means that this ELF can't be
+// recompiled, and says why.
+type Translate func(ctx context.Context, name string, elf []byte) (*unit.Unit, error)
+
+// Options say how to convert.
+type Options struct {
+	Translate Translate // required
+	// Translator names the translator, its version and all options that
+	// change what it makes: cached units are found by it.
+	Translator string
+	// CacheDir is a directory that keeps units between conversions. Empty:
+	// nothing is kept.
+	CacheDir string
+	// Jobs is the number of ELFs recompiled at a time; 0: one per processor.
+	Jobs int
+	// KeepNative leaves the original ELFs in the image.
+	KeepNative bool
+	Progress   Progress // may be nil
+}
+
+// Progress is told what is being done. Its methods are called from several
+// goroutines.
+type Progress interface {
+	// Phase starts a phase of so many bytes of work; 0: not known.
+	Phase(name string, total int64)
+	// Add tells that n bytes more of the phase's work are done.
+	Add(n int64)
+}
+
+type noProgress struct{}
+
+func (noProgress) Phase(string, int64) {}
+func (noProgress) Add(int64)           {}
+
+// ErrConverted tells that the image is a converted one already.
+var ErrConverted = errors.New("the image is already converted")
+
+// Convert returns the converted image. It does not change img, from which the
+// result's unchanged layers are read; changed ones are in temporary files
+// without names. The result is a pure function of img's content, the
+// translator and KeepNative: the same digest on each call, for any number of
+// jobs.
+func Convert(ctx context.Context, img v1.Image, o Options) (v1.Image, *Report, error) {
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = noProgress{}
+	}
+	if o.CacheDir == "" {
+		dir, err := os.MkdirTemp("", "megabin-*")
+		if err != nil {
+			return nil, nil, err
+		}
+		defer os.RemoveAll(dir)
+		o.CacheDir = dir
+	}
+	c := &conversion{Options: o, source: img}
+	out, err := c.run(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("converting: %w", err)
+	}
+	return out, c.report, nil
+}
+
+// conversion is one call of Convert; each step fills in what the next ones
+// use.
+type conversion struct {
+	Options
+	source     v1.Image
+	cache      *unitCache
+	layers     []*scannedLayer
+	elves      []*elf // ascending by hash
+	megabinary *os.File
+	manifest   []byte
+	out        []newLayer // the source's, rewritten, and the last one
+	report     *Report
+}
+
+func (c *conversion) run(ctx context.Context) (img v1.Image, err error) {
+	if c.cache, err = openUnitCache(c.CacheDir, c.Translator); err != nil {
+		return nil, err
+	}
+	defer c.closeTemporary()
+	steps := []func(context.Context) error{
+		c.checkSource, c.scan, c.find, c.recompile, c.write,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	img, err = c.image()
+	if err != nil {
+		return nil, err
+	}
+	return img, c.finishReport(img)
+}
+
+// checkSource refuses what is not ours to convert.
+func (c *conversion) checkSource(context.Context) error {
+	config, err := c.source.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if config.OS != "" && config.OS != "linux" || config.Architecture != "" && config.Architecture != "amd64" {
+		return fmt.Errorf("the image is for %s/%s, not linux/amd64", config.OS, config.Architecture)
+	}
+	return nil
+}
+
+func (c *conversion) closeTemporary() {
+	for _, l := range c.layers {
+		if l != nil && l.spool != nil {
+			l.spool.Close()
+		}
+	}
+	if c.megabinary != nil {
+		c.megabinary.Close()
+	}
+}

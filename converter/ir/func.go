@@ -1,0 +1,205 @@
+// Package ir is the translator's intermediate representation: functions of
+// basic blocks with block arguments, in SSA form, whose operations have
+// WebAssembly's semantics. It has a builder that simplifies as it goes, a
+// printer, a verifier and an interpreter.
+//
+// It knows neither x86 (no flags, no partial registers: the lifter has
+// turned them into ordinary values) nor wasm's encoding. The guest machine
+// shows only as the register file (GetReg, SetReg) of layers/abi, linear
+// memory, and calls.
+//
+// A block's Values are in execution order; values with an effect must stay in
+// that order among each other as their Effects demand. A value may be used
+// in its own block after its definition and in blocks that its block
+// dominates.
+package ir
+
+import "github.com/megabin/megabin/layers/abi"
+
+// Value is one SSA value or, with type Void, one effect.
+type Value struct {
+	ID    int32 // unique in the function
+	Op    Op
+	Type  Type
+	Aux   int64
+	Aux2  int64
+	Args  []*Value
+	Block *Block
+	Info  *CallInfo // of Call and Syscall
+	args  [3]*Value
+}
+
+// RegValue says which value a guest register has at a program point.
+type RegValue struct {
+	Reg   abi.Reg
+	Value *Value
+}
+
+// CallKind is how a callee is found.
+type CallKind uint8
+
+// Call kinds.
+const (
+	Direct   CallKind = iota // Target is the callee's entry (unit offset)
+	Indirect                 // the last argument is the callee's guest address, I32
+)
+
+// CallInfo is what a Call, TailCall or Syscall needs besides its arguments.
+type CallInfo struct {
+	Kind   CallKind
+	Target uint32 // Direct: entry (unit offset) of the callee
+	Return uint32 // unit offset of the guest's return address
+	// State is where the guest's registers stand at this point, those that
+	// are not passed as arguments. Package opt turns it into SetRegs in front
+	// of the call and keeps what a resumed function has to read back.
+	State []RegValue
+}
+
+// TermKind is how a block ends.
+type TermKind uint8
+
+// Terminators.
+const (
+	NoTerm      TermKind = iota
+	Jump                 // Succs[0]
+	Branch               // Cond != 0 → Succs[0], else Succs[1]
+	Switch               // Cond is an I32 index into Succs; the last one is the default
+	Return               // Args: ra i32, rax, rdx
+	TailCall             // Args as Call's; Info; the guest's return address is at sp
+	Leave                // abnormal exit: Args: pc i32, rsp i64, rax, rdx
+	Unreachable          // after a Trap
+)
+
+// Edge is a control-flow edge with the arguments of the target's parameters.
+type Edge struct {
+	To   *Block
+	Args []*Value
+}
+
+// Term ends a block.
+type Term struct {
+	Kind  TermKind
+	Cond  *Value
+	Succs []Edge
+	Args  []*Value
+	Info  *CallInfo  // TailCall
+	State []RegValue // Return, TailCall (in Info) and Leave: registers to stand in the register file
+}
+
+// Block is a basic block.
+type Block struct {
+	ID     int
+	Addr   uint32 // unit offset of the guest code
+	Params []*Value
+	Values []*Value
+	Term   Term
+	// Poll is not nil at the headers of guest loops: the registers that have
+	// to be in the register file when the loop polls. The machine knows the
+	// place from Addr.
+	Poll []RegValue
+	Func *Func
+}
+
+// Func is one guest function. Blocks[0] is the entry; it has no
+// predecessors and no parameters.
+type Func struct {
+	Entry  uint32 // unit offset
+	Name   string
+	Blocks []*Block
+	// PollAtEntry asks for a look at the budget at entry (recursion).
+	PollAtEntry bool
+	nextID      int32
+	slab        []Value
+}
+
+// NewBlock appends a block.
+func (f *Func) NewBlock(addr uint32) *Block {
+	b := &Block{ID: len(f.Blocks), Addr: addr, Func: f}
+	f.Blocks = append(f.Blocks, b)
+	return b
+}
+
+// NumValues bounds the IDs in f from above.
+func (f *Func) NumValues() int { return int(f.nextID) }
+
+// NewValue makes a value of f that is in no block yet.
+func (f *Func) NewValue(op Op, t Type, args ...*Value) *Value {
+	if len(f.slab) == 0 {
+		f.slab = make([]Value, 128)
+	}
+	v := &f.slab[0]
+	f.slab = f.slab[1:]
+	v.ID, v.Op, v.Type = f.nextID, op, t
+	f.nextID++
+	if len(args) <= len(v.args) {
+		v.Args = v.args[:copy(v.args[:], args)]
+	} else {
+		v.Args = append([]*Value(nil), args...)
+	}
+	return v
+}
+
+// AddParam gives b one more parameter.
+func (b *Block) AddParam(t Type) *Value {
+	v := b.Func.NewValue(Param, t)
+	v.Block = b
+	b.Params = append(b.Params, v)
+	return v
+}
+
+// Append puts v at the end of b.
+func (b *Block) Append(v *Value) *Value {
+	v.Block = b
+	b.Values = append(b.Values, v)
+	return v
+}
+
+// IsConst reports whether v is an integer constant, and its value.
+func (v *Value) IsConst() (int64, bool) {
+	return v.Aux, v.Op == Const32 || v.Op == Const64
+}
+
+// Operands calls fn with a pointer to each value that the terminator uses.
+func (t *Term) Operands(fn func(**Value)) {
+	if t.Cond != nil {
+		fn(&t.Cond)
+	}
+	for i := range t.Args {
+		fn(&t.Args[i])
+	}
+	for i := range t.Succs {
+		for j := range t.Succs[i].Args {
+			fn(&t.Succs[i].Args[j])
+		}
+	}
+	if t.Info != nil {
+		stateOperands(t.Info.State, fn)
+	}
+	stateOperands(t.State, fn)
+}
+
+// Operands calls fn with a pointer to each value that v uses, its call state
+// included.
+func (v *Value) Operands(fn func(**Value)) {
+	for i := range v.Args {
+		fn(&v.Args[i])
+	}
+	if v.Info != nil {
+		stateOperands(v.Info.State, fn)
+	}
+}
+
+func stateOperands(s []RegValue, fn func(**Value)) {
+	for i := range s {
+		fn(&s[i].Value)
+	}
+}
+
+// Operands calls fn with a pointer to every use of a value in b.
+func (b *Block) Operands(fn func(**Value)) {
+	for _, v := range b.Values {
+		v.Operands(fn)
+	}
+	stateOperands(b.Poll, fn)
+	b.Term.Operands(fn)
+}

@@ -1,0 +1,357 @@
+package lift
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/megabin/megabin/converter/disasm"
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/converter/x86"
+	"github.com/megabin/megabin/layers/abi"
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// Control transfer instructions that do not end a block; end has the others.
+var controlRows = map[x86asm.Op]row{
+	x86asm.CALL: call, x86asm.UD2: trapRow(abi.TrapUD), x86asm.UD0: trapRow(abi.TrapUD), x86asm.UD1: trapRow(abi.TrapUD), x86asm.INT: interrupt, x86asm.HLT: trapRow(abi.TrapPrivileged),
+	x86asm.NOP: nop, x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.SYSCALL: syscall,
+}
+
+// site is a call or system call, kept with the state in front of it until
+// summarize knows what has to be passed.
+type site struct {
+	call   *ir.Value // Call or Syscall
+	term   *ir.Block // tail call: the block it ends
+	info   *ir.CallInfo
+	direct bool
+	vars   [numRegs]*ir.Value // nil: as at the start of the block
+	after  Set                // live after the site
+	before Set                // what the site needs
+}
+
+func nop(c *ctx, in *x86.Inst) error { return nil }
+
+func trapRow(kind abi.TrapKind) row {
+	return func(c *ctx, in *x86.Inst) error {
+		c.trap(kind)
+		return nil
+	}
+}
+
+func interrupt(c *ctx, in *x86.Inst) error {
+	if n, ok := in.Args[0].(x86asm.Imm); ok && n == 3 {
+		c.trap(abi.TrapBreakpoint)
+		return nil
+	}
+	c.trap(abi.TrapPrivileged)
+	return nil
+}
+
+// call pushes the return address and calls. What it may change is afterwards
+// in the register file.
+func call(c *ctx, in *x86.Inst) error {
+	info := &ir.CallInfo{Kind: ir.Indirect, Return: c.fn.offset(in.Next())}
+	var target *ir.Value
+	if rel, ok := in.Args[0].(x86asm.Rel); ok {
+		info.Kind, info.Target = ir.Direct, c.fn.offset(in.Next()+uint64(int64(rel)))
+	} else {
+		t, err := c.read(0, 8)
+		if err != nil {
+			return err
+		}
+		target = c.Wrap(t)
+	}
+	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
+	sp := c.stack(c.get(RSP))
+	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp) // arguments are set by link
+	if target != nil {
+		v.Args = append(v.Args, target)
+	}
+	v.Info = info
+	c.closeSegment(&site{call: v, info: info, direct: info.Kind == ir.Direct})
+	c.B.Append(v)
+	c.afterCall(v)
+	return nil
+}
+
+// closeSegment ends the block's segment at s and notes the state there.
+func (c *ctx) closeSegment(s *site) {
+	copy(s.vars[:], c.b.vars[:numRegs])
+	c.b.seg().site = s
+	c.b.segs = append(c.b.segs, segment{})
+}
+
+// afterCall gives the variables their values after a call.
+func (c *ctx) afterCall(call *ir.Value) {
+	for v := Var(0); v < numRegs; v++ {
+		if callerSaved.has(v) {
+			c.b.vars[v] = inFile
+		}
+	}
+	c.result(RAX, call, 0)
+	c.result(RDX, call, 1)
+	zero := c.Const32(0)
+	for f := CF; f < numVars; f++ {
+		c.b.vars[f], c.b.flags[f-CF] = zero, nil
+	}
+	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
+	// rax and rdx count as read from the callee, not as written here.
+	c.b.seg().def |= setOf(RSP) | flagSet
+}
+
+func (c *ctx) result(v Var, call *ir.Value, i int64) {
+	x := c.Typed(ir.Result, ir.I64, call)
+	x.Aux = i
+	c.b.vars[v] = x
+}
+
+// syscall is one host call; only rax, rcx and r11 change.
+func syscall(c *ctx, in *x86.Inst) error {
+	nr := c.get(RAX)
+	c.get(RSP)
+	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
+	info := &ir.CallInfo{Return: c.fn.offset(in.Next())}
+	v.Info = info
+	c.closeSegment(&site{call: v, info: info})
+	c.B.Append(v)
+	c.set(RAX, v)
+	c.set(RCX, c.ZExt(c.codeAddr(info.Return)))
+	c.set(R11, c.Const64(0x202)) // rflags as user programs have them
+	return nil
+}
+
+// jump ends the IR block with a jump to d.
+func (c *ctx) jump(d *disasm.Block) {
+	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{}}}
+	c.edge(0, d)
+}
+
+// edge notes that successor i of the current IR block is d's block.
+func (c *ctx) edge(i int, d *disasm.Block) {
+	to := c.fn.bySrc[d]
+	if d == nil { // the entry block's only edge
+		to = c.fn.blocks[1]
+	}
+	c.B.Term.Succs[i].To = to.first
+	c.b.edges = append(c.b.edges, edge{from: c.B, succ: i, to: to})
+}
+
+// end lifts the end of a block.
+func (c *ctx) end(t *disasm.Term) {
+	switch t.Kind {
+	case disasm.Fallthrough, disasm.Jump:
+		c.jump(t.Succs[0])
+	case disasm.CondJump:
+		c.branch(c.jumpCondition(), t.Succs[0], t.Succs[1])
+	case disasm.CondTail:
+		tail, next := c.arms(c.jumpCondition())
+		c.B = next
+		c.jump(t.Succs[0])
+		c.B = tail
+		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, nil)
+	case disasm.TailCall:
+		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, nil)
+	case disasm.Ret:
+		c.ret()
+	case disasm.IndirectJump, disasm.SwitchJump:
+		c.indirect(t)
+	default:
+		c.halt(t)
+	}
+}
+
+// arms ends the IR block with a branch to two new ones.
+func (c *ctx) arms(cond *ir.Value) (then, els *ir.Block) {
+	then, els = c.fn.ir.NewBlock(c.B.Addr), c.fn.ir.NewBlock(c.B.Addr)
+	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: then}, {To: els}}}
+	return then, els
+}
+
+func (c *ctx) branch(cond *ir.Value, then, els *disasm.Block) {
+	if then == els {
+		c.jump(then)
+		return
+	}
+	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{}, {}}}
+	c.edge(0, then)
+	c.edge(1, els)
+}
+
+// jumpCondition is when the conditional jump at the block's end is taken.
+func (c *ctx) jumpCondition() *ir.Value {
+	if cc, ok := jccs[c.in.Op]; ok {
+		return c.condition(cc)
+	}
+	size := c.in.AddrSize / 8
+	count := sized(RCX, size)
+	switch c.in.Op {
+	case x86asm.JCXZ, x86asm.JECXZ, x86asm.JRCXZ:
+		size = map[x86asm.Op]int{x86asm.JCXZ: 2, x86asm.JECXZ: 4, x86asm.JRCXZ: 8}[c.in.Op]
+		return c.Eqz(c.readGPR(sized(RCX, size), size))
+	}
+	left := c.AddC(c.readGPR(count, size), -1)
+	c.writeGPR(count, size, left)
+	taken := c.Bool(left)
+	switch c.in.Op {
+	case x86asm.LOOPE:
+		taken = c.And(taken, c.condition(ccE))
+	case x86asm.LOOPNE:
+		taken = c.And(taken, c.condition(ccNE))
+	}
+	return taken
+}
+
+func (c *ctx) halt(t *disasm.Term) {
+	if t.Err != "" {
+		c.in = nil
+		if n := len(c.b.src.Insts); n > 0 {
+			c.in = &c.b.src.Insts[n-1]
+		}
+		c.untranslated(t.Err)
+		return
+	}
+	c.trap(abi.TrapUD) // after a call that does not return
+}
+
+// ret returns when rsp is where it was at entry, and exits abnormally
+// otherwise.
+func (c *ctx) ret() {
+	sp := c.get(RSP)
+	extra := int64(0)
+	if n, ok := c.in.Args[0].(x86asm.Imm); ok {
+		extra = int64(n)
+	}
+	d, known := spOffset(sp)
+	switch {
+	case known && d == 0 && extra == 0:
+		c.plainReturn()
+	case known || extra != 0:
+		c.leave(sp, extra)
+	default:
+		same, other := c.arms(c.Bin(ir.I32Eq, c.stack(sp), c.New(ir.SP)))
+		c.B = other
+		c.leave(sp, extra)
+		c.B = same
+		c.plainReturn()
+	}
+}
+
+func (c *ctx) plainReturn() {
+	ra := c.Load(ir.Load32, c.New(ir.SP), 0)
+	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra}})
+}
+
+// exit ends the function; what it hands back is filled in by link.
+func (c *ctx) exit(t ir.Term) {
+	c.B.Term = t
+	s := &site{term: c.B}
+	copy(s.vars[:], c.b.vars[:numRegs])
+	c.b.exits = append(c.b.exits, s)
+}
+
+// leave is a return that the wasm stack does not follow.
+func (c *ctx) leave(sp *ir.Value, extra int64) {
+	pc := c.Load(ir.Load32, c.stack(sp), 0)
+	rsp := c.AddC(sp, 8+extra)
+	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp, pc, pc}})
+}
+
+// tailCall jumps to another function, with rsp wherever it is.
+func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
+	sp := c.stack(c.get(RSP))
+	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
+	if target != nil {
+		info.Kind = ir.Indirect
+		args = append(args, target)
+	}
+	c.exit(ir.Term{Kind: ir.TailCall, Args: args, Info: info})
+}
+
+// indirect is a jump through a register or memory.
+func (c *ctx) indirect(t *disasm.Term) {
+	x, err := c.read(0, 8)
+	if err != nil {
+		c.untranslated("indirect jump: " + err.Error())
+		return
+	}
+	target := c.Wrap(x)
+	if s := t.Switch; s != nil {
+		if idx, ok := c.fn.indexes[s]; ok && idx.in.leadsTo(c.b) {
+			c.table(s, idx.value, target)
+			return
+		}
+		c.search(s.Targets, target)
+		return
+	}
+	c.search(t.Succs, target)
+}
+
+// leadsTo reports whether b's values are there at the end of to.
+func (b *block) leadsTo(to *block) bool {
+	for ; to != nil; to = to.parent {
+		if to == b {
+			return true
+		}
+	}
+	return false
+}
+
+// table branches by a jump table's index; beyond the table the real target
+// decides.
+func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
+	n := int64(len(s.Targets))
+	sel := c.Wrap(index)
+	if index.Op != ir.I64ExtendI32U {
+		sel = c.Select(c.Bin(ir.I32LtU, index, c.Const64(n)), sel, c.Const32(n))
+	}
+	out := c.fn.ir.NewBlock(c.B.Addr)
+	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
+	for i, d := range s.Targets {
+		if d == nil { // in another function
+			c.B.Term.Succs[i].To = out
+			continue
+		}
+		c.edge(i, d)
+	}
+	c.B.Term.Succs[n].To = out
+	c.B = out
+	c.tailCall(&ir.CallInfo{}, target)
+}
+
+// search branches to whichever of the blocks is at the guest address target,
+// by binary search; if none is, it is a tail call.
+func (c *ctx) search(to []*disasm.Block, target *ir.Value) {
+	var at []*disasm.Block
+	for _, d := range to {
+		if d != nil {
+			at = append(at, d)
+		}
+	}
+	if len(at) == 0 {
+		c.tailCall(&ir.CallInfo{}, target)
+		return
+	}
+	sort.Slice(at, func(i, j int) bool { return at[i].Addr < at[j].Addr })
+	at = slices.Compact(at)
+	off := c.Sub(target, c.codeAddr(0))
+	c.get(RSP)
+	miss := c.fn.ir.NewBlock(c.B.Addr)
+	c.searchIn(at, off, miss)
+	c.B = miss
+	c.tailCall(&ir.CallInfo{}, target)
+}
+
+func (c *ctx) searchIn(at []*disasm.Block, off *ir.Value, miss *ir.Block) {
+	mid := len(at) / 2
+	key := c.Const32(int64(c.fn.offset(at[mid].Addr)))
+	if len(at) == 1 {
+		c.B.Term = ir.Term{Kind: ir.Branch, Cond: c.Bin(ir.I32Eq, off, key), Succs: []ir.Edge{{}, {To: miss}}}
+		c.edge(0, at[0])
+		return
+	}
+	low, high := c.arms(c.Bin(ir.I32LtU, off, key))
+	c.B = low
+	c.searchIn(at[:mid], off, miss)
+	c.B = high
+	c.searchIn(at[mid:], off, miss)
+}

@@ -1,0 +1,271 @@
+// Package lift turns x86-64 functions into IR: the meaning of every
+// instruction is in this package and nowhere else.
+//
+// A function is lifted block by block. The guest's registers and flags are
+// the variables Var; a row of the instruction table (one file per category
+// of the Intel manual) reads, computes, writes, and sets flags last. Flags are kept as
+// recipes (operation and operands) and become values only where they are read.
+// Then, with all functions at hand, summary.go finds which registers are live
+// across calls, and link.go connects the blocks with block arguments.
+//
+// The package knows nothing of ELF beyond a load address, of wasm, or of how
+// the result is run beyond layers/abi.
+package lift
+
+import (
+	"fmt"
+
+	"github.com/megabin/megabin/converter/disasm"
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/converter/x86"
+	"github.com/megabin/megabin/layers/abi"
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// Result is a lifted program.
+type Result struct {
+	Funcs []*ir.Func // one for each of the program's functions, in its order
+	// Untranslated counts the instructions that became traps, by mnemonic or reason.
+	Untranslated map[string]int
+	Instructions int
+}
+
+// Program lifts all functions of p.
+func Program(p *disasm.Program) *Result {
+	res := &Result{Untranslated: map[string]int{}}
+	fns := make([]*function, len(p.Funcs))
+	for i, f := range p.Funcs {
+		fns[i] = liftFunc(f, p.File.VMin, res)
+	}
+	u := newUnit(fns)
+	u.summarize()
+	for _, fn := range fns {
+		u.link(fn)
+		res.Funcs = append(res.Funcs, fn.ir)
+	}
+	return res
+}
+
+// function is a function being lifted.
+type function struct {
+	src    *disasm.Func
+	vmin   uint64
+	ir     *ir.Func
+	blocks []*block // in reverse postorder; blocks[0] is the entry
+	bySrc  map[*disasm.Block]*block
+	res    *Result
+	// dynamicSP: predecessors disagree on the distance of rsp from its entry
+	// value somewhere, so rsp is a variable like the others.
+	dynamicSP bool
+	indexes   map[*disasm.Switch]indexValue // see noteSwitchIndex
+	loads     map[switchAt][]*disasm.Switch
+	sum       summary
+}
+
+// liftFunc lifts the blocks of f without connecting them.
+func liftFunc(f *disasm.Func, vmin uint64, res *Result) *function {
+	fn := newFunction(f, vmin, res, false)
+	fn.liftBlocks()
+	if !fn.consistentSP() {
+		fn = newFunction(f, vmin, &Result{Untranslated: map[string]int{}}, true)
+		fn.liftBlocks()
+		fn.res = res
+	}
+	return fn
+}
+
+func newFunction(f *disasm.Func, vmin uint64, res *Result, dynamicSP bool) *function {
+	return &function{
+		src: f, vmin: vmin, res: res, dynamicSP: dynamicSP,
+		ir:    &ir.Func{Entry: uint32(f.Entry - vmin), Name: f.Name},
+		bySrc: make(map[*disasm.Block]*block, len(f.Blocks)),
+		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
+	}
+}
+
+// liftBlocks lifts every block, in reverse postorder, so that a block with one
+// predecessor starts from what that one knows.
+func (fn *function) liftBlocks() {
+	fn.order()
+	for _, b := range fn.blocks {
+		c := &ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
+		c.liftBlock()
+	}
+}
+
+// order makes the blocks, in reverse postorder, and their predecessor lists.
+func (fn *function) order() {
+	type frame struct {
+		d    *disasm.Block
+		next int
+	}
+	seen := map[*disasm.Block]bool{fn.src.Blocks[0]: true}
+	var post []*disasm.Block
+	stack := []frame{{fn.src.Blocks[0], 0}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		succs := successors(top.d)
+		if top.next < len(succs) {
+			s := succs[top.next]
+			top.next++
+			if !seen[s] {
+				seen[s] = true
+				stack = append(stack, frame{s, 0})
+			}
+			continue
+		}
+		post = append(post, top.d)
+		stack = stack[:len(stack)-1]
+	}
+	// The entry gets a block of its own when something jumps back to it.
+	entry := &block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry)}
+	fn.blocks = append(fn.blocks, entry)
+	for i := len(post) - 1; i >= 0; i-- {
+		b := &block{fn: fn, src: post[i], first: fn.ir.NewBlock(uint32(post[i].Addr - fn.vmin))}
+		fn.bySrc[post[i]] = b
+		fn.blocks = append(fn.blocks, b)
+	}
+	for i, b := range fn.blocks {
+		b.index = i
+	}
+	entry.succs = []*block{fn.blocks[1]}
+	fn.blocks[1].preds = append(fn.blocks[1].preds, entry)
+	for _, b := range fn.blocks[1:] {
+		for _, s := range successors(b.src) {
+			t := fn.bySrc[s]
+			b.succs = append(b.succs, t)
+			t.preds = append(t.preds, b)
+		}
+	}
+	for _, b := range fn.blocks {
+		if len(b.preds) == 1 {
+			b.parent = b.preds[0]
+			b.saves = savesVectors(b)
+		}
+	}
+}
+
+// successors lists where d's end may go in the function, without repeats.
+func successors(d *disasm.Block) []*disasm.Block {
+	all := d.Term.Succs
+	if s := d.Term.Switch; s != nil {
+		all = append(append([]*disasm.Block(nil), all...), s.Targets...)
+	}
+	seen := make(map[*disasm.Block]bool, len(all))
+	out := make([]*disasm.Block, 0, len(all))
+	for _, s := range all {
+		if s != nil && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// offset turns a vaddr into a unit offset.
+func (fn *function) offset(vaddr uint64) uint32 { return uint32(vaddr - fn.vmin) }
+
+// liftBlock lifts the instructions and the end of c's block.
+func (c *ctx) liftBlock() {
+	if c.b.src == nil {
+		c.b.pivot = c.B
+		c.entry()
+		return
+	}
+	c.startSP()
+	d := c.b.src
+	n := len(d.Insts)
+	ends := n > 0 && d.Term.Kind != disasm.Fallthrough && isJump(&d.Insts[n-1])
+	if ends {
+		n--
+	}
+	for i := range d.Insts[:n] {
+		c.noteSwitchIndex(i)
+		c.fn.res.Instructions++
+		if !c.inst(&d.Insts[i]) {
+			return
+		}
+	}
+	if ends {
+		c.noteSwitchIndex(n)
+		c.fn.res.Instructions++
+		c.in = &d.Insts[n]
+	}
+	c.b.pivot = c.B
+	c.end(&d.Term)
+}
+
+// isJump reports whether in is the control transfer that a Term describes,
+// rather than an ordinary last instruction.
+func isJump(in *x86.Inst) bool {
+	switch in.Op {
+	case x86asm.JMP, x86asm.RET, x86asm.JCXZ, x86asm.JECXZ, x86asm.JRCXZ, x86asm.LOOP, x86asm.LOOPE, x86asm.LOOPNE:
+		return true
+	}
+	_, ok := jccs[in.Op]
+	return ok
+}
+
+// inst lifts one instruction; false means that control does not go on.
+func (c *ctx) inst(in *x86.Inst) bool {
+	c.in = in
+	row, ok := rows[in.Op]
+	if !ok {
+		return c.untranslated(x86.OpName(in.Op))
+	}
+	if err := row(c, in); err != nil {
+		return c.untranslated(fmt.Sprintf("%s: %v", x86.OpName(in.Op), err))
+	}
+	return !c.stopped
+}
+
+// untranslated makes the instruction a trap, and counts why.
+func (c *ctx) untranslated(reason string) bool {
+	c.fn.res.Untranslated[reason]++
+	c.trap(abi.TrapUntranslated)
+	return false
+}
+
+// trap ends the block with a trap at the current instruction.
+func (c *ctx) trap(kind abi.TrapKind) {
+	v := c.New(ir.Trap)
+	v.Aux = int64(kind)
+	if c.in != nil {
+		v.Aux2 = int64(c.fn.offset(c.in.Addr))
+	}
+	c.B.Term = ir.Term{Kind: ir.Unreachable}
+	c.stopped = true
+}
+
+// switchAt is the place of a jump table's load: instruction index in block.
+type switchAt struct {
+	block *disasm.Block
+	load  int
+}
+
+// indexValue is a jump table's index as it was before the load.
+type indexValue struct {
+	in    *block
+	value *ir.Value
+}
+
+func switchLoads(f *disasm.Func) map[switchAt][]*disasm.Switch {
+	loads := map[switchAt][]*disasm.Switch{}
+	for _, b := range f.Blocks {
+		if s := b.Term.Switch; s != nil {
+			at := switchAt{s.LoadBlock, s.Load}
+			loads[at] = append(loads[at], s)
+		}
+	}
+	return loads
+}
+
+// noteSwitchIndex keeps the value of the index register before instruction i
+// when that is the table load of a switch.
+func (c *ctx) noteSwitchIndex(i int) {
+	for _, s := range c.fn.loads[switchAt{c.b.src, i}] {
+		if v, size, ok := gprOf(s.Index); ok && size >= 4 {
+			c.fn.indexes[s] = indexValue{c.b, c.get(v)}
+		}
+	}
+}

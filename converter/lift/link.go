@@ -1,0 +1,247 @@
+package lift
+
+import (
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/layers/abi"
+)
+
+// linker connects the blocks of one function: block parameters for what is
+// live where several blocks meet, arguments of calls, and the register state
+// at calls, polls and exits.
+type linker struct {
+	u       *unit
+	fn      *function
+	before  map[*ir.Value][]*ir.Value // values to insert in front of a call
+	entryIR *ir.Block
+}
+
+func (u *unit) link(fn *function) {
+	l := &linker{u: u, fn: fn, before: map[*ir.Value][]*ir.Value{}, entryIR: fn.blocks[0].first}
+	for _, b := range fn.blocks {
+		l.params(b)
+	}
+	for _, b := range fn.blocks {
+		l.edges(b)
+		for i := range b.segs {
+			if s := b.segs[i].site; s != nil {
+				l.site(b, s)
+			}
+		}
+		for _, s := range b.exits {
+			l.exit(b, s)
+		}
+	}
+	for _, b := range fn.blocks {
+		l.poll(b)
+	}
+	l.insert()
+	fn.blocks, fn.bySrc = nil, nil // only the IR is needed from here on
+}
+
+// params gives a block without parent the parameters it needs.
+func (l *linker) params(b *block) {
+	if b.parent != nil || b.src == nil {
+		return
+	}
+	for v := Var(0); v < numVars; v++ {
+		if l.isParam(b, v) {
+			b.first.Params = append(b.first.Params, b.param(v))
+		}
+	}
+}
+
+func (l *linker) isParam(b *block, v Var) bool {
+	return (b.liveIn | b.softIn).has(v) && !(v == RSP && b.spKnown)
+}
+
+// edges completes the jumps out of b with arguments.
+func (l *linker) edges(b *block) {
+	c := &ctx{Builder: ir.Builder{B: b.pivot}, fn: l.fn, b: b}
+	for _, e := range b.edges {
+		if e.to.parent != nil {
+			continue
+		}
+		to := &e.from.Term.Succs[e.succ]
+		for v := Var(0); v < numVars; v++ {
+			if l.isParam(e.to, v) {
+				to.Args = append(to.Args, c.atEnd(v))
+			}
+		}
+	}
+}
+
+// atEnd is v's value at the end of c's block, made at its pivot if need be.
+func (c *ctx) atEnd(v Var) *ir.Value {
+	if v >= CF {
+		return c.flagAt(c.b, v)
+	}
+	x := c.b.find(v)
+	if x == inFile {
+		x = c.GetReg(int(v.reg()), v.typ())
+		c.b.vars[v] = x
+	}
+	return x
+}
+
+// at is register v's value at site s of block b; it may be inFile.
+func (l *linker) at(b *block, s *site, v Var) *ir.Value {
+	switch {
+	case s.vars[v] != nil:
+		return s.vars[v]
+	case b.parent != nil:
+		return b.parent.find(v)
+	}
+	return b.param(v)
+}
+
+// state lists where the registers in set stand at s. What is in the register
+// file already is not listed.
+func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
+	var out []ir.RegValue
+	for v := Var(0); v < numRegs; v++ {
+		if !set.has(v) || v == RSP {
+			continue
+		}
+		if x := l.at(b, s, v); x != inFile {
+			out = append(out, ir.RegValue{Reg: v.reg(), Value: x})
+		}
+	}
+	return out
+}
+
+// site fills in a call's arguments and state.
+func (l *linker) site(b *block, s *site) {
+	if !s.isCall() {
+		for i, v := range sysRegs {
+			s.call.Args[i+1] = l.arg(b, s, v)
+		}
+		s.info.State = append(l.state(b, s, calleeSaved|s.after&^s.kills()&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP)})
+		return
+	}
+	l.resolve(s.info, &s.call.Args, func(x *ir.Value) { l.put(s.call, x) })
+	for i, v := range argRegs {
+		s.call.Args[i+1] = l.arg(b, s, v)
+	}
+	set := s.before &^ argSet
+	if s.direct {
+		set |= s.after & argSet &^ retSet // still there after a callee that does not change it
+	}
+	s.info.State = l.state(b, s, set)
+}
+
+// resolve turns a direct call of something that is no function of the unit
+// into an indirect one.
+func (l *linker) resolve(info *ir.CallInfo, args *[]*ir.Value, put func(*ir.Value)) {
+	if info.Kind != ir.Direct || l.u.byEntry[info.Target] != nil {
+		return
+	}
+	lin := l.fn.ir.NewValue(ir.Lin, ir.I32)
+	k := l.fn.ir.NewValue(ir.Const32, ir.I32)
+	k.Aux = int64(int32(info.Target + abi.PageBias))
+	sum := l.fn.ir.NewValue(ir.I32Add, ir.I32, lin, k)
+	put(lin)
+	put(k)
+	put(sum)
+	info.Kind = ir.Indirect
+	*args = append(*args, sum)
+}
+
+// arg is what a call passes in v: 0 if the callee can't want it.
+func (l *linker) arg(b *block, s *site, v Var) *ir.Value {
+	if !s.before.has(v) {
+		return l.put(s.call, l.fn.ir.NewValue(ir.Const64, ir.I64))
+	}
+	x := l.at(b, s, v)
+	if x == inFile {
+		x = l.fn.ir.NewValue(ir.GetReg, ir.I64)
+		x.Aux = int64(v.reg())
+		return l.put(s.call, x)
+	}
+	return x
+}
+
+// put inserts x in front of the call.
+func (l *linker) put(call, x *ir.Value) *ir.Value {
+	l.before[call] = append(l.before[call], x)
+	return x
+}
+
+func (l *linker) insert() {
+	if len(l.before) == 0 {
+		return
+	}
+	for _, b := range l.fn.ir.Blocks {
+		var out []*ir.Value
+		for i, v := range b.Values {
+			if ins := l.before[v]; ins != nil {
+				if out == nil {
+					out = append(make([]*ir.Value, 0, len(b.Values)+8*len(l.before)), b.Values[:i]...)
+				}
+				for _, x := range ins {
+					x.Block = b
+				}
+				out = append(out, ins...)
+			}
+			if out != nil {
+				out = append(out, v)
+			}
+		}
+		if out != nil {
+			b.Values = out
+		}
+	}
+}
+
+// exit fills in what a return, tail call or abnormal exit hands over.
+func (l *linker) exit(b *block, s *site) {
+	t := &s.term.Term
+	c := &ctx{Builder: ir.Builder{B: b.pivot}, fn: l.fn, b: b}
+	switch t.Kind {
+	case ir.Return:
+		t.Args[1], t.Args[2] = c.orZero(s, RAX), c.orZero(s, RDX)
+		t.State = l.state(b, s, s.before&^retSet)
+	case ir.Leave:
+		t.Args[2], t.Args[3] = c.atEnd(RAX), c.atEnd(RDX)
+		t.State = l.state(b, s, s.before&^retSet)
+	case ir.TailCall:
+		l.resolve(t.Info, &t.Args, func(x *ir.Value) { b.pivot.Append(x) })
+		for i, v := range argRegs {
+			t.Args[i+1] = c.orZero(s, v)
+		}
+		t.Info.State = l.state(b, s, s.before&^argSet)
+	}
+}
+
+// orZero is v's value at the block's end if exit s needs it, else 0.
+func (c *ctx) orZero(s *site, v Var) *ir.Value {
+	if s.before.has(v) {
+		return c.atEnd(v)
+	}
+	return c.Const64(0)
+}
+
+// poll notes the live registers at the head of a loop.
+func (l *linker) poll(b *block) {
+	if b.parent != nil || b.src == nil || !hasBackEdge(b) {
+		return
+	}
+	b.first.Poll = []ir.RegValue{}
+	for v := Var(0); v < numRegs; v++ {
+		switch {
+		case v == RSP && b.spKnown:
+			c := &ctx{Builder: ir.Builder{B: l.entryIR}, fn: l.fn}
+			b.first.Poll = append(b.first.Poll, ir.RegValue{Reg: abi.RSP, Value: c.spValue(b.sp)})
+		case l.isParam(b, v):
+			b.first.Poll = append(b.first.Poll, ir.RegValue{Reg: v.reg(), Value: b.param(v)})
+		}
+	}
+}
+
+func hasBackEdge(b *block) bool {
+	for _, p := range b.preds {
+		if p.index >= b.index {
+			return true
+		}
+	}
+	return false
+}

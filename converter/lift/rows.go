@@ -1,0 +1,49 @@
+package lift
+
+import (
+	"maps"
+
+	"github.com/megabin/megabin/converter/x86"
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// row lifts one instruction: read, compute, write, flags last. An error says
+// that this form is not translated; nothing must have been appended then
+// that has an effect.
+type row func(c *ctx, in *x86.Inst) error
+
+// rows is the instruction table. Each file adds its category of the manual.
+var rows = collect(dataRows, arithRows, logicRows, shiftRows, mulRows, bitRows, stringRows, controlRows, flagRows, systemRows)
+
+func collect(tables ...map[x86asm.Op]row) map[x86asm.Op]row {
+	all := map[x86asm.Op]row{}
+	for _, t := range tables {
+		maps.Copy(all, t)
+	}
+	return all
+}
+
+// register adds a category to the table, from an init function.
+func register(t map[x86asm.Op]row) bool {
+	maps.Copy(rows, t)
+	return true
+}
+
+// lockable runs a read-modify-write row: with a LOCK prefix on memory it is
+// done by an atomic operation (atomic.go).
+func hasPrefix(in *x86.Inst, p x86asm.Prefix) bool {
+	for _, q := range in.Prefix {
+		if q == 0 {
+			return false
+		}
+		if q&0xff == p&0xff && q&x86asm.PrefixIgnored == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func isMem(a x86asm.Arg) bool {
+	_, ok := a.(x86asm.Mem)
+	return ok
+}

@@ -1,0 +1,281 @@
+package lift
+
+import (
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/disasm"
+	"github.com/megabin/megabin/converter/ir"
+)
+
+// Liveness of variables across the whole unit. The System V ABI says which
+// registers a call may use and change, but compilers go beyond it between
+// functions they see (gcc's -fipa-ra), and hand-written code does as it
+// likes. So inside a unit both directions are computed instead of assumed:
+//
+//   - needs: what a function reads of its caller's registers;
+//   - soft: what it only passes on to code that is not known, in case that
+//     reads it: a caller passes such a register if it has set it for the call;
+//   - gives: the registers that some caller reads after it returns: rax and rdx
+//     are handed back, others left in the register file.
+//
+// Across units, and for indirect calls, the ABI holds.
+type summary struct {
+	needs Set
+	soft  Set
+	gives Set
+}
+
+// unit is all functions of a unit, for what one function has to know of another.
+type unit struct {
+	fns     []*function
+	byEntry map[uint32]*function
+	callers map[*function][]*function
+}
+
+func newUnit(fns []*function) *unit {
+	u := &unit{fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
+	for _, fn := range fns {
+		u.byEntry[fn.ir.Entry] = fn
+	}
+	for _, fn := range fns {
+		fn.forwardDefs()
+		if fn.src.AddressTaken {
+			fn.sum.gives = retSet | setOf(XMM0, XMM0+1)
+		}
+		fn.eachDirect(func(info *ir.CallInfo) {
+			if t := u.byEntry[info.Target]; t != nil {
+				u.callers[t] = append(u.callers[t], fn)
+			}
+		})
+	}
+	return u
+}
+
+// eachDirect visits the function's direct calls and tail calls.
+func (fn *function) eachDirect(visit func(*ir.CallInfo)) {
+	for _, b := range fn.blocks {
+		for i := range b.segs {
+			if s := b.segs[i].site; s != nil && s.direct {
+				visit(s.info)
+			}
+		}
+		for _, s := range b.exits {
+			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
+				visit(t.Info)
+			}
+		}
+	}
+}
+
+// summarize computes needs and gives of all functions to a fixed point.
+func (u *unit) summarize() {
+	queued := make(map[*function]bool, len(u.fns))
+	work := make([]*function, 0, len(u.fns))
+	push := func(fn *function) {
+		if !queued[fn] {
+			queued[fn] = true
+			work = append(work, fn)
+		}
+	}
+	for i := len(u.fns) - 1; i >= 0; i-- {
+		push(u.fns[i])
+	}
+	for len(work) > 0 {
+		fn := work[len(work)-1]
+		work = work[:len(work)-1]
+		queued[fn] = false
+		u.liveness(fn)
+		if e := fn.blocks[0]; e.liveIn != fn.sum.needs || e.softIn != fn.sum.soft {
+			fn.sum.needs, fn.sum.soft = e.liveIn, e.softIn
+			for _, c := range u.callers[fn] {
+				push(c)
+			}
+		}
+		u.demand(fn, push)
+	}
+}
+
+// demand adds to the gives of fn's callees what fn reads after its calls.
+func (u *unit) demand(fn *function, push func(*function)) {
+	raise := func(target uint32, gives Set) {
+		t := u.byEntry[target]
+		if t == nil || gives&^t.sum.gives == 0 {
+			return
+		}
+		t.sum.gives |= gives
+		push(t)
+	}
+	for _, b := range fn.blocks {
+		for i := range b.segs {
+			if s := b.segs[i].site; s != nil && s.direct {
+				raise(s.info.Target, s.after&callerSaved)
+			}
+		}
+		for _, s := range b.exits {
+			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
+				raise(t.Info.Target, fn.sum.gives)
+			}
+		}
+	}
+}
+
+// savesVectors reports whether b is the part of a variadic function's
+// prologue that saves xmm0 to xmm7 for va_arg, skipped when al is 0. It reads
+// them whether or not the caller passed anything there.
+func savesVectors(b *block) bool {
+	if b.parent == nil || b.parent.src == nil || b.parent.src.Term.Kind != disasm.CondJump {
+		return false
+	}
+	if p := b.parent.src.Insts; len(p) < 2 || p[len(p)-2].Op != x86asm.TEST || p[len(p)-2].Args[0] != x86asm.AL {
+		return false
+	}
+	stores := 0
+	for i := range b.src.Insts {
+		if in := &b.src.Insts[i]; in.Op == x86asm.MOVAPS && isMem(in.Args[0]) {
+			stores++
+		}
+	}
+	return stores == 8
+}
+
+// forwardDefs computes for each block which registers may have been written
+// since the last call: what may be meant for the next one. defIn counts what
+// came in at entry too, which a tail call hands on; freshIn of that only the
+// argument registers.
+func (fn *function) forwardDefs() {
+	fn.blocks[0].defIn = argSet | hiddenArgs
+	fn.blocks[0].freshIn = argSet | setOf(R9)
+	for changed := true; changed; {
+		changed = false
+		for _, b := range fn.blocks {
+			def, fresh := b.defIn, b.freshIn
+			for i := range b.segs {
+				def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
+			}
+			for _, s := range b.succs {
+				if def&^s.defIn != 0 || fresh&^s.freshIn != 0 {
+					s.defIn |= def
+					s.freshIn |= fresh
+					changed = true
+				}
+			}
+		}
+	}
+}
+
+// defsAfter is forwardDefs' transfer over a segment and the call that ends it.
+func (s *segment) defsAfter(in Set) Set {
+	out := in | s.fresh
+	if s.site != nil && s.site.isCall() {
+		out &^= callerSaved
+	}
+	return out
+}
+
+func (s *site) isCall() bool { return s.call.Op == ir.Call }
+
+// liveness solves the function's backward data flow with the summaries as
+// they are.
+func (u *unit) liveness(fn *function) {
+	for changed := true; changed; {
+		changed = false
+		for i := len(fn.blocks) - 1; i >= 0; i-- {
+			b := fn.blocks[i]
+			if live := u.blockLive(fn, b); live.hard != b.liveIn || live.soft != b.softIn {
+				b.liveIn, b.softIn = live.hard, live.soft
+				changed = true
+			}
+		}
+	}
+}
+
+// live is the state of the backward data flow.
+type live struct {
+	hard Set // read later on
+	soft Set // passed on to unknown code later on, with no call in between
+}
+
+func (u *unit) blockLive(fn *function, b *block) live {
+	var l live
+	for _, s := range b.succs {
+		l.hard |= s.liveIn
+		l.soft |= s.softIn
+	}
+	def, fresh := b.defIn, b.freshIn
+	at := make([]Set, len(b.segs)) // may be meant for the call at each segment's end
+	for i := range b.segs {
+		at[i] = fresh | b.segs[i].fresh
+		def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
+	}
+	for _, s := range b.exits {
+		n := u.exitNeeds(fn, s, def)
+		s.before = n.hard | n.soft
+		l.hard |= n.hard
+		l.soft |= n.soft
+	}
+	for i := len(b.segs) - 1; i >= 0; i-- {
+		seg := &b.segs[i]
+		if s := seg.site; s != nil {
+			l = u.throughSite(s, l, at[i])
+		}
+		l.hard = seg.use | l.hard&^seg.def
+		l.soft = seg.pass | l.soft&^seg.def
+	}
+	return l
+}
+
+// throughSite is the transfer over a call or system call; fresh is what may be
+// meant for it.
+func (u *unit) throughSite(s *site, after live, fresh Set) live {
+	s.after = after.hard
+	n := u.siteNeeds(s, fresh)
+	if !s.isCall() {
+		s.after |= after.soft
+		n.hard |= s.after &^ s.kills() &^ flagSet
+		n.soft |= after.soft &^ s.kills()
+	}
+	s.before = n.hard | n.soft
+	return live{n.hard | after.hard&^s.kills(), n.soft}
+}
+
+// kills is what has no value from before the site any more after it.
+func (s *site) kills() Set {
+	switch {
+	case !s.isCall():
+		return setOf(RAX, RCX, R11)
+	case s.direct: // what the callee does not change is still there
+		return retSet | flagSet
+	}
+	return callerSaved | flagSet
+}
+
+// siteNeeds is what must be passed to a call or stand in the register file at
+// it.
+func (u *unit) siteNeeds(s *site, fresh Set) live {
+	if s.isCall() && s.direct {
+		if t := u.byEntry[s.info.Target]; t != nil {
+			return live{calleeSaved | t.sum.needs&^flagSet | s.after&callerSaved&^retSet, t.sum.soft & fresh}
+		}
+	}
+	if !s.isCall() { // how many arguments the system call has is not known
+		return live{calleeSaved, fresh & sysSet}
+	}
+	return live{calleeSaved, fresh & (argSet | hiddenArgs)}
+}
+
+// exitNeeds is what must be handed back, or on, at an exit.
+func (u *unit) exitNeeds(fn *function, s *site, def Set) live {
+	t := &s.term.Term
+	needs := calleeSaved | fn.sum.gives
+	switch {
+	case t.Kind == ir.Return:
+		return live{hard: needs}
+	case t.Kind == ir.Leave:
+		return live{needs | retSet, def & callerSaved}
+	case t.Info.Kind == ir.Direct:
+		if target := u.byEntry[t.Info.Target]; target != nil {
+			return live{needs&^retSet | target.sum.needs&^flagSet, target.sum.soft & def}
+		}
+	}
+	return live{needs &^ retSet, def & (argSet | hiddenArgs)}
+}

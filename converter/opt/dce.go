@@ -1,0 +1,98 @@
+package opt
+
+import (
+	"fmt"
+
+	"github.com/megabin/megabin/converter/ir"
+)
+
+// dce removes values without effect that nothing uses, parameters that only
+// feed themselves, and blocks that nothing reaches. What a call's state lists is no use: it
+// only says where registers stand.
+func dce(f *ir.Func) {
+	unreachable(f)
+	live := make([]bool, f.NumValues())
+	var work []*ir.Value
+	mark := func(v *ir.Value) {
+		if !live[v.ID] {
+			live[v.ID] = true
+			work = append(work, v)
+		}
+	}
+	in := predecessors(f)
+	for _, b := range f.Blocks {
+		for _, v := range b.Values {
+			if hasEffect(v) {
+				mark(v)
+			}
+		}
+		for _, p := range b.Poll {
+			mark(p.Value)
+		}
+		if b.Term.Cond != nil {
+			mark(b.Term.Cond)
+		}
+		for _, v := range b.Term.Args {
+			mark(v)
+		}
+	}
+	for len(work) > 0 {
+		v := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, a := range v.Args {
+			mark(a)
+		}
+		if v.Op == ir.Param {
+			i := paramIndex(v)
+			for _, e := range in[v.Block.ID] {
+				mark(e.edge.Args[i])
+			}
+		}
+	}
+	dropParams(f, in, func(p *ir.Value) bool { return !live[p.ID] })
+	for _, b := range f.Blocks {
+		out := b.Values[:0]
+		for _, v := range b.Values {
+			if live[v.ID] {
+				out = append(out, v)
+			}
+		}
+		b.Values = out
+	}
+}
+
+func paramIndex(p *ir.Value) int {
+	for i, q := range p.Block.Params {
+		if p == q {
+			return i
+		}
+	}
+	panic(fmt.Sprintf("BUG: opt: parameter v%d is not in the list of b%d of %s", p.ID, p.Block.ID, p.Block.Func))
+}
+
+func hasEffect(v *ir.Value) bool {
+	switch v.Op.Info().Effect {
+	case ir.Pure, ir.ReadReg:
+		return false
+	}
+	return true // a load or a division may be there to fault
+}
+
+// unreachable drops blocks that the entry does not reach and numbers the rest
+// anew.
+func unreachable(f *ir.Func) {
+	seen := make([]bool, len(f.Blocks))
+	for _, b := range postorder(f) {
+		seen[b.ID] = true
+	}
+	out := f.Blocks[:0]
+	for _, b := range f.Blocks {
+		if seen[b.ID] {
+			out = append(out, b)
+		}
+	}
+	f.Blocks = out
+	for i, b := range f.Blocks {
+		b.ID = i
+	}
+}

@@ -1,0 +1,112 @@
+// Package opt has the passes over IR between lifting and emission. A pass is
+// a row of the table Passes; their order is checked by a test. A pass must
+// keep the invariant of docs/architecture.md ("State is data"): what lives
+// across a call is a register's value, a constant, or a known distance from
+// rsp.
+package opt
+
+import "github.com/megabin/megabin/converter/ir"
+
+// Pass is one transformation of a function.
+type Pass struct {
+	Name string
+	Why  string
+	Run  func(*ir.Func)
+}
+
+// Passes is the pipeline, in order.
+var Passes = []Pass{
+	{"params", "drop block parameters that can have one value only", params},
+	{"spill", "put registers in the register file before calls, exits and polls need them there", spill},
+	{"frame", "address the stack frame from its lowest address, so that one bounds check serves", frame},
+	{"cse", "compute a value once, as the engine does not", cse},
+	{"dce", "drop values that nothing uses", dce},
+}
+
+// Run runs all passes over f.
+func Run(f *ir.Func) {
+	for _, p := range Passes {
+		p.Run(f)
+	}
+}
+
+// replacer forwards values to what stands for them.
+type replacer map[*ir.Value]*ir.Value
+
+func (r replacer) of(v *ir.Value) *ir.Value {
+	for {
+		w, ok := r[v]
+		if !ok {
+			return v
+		}
+		if x, ok := r[w]; ok { // shorten the path
+			r[v] = x
+		}
+		v = w
+	}
+}
+
+// apply rewrites all uses in f.
+func (r replacer) apply(f *ir.Func) {
+	if len(r) == 0 {
+		return
+	}
+	for _, b := range f.Blocks {
+		b.Operands(func(p **ir.Value) { *p = r.of(*p) })
+	}
+}
+
+// inEdge is an edge into a block.
+type inEdge struct {
+	from *ir.Block
+	edge *ir.Edge
+}
+
+// predecessors lists the edges into each block, by block ID.
+func predecessors(f *ir.Func) [][]inEdge {
+	in := make([][]inEdge, len(f.Blocks))
+	for _, b := range f.Blocks {
+		for i := range b.Term.Succs {
+			e := &b.Term.Succs[i]
+			in[e.To.ID] = append(in[e.To.ID], inEdge{b, e})
+		}
+	}
+	return in
+}
+
+// postorder lists the blocks that the entry reaches, children before parents.
+func postorder(f *ir.Func) []*ir.Block {
+	type frame struct {
+		b    *ir.Block
+		next int
+	}
+	seen := make([]bool, len(f.Blocks))
+	out := make([]*ir.Block, 0, len(f.Blocks))
+	stack := []frame{{f.Blocks[0], 0}}
+	seen[f.Blocks[0].ID] = true
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if top.next == len(top.b.Term.Succs) {
+			out = append(out, top.b)
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		to := top.b.Term.Succs[top.next].To
+		top.next++
+		if !seen[to.ID] {
+			seen[to.ID] = true
+			stack = append(stack, frame{to, 0})
+		}
+	}
+	return out
+}
+
+// reversePostorder lists the blocks that the entry reaches, a block before
+// its successors but for back edges.
+func reversePostorder(f *ir.Func) []*ir.Block {
+	out := postorder(f)
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out
+}

@@ -1,0 +1,203 @@
+package opt
+
+import (
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/layers/abi"
+)
+
+// spill makes the register file hold what calls, system calls and exits say
+// it must (their State), with as few writes as a forward data flow finds:
+// for each register the value that the file holds. Reads of what is known to be in the
+// file become that value.
+func spill(f *ir.Func) {
+	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]*fileState, len(f.Blocks)), repl: replacer{}}
+	s.solve()
+	for _, b := range s.order {
+		st := s.entry(b)
+		s.rewrite(b, &st)
+	}
+	s.repl.apply(f)
+}
+
+// numRegs is the number of registers tracked: general and vector ones.
+const numRegs = 32
+
+// fileState is what the register file holds; nil is not known.
+type fileState [numRegs]*ir.Value
+
+func slot(r abi.Reg) int {
+	switch {
+	case r >= abi.XMM0:
+		return int(r-abi.XMM0) + 16
+	case r <= abi.R15:
+		return int(r)
+	}
+	return -1
+}
+
+// callKept are the registers that a callee keeps, by the System V ABI.
+var callKept = func() (kept [numRegs]bool) {
+	for _, r := range []abi.Reg{abi.RBX, abi.RBP, abi.R12, abi.R13, abi.R14, abi.R15} {
+		kept[slot(r)] = true
+	}
+	return kept
+}()
+
+type spiller struct {
+	f     *ir.Func
+	in    [][]inEdge
+	order []*ir.Block
+	out   []*fileState // by block ID; nil: not reached yet
+	repl  replacer
+}
+
+// solve iterates to a fixed point. Facts only get lost, except that a
+// parameter takes the place of what it merges; rounds bounds that.
+func (s *spiller) solve() {
+	const rounds = 20
+	for round := 0; ; round++ {
+		changed := false
+		for _, b := range s.order {
+			st := s.entry(b)
+			if round > rounds {
+				st = fileState{}
+			}
+			s.walk(b, &st)
+			if old := s.out[b.ID]; old == nil || *old != st {
+				s.out[b.ID] = &st
+				changed = true
+			}
+		}
+		if !changed || round > rounds+1 {
+			return
+		}
+	}
+}
+
+// entry is the state at b's start: what all predecessors agree on, seen
+// through b's parameters.
+func (s *spiller) entry(b *ir.Block) (st fileState) {
+	first := true
+	var edges []inEdge
+	for _, e := range s.in[b.ID] {
+		if s.out[e.from.ID] != nil {
+			edges = append(edges, e)
+		}
+	}
+	for _, e := range edges {
+		if first {
+			st, first = *s.out[e.from.ID], false
+			continue
+		}
+		for r, v := range s.out[e.from.ID] {
+			if st[r] != v {
+				st[r] = nil
+			}
+		}
+	}
+	for i, p := range b.Params {
+		if r := s.merged(edges, i); r >= 0 {
+			st[r] = p
+		}
+	}
+	return st
+}
+
+// merged returns the register that holds argument i on each edge, or -1.
+func (s *spiller) merged(edges []inEdge, i int) int {
+	if len(edges) == 0 {
+		return -1
+	}
+	for r, v := range s.out[edges[0].from.ID] {
+		if v == nil || v != edges[0].edge.Args[i] {
+			continue
+		}
+		same := true
+		for _, e := range edges[1:] {
+			if s.out[e.from.ID][r] != e.edge.Args[i] {
+				same = false
+				break
+			}
+		}
+		if same {
+			return r
+		}
+	}
+	return -1
+}
+
+// walk is the transfer function.
+func (s *spiller) walk(b *ir.Block, st *fileState) {
+	for _, v := range b.Values {
+		s.value(v, st, nil)
+	}
+}
+
+// value updates st for v. write is called for each register that has to be
+// written in front of v.
+func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Value)) {
+	switch v.Op {
+	case ir.GetReg:
+		if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] == nil {
+			st[r] = v
+		}
+	case ir.Call:
+		s.need(v.Info.State, st, write)
+		for r := range st {
+			if !callKept[r] {
+				st[r] = nil
+			}
+		}
+	case ir.Syscall:
+		s.need(v.Info.State, st, write)
+		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
+	case ir.Helper:
+		if v.Aux == int64(abi.HelperFXRstor) {
+			*st = fileState{}
+		}
+	case ir.SetReg:
+		if r := slot(abi.Reg(v.Aux)); r >= 0 {
+			st[r] = v.Args[0]
+		}
+	}
+}
+
+// need makes the file hold what state says.
+func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *ir.Value)) {
+	for _, rv := range state {
+		r := slot(rv.Reg)
+		x := s.repl.of(rv.Value)
+		if st[r] != nil && s.repl.of(st[r]) == x {
+			continue
+		}
+		st[r] = x
+		if write != nil {
+			write(rv.Reg, x)
+		}
+	}
+}
+
+// rewrite inserts the writes in b and forwards reads.
+func (s *spiller) rewrite(b *ir.Block, st *fileState) {
+	out := make([]*ir.Value, 0, len(b.Values)+4)
+	write := func(r abi.Reg, x *ir.Value) {
+		v := b.Func.NewValue(ir.SetReg, ir.Void, x)
+		v.Aux, v.Block = int64(r), b
+		out = append(out, v)
+	}
+	for _, v := range b.Values {
+		if v.Op == ir.GetReg {
+			if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] != nil && st[r] != v {
+				s.repl[v] = st[r]
+				continue
+			}
+		}
+		s.value(v, st, write)
+		out = append(out, v)
+	}
+	s.need(b.Term.State, st, write)
+	if b.Term.Info != nil {
+		s.need(b.Term.Info.State, st, write)
+	}
+	b.Values = out
+}

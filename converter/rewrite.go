@@ -1,0 +1,164 @@
+package converter
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/megabin/megabin/layers/image"
+	"github.com/megabin/megabin/layers/manifest"
+	"github.com/megabin/megabin/layers/tarfs"
+	"github.com/megabin/megabin/layers/unit"
+
+	"github.com/megabin/megabin/layers/blob"
+)
+
+// newLayer is a layer of the result.
+type newLayer struct {
+	desc   v1.Descriptor
+	diffID v1.Hash
+	file   *os.File // the blob; nil: it is the source's
+	source v1.Layer
+}
+
+// write makes the layers of the result: those of the source, and at the same
+// time the last one.
+func (c *conversion) write(ctx context.Context) error {
+	total := int64(0)
+	for _, l := range c.layers {
+		total += l.desc.Size
+	}
+	c.Progress.Phase("writing layers", total)
+	c.out = make([]newLayer, len(c.layers)+1)
+	steps := []func(context.Context) error{c.rewrite, func(ctx context.Context) error {
+		if err := c.pack(ctx); err != nil {
+			return err
+		}
+		return c.addLayer(ctx)
+	}}
+	return parallel(ctx, c.Jobs, len(steps), func(ctx context.Context, i int) error { return steps[i](ctx) })
+}
+
+// rewrite puts carriers into the layers that have recompiled ELFs. The tar
+// stream stays as it is, byte by byte, but for the covered ranges.
+func (c *conversion) rewrite(ctx context.Context) error {
+	metas := map[blob.ID]*unit.Meta{}
+	for _, e := range c.elves {
+		metas[e.id] = e.meta
+	}
+	for i, l := range c.layers {
+		n := newLayer{desc: l.desc, diffID: l.diffID, source: l.layer}
+		if ranges := l.ranges(metas); len(ranges) > 0 && !c.KeepNative {
+			var err error
+			if n, err = c.rewriteLayer(ctx, l, ranges); err != nil {
+				return fmt.Errorf("layer %v: %w", l.desc.Digest, err)
+			}
+		}
+		c.out[i] = n
+		c.Progress.Add(l.desc.Size)
+	}
+	return nil
+}
+
+// ranges are the covered bytes of a layer's tar stream. A sparse file has no
+// place in it and stays as it is.
+func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range) {
+	for at, off := range l.offsets {
+		if m := metas[l.entries[at].Blob]; m != nil && off >= 0 {
+			list = append(list, covered(m, off)...)
+		}
+	}
+	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
+	return list
+}
+
+func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
+	r, _, err := image.Uncompressed(l.layer)
+	if err != nil {
+		return newLayer{}, err
+	}
+	defer r.Close()
+	return c.writeLayer(l.compression, func(w io.Writer) error {
+		_, err := io.Copy(w, tarfs.Mask(reader{ctx, r}, ranges))
+		return err
+	})
+}
+
+// addLayer makes the last layer: the manifest and the megabinary.
+func (c *conversion) addLayer(ctx context.Context) error {
+	size, err := c.megabinary.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	l, err := c.writeLayer(image.Gzip, func(w io.Writer) error {
+		tw := tar.NewWriter(w)
+		for _, f := range []struct {
+			name    string
+			kind    byte
+			mode    int64
+			content io.Reader
+			size    int64
+		}{
+			{manifest.Dir + "/", tar.TypeDir, 0o755, bytes.NewReader(nil), 0},
+			{manifest.Name, tar.TypeReg, 0o644, bytes.NewReader(c.manifest), int64(len(c.manifest))},
+			{manifest.MegabinaryName, tar.TypeReg, 0o644, io.NewSectionReader(c.megabinary, 0, size), size},
+		} {
+			h := &tar.Header{Typeflag: f.kind, Name: f.name, Mode: f.mode, Size: f.size, ModTime: time.Unix(0, 0)}
+			if err := tw.WriteHeader(h); err != nil {
+				return err
+			}
+			if _, err := io.Copy(tw, reader{ctx, f.content}); err != nil {
+				return err
+			}
+		}
+		return tw.Close()
+	})
+	c.out[len(c.layers)] = l
+	return err
+}
+
+// writeLayer makes a layer of the tar stream that write writes.
+func (c *conversion) writeLayer(kind image.Compression, write func(io.Writer) error) (l newLayer, err error) {
+	f, err := image.TempFile()
+	if err != nil {
+		return l, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	sum, diff := sha256.New(), sha256.New()
+	z, err := newCompressor(io.MultiWriter(f, sum), kind, c.Jobs)
+	if err != nil {
+		return l, err
+	}
+	err = write(io.MultiWriter(z, diff))
+	if e := z.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return l, err
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return l, err
+	}
+	desc := v1.Descriptor{MediaType: image.LayerType(kind), Size: size, Digest: hashOf(sum)}
+	return newLayer{desc: desc, diffID: hashOf(diff), file: f}, nil
+}
+
+func hashOf(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}

@@ -1,0 +1,136 @@
+// Package translate is the pipeline from an ELF file to a unit: elf → disasm
+// → lift → opt → wasm → unit. It is the only place where these packages
+// meet. It knows nothing of images.
+package translate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/megabin/megabin/converter/disasm"
+	"github.com/megabin/megabin/converter/elf"
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/converter/lift"
+	"github.com/megabin/megabin/converter/opt"
+	"github.com/megabin/megabin/converter/wasm"
+	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/unit"
+)
+
+// Version names the translator in units, manifests and cache keys. It changes
+// with every change of the code it generates.
+const Version = "megabin-0.1"
+
+// ELF recompiles an ELF file. name is for error messages.
+func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
+	f, err := elf.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := disasm.Analyze(f)
+	if err != nil {
+		return nil, err
+	}
+	if len(prog.Funcs) == 0 {
+		return nil, fmt.Errorf("%s: %w", name, elf.ErrNoCode)
+	}
+	lifted := lift.Program(prog)
+	u := &unit.Unit{Meta: meta(f, prog, lifted)}
+	u.Source = blob.Hash(data)
+	if err := compile(ctx, u, lifted.Funcs); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return u, nil
+}
+
+// meta fills in everything but the functions.
+func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
+	m := unit.Meta{
+		SourceSize: uint64(len(f.Data)), Translator: Version, Kind: unit.Kind(f.Kind),
+		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
+		Coverage: unit.Coverage{Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
+	}
+	if f.Entry == 0 {
+		m.Entry = 0
+	}
+	for i := range f.Segments {
+		if s := &f.Segments[i]; s.Executable() {
+			m.Exec = append(m.Exec, unit.ExecSpan{Off: uint32(s.Vaddr - f.VMin), FileOff: s.Off, Size: s.Filesz})
+		}
+	}
+	for _, s := range prog.Covered() {
+		m.Covered = append(m.Covered, unit.Span{Off: s.Start, Size: s.End - s.Start})
+	}
+	for name, n := range lifted.Untranslated {
+		m.Coverage.Untranslated += uint64(n)
+		m.Coverage.Reasons = append(m.Coverage.Reasons, unit.Reason{Name: name, Count: uint64(n)})
+	}
+	slices.SortFunc(m.Coverage.Reasons, func(a, b unit.Reason) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return m
+}
+
+// partValues is about how many IR values go into one part: small enough that
+// a program compiles little that it does not run, big enough that calls between
+// neighbours are direct.
+const partValues = 6000
+
+// env places functions in parts, by neighbourhood in the file.
+type env struct {
+	entries []uint32
+	parts   []uint32
+	part    uint32 // of the function being compiled
+}
+
+// Callee implements wasm.Env.
+func (e *env) Callee(entry uint32) (ordinal uint32, samePart bool) {
+	i := sort.Search(len(e.entries), func(i int) bool { return e.entries[i] >= entry })
+	if i == len(e.entries) || e.entries[i] != entry {
+		panic(fmt.Sprintf("BUG: translate: call of %#x, which is no function", entry))
+	}
+	return uint32(i), e.parts[i] == e.part
+}
+
+func newEnv(fns []*ir.Func) *env {
+	e := &env{}
+	size := 0
+	part := uint32(0)
+	for _, f := range fns {
+		n := f.NumValues()
+		if size > 0 && size+n > partValues {
+			part++
+			size = 0
+		}
+		size += n
+		e.entries = append(e.entries, f.Entry)
+		e.parts = append(e.parts, part)
+	}
+	return e
+}
+
+// compile optimises and emits all functions.
+func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
+	for _, f := range fns {
+		opt.Run(f)
+	}
+	e := newEnv(fns)
+	for i, f := range fns {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e.part = e.parts[i]
+		code, err := wasm.Compile(f, e)
+		if err != nil {
+			return fmt.Errorf("function %#x: %w", f.Entry, err)
+		}
+		u.Funcs = append(u.Funcs, unit.Func{Entry: f.Entry, Part: e.part, Body: code.Body, Calls: code.Calls})
+		fns[i] = nil
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package wasm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/layers/unit"
+	"github.com/megabin/megabin/layers/wasmenc"
+)
+
+// emitter writes the code of one function.
+type emitter struct {
+	c     *compiler
+	b     []byte
+	calls []unit.Call
+	sites []Site
+	err   error
+
+	frames                    int   // open wasm blocks
+	mergeAt, innerAt, outerAt []int // by block position: frame numbers
+	exitAt, dispatchAt        int
+
+	counterLocal int32 // back edges left in the strip; -1 without loops
+	stateLocal   int32 // next region
+	ret          returnLocals
+}
+
+func newEmitter(c *compiler) *emitter {
+	n := len(c.cfg.Order)
+	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1}
+	for _, h := range c.header {
+		if h {
+			e.counterLocal = e.newLocal(ir.I32)
+			break
+		}
+	}
+	return e
+}
+
+func (e *emitter) newLocal(t ir.Type) int32 {
+	e.c.locals = append(e.c.locals, t)
+	return int32(len(e.c.locals) - 1)
+}
+
+func (e *emitter) fail(format string, args ...any) {
+	if e.err == nil {
+		e.err = fmt.Errorf("function at %#x: %s", e.c.f.Entry, fmt.Sprintf(format, args...))
+	}
+}
+
+func (e *emitter) op(op byte)                  { e.b = append(e.b, op) }
+func (e *emitter) u(v uint64)                  { e.b = wasmenc.AppendU(e.b, v) }
+func (e *emitter) local(op byte, l int32)      { e.op(op); e.u(uint64(l)) }
+func (e *emitter) global(op byte, n uint32)    { e.op(op); e.u(uint64(n)) }
+func (e *emitter) constI32(c int64)            { e.op(opI32Const); e.b = wasmenc.AppendS(e.b, int64(int32(c))) }
+func (e *emitter) constI64(c int64)            { e.op(opI64Const); e.b = wasmenc.AppendS(e.b, c) }
+func (e *emitter) callImport(index int)        { e.op(opCall); e.u(uint64(index)) }
+func (e *emitter) setReg(r abi.Reg)            { e.global(opGlobalSet, uint32(r)) }
+func (e *emitter) slotLocal(v *ir.Value) int32 { return e.c.slots[e.c.slotOf[v.ID]].local }
+
+func (e *emitter) pushAll(vs []*ir.Value) {
+	for _, v := range vs {
+		e.push(v)
+	}
+}
+
+// push leaves v on the operand stack: from its local, or by making it.
+func (e *emitter) push(v *ir.Value) {
+	v = e.c.canon(v)
+	switch {
+	case e.c.slotOf[v.ID] >= 0:
+		e.local(opLocalGet, e.slotLocal(v))
+	case v.Op == ir.Lin:
+		e.pushLin()
+	default:
+		e.pushAll(v.Args)
+		e.operation(v)
+	}
+}
+
+func (e *emitter) pushLin() {
+	if at := e.c.linAt; at >= 0 {
+		e.local(opLocalGet, e.c.slots[at].local)
+		return
+	}
+	e.global(opGlobalGet, abi.GlobalLin)
+}
+
+// statement emits v for its effect, or for the local that keeps it.
+func (e *emitter) statement(v *ir.Value) {
+	switch v.Op {
+	case ir.Call:
+		e.call(v)
+		return
+	case ir.Helper:
+		e.helper(v)
+		return
+	case ir.X87:
+		e.constI32(v.Aux)
+		e.push(v.Args[0])
+		e.callImport(abi.FuncX87)
+	case ir.Syscall:
+		e.pushAll(v.Args)
+		e.callImport(abi.FuncSyscall)
+	default:
+		e.pushAll(v.Args)
+		e.operation(v)
+	}
+	e.keep(v)
+	if v.Op == ir.Syscall && v.Info != nil {
+		e.site(v)
+	}
+}
+
+// keep takes v off the operand stack.
+func (e *emitter) keep(v *ir.Value) {
+	switch {
+	case v.Type == ir.Void:
+	case e.c.uses[v.ID] > 0:
+		e.local(opLocalSet, e.slotLocal(v))
+	default:
+		e.op(opDrop)
+	}
+}
+
+// operation emits v itself, whose operands are on the stack.
+func (e *emitter) operation(v *ir.Value) {
+	switch v.Op {
+	case ir.Const32:
+		e.constI32(v.Aux)
+	case ir.Const64:
+		e.constI64(v.Aux)
+	case ir.ConstF32:
+		e.op(opF32Const)
+		e.b = binary.LittleEndian.AppendUint32(e.b, uint32(v.Aux))
+	case ir.ConstF64:
+		e.op(opF64Const)
+		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux))
+	case ir.ConstV128:
+		e.b = wasmenc.AppendU(append(e.b, prefixFD), 0x0c)
+		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux))
+		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux2))
+	case ir.GetReg:
+		e.global(opGlobalGet, uint32(v.Aux))
+	case ir.SetReg:
+		e.global(opGlobalSet, uint32(v.Aux))
+	case ir.Trap:
+		e.constI32(v.Aux)
+		e.constI32(v.Aux2)
+		e.callImport(abi.FuncTrap)
+	case ir.MulHU:
+		e.callImport(abi.FuncMulHU)
+	case ir.MulHS:
+		e.callImport(abi.FuncMulHS)
+	default:
+		e.instruction(v)
+	}
+}
+
+// instruction emits an operation that is one wasm instruction.
+func (e *emitter) instruction(v *ir.Value) {
+	if base, ok := atomicBase[v.Op]; ok {
+		e.atomic(v, base)
+		return
+	}
+	code := opcodes[v.Op]
+	if code == nil {
+		e.fail("v%d: %v can't be emitted here", v.ID, v.Op)
+		return
+	}
+	e.b = append(e.b, code...)
+	switch immediates[v.Op] {
+	case immMemarg:
+		e.memarg(0, v.Aux)
+	case immLane:
+		e.op(byte(v.Aux))
+	case immLanes:
+		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux))
+		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux2))
+	case immCopy:
+		e.b = append(e.b, 0, 0)
+	case immFill, immFence:
+		e.op(0)
+	}
+}
+
+func (e *emitter) memarg(align byte, offset int64) {
+	e.op(align)
+	e.u(uint64(uint32(offset)))
+}
+
+func (e *emitter) atomic(v *ir.Value, base uint32) {
+	t := v.Type
+	if len(v.Args) > 1 {
+		t = v.Args[1].Type
+	}
+	form, ok := atomicForm[t][v.Aux2]
+	if !ok {
+		e.fail("v%d: %v of %d bytes and type %v", v.ID, v.Op, v.Aux2, t)
+	}
+	e.b = wasmenc.AppendU(append(e.b, prefixFE), uint64(base+form))
+	e.memarg(alignLog2[v.Aux2], v.Aux)
+}
+
+// helper calls the machine for a rare instruction with two results.
+func (e *emitter) helper(v *ir.Value) {
+	e.constI32(v.Aux)
+	e.pushAll(v.Args)
+	e.callImport(abi.FuncHelper)
+	if second := e.c.results[v.ID][1]; second != nil {
+		e.keep(second)
+	} else {
+		e.op(opDrop)
+	}
+	e.keep(v)
+}

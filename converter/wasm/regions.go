@@ -1,0 +1,122 @@
+package wasm
+
+import (
+	"slices"
+
+	"github.com/megabin/megabin/converter/ir"
+)
+
+// maxRegion is the number of blocks from which on a region is split: the
+// engine's time grows with the square of forward structured control flow.
+const maxRegion = 400
+
+// regions is the control flow as it will be emitted. A region is a dominator
+// tree that is reducible and so can be written with block, loop and if. Where
+// the function is one region, that is all. Otherwise the regions are the
+// cases of a br_table in a loop, and an edge to another region sets the
+// state local and goes round.
+type regions struct {
+	dom    []int   // immediate dominator in the region, ir.NoDom for its root
+	roots  []int   // block positions; a root's state is its index
+	state  []int   // by position: index in roots, or -1
+	merge  []bool  // by position: more than one forward edge inside the region
+	header []bool  // by position: target of a back edge of a natural loop
+	polled []bool  // by position: root entered by a retreating edge that is no natural loop's
+	merges [][]int // by position: the merge blocks it immediately dominates, ascending
+}
+
+// findRegions makes as few roots as keep every region reducible and small.
+func (c *compiler) findRegions() {
+	root := make([]bool, len(c.cfg.Order))
+	root[0] = true
+	c.settleRoots(root)
+	if c.split(root) {
+		c.settleRoots(root)
+	}
+	c.state = make([]int, len(root))
+	for i, r := range root {
+		c.state[i] = -1
+		if r {
+			c.state[i] = len(c.roots)
+			c.roots = append(c.roots, i)
+		}
+	}
+	c.classify()
+}
+
+// settleRoots adds roots until each other block is dominated by one root and
+// each cycle inside a region is a natural loop.
+func (c *compiler) settleRoots(root []bool) {
+	for changed := true; changed; {
+		changed = false
+		c.dom = c.cfg.Dominators(root)
+		for i := range root {
+			if !root[i] && (c.dom[i] == ir.NoDom || c.hasFalseBackEdge(i)) {
+				root[i], changed = true, true
+			}
+		}
+	}
+}
+
+// hasFalseBackEdge reports whether a retreating edge to i comes from a block
+// that i does not dominate.
+func (c *compiler) hasFalseBackEdge(i int) bool {
+	return slices.ContainsFunc(c.cfg.Preds[i], func(p *ir.Block) bool {
+		return c.cfg.Num[p.ID] >= i && !c.isBackEdge(p, i)
+	})
+}
+
+// isBackEdge reports whether an edge from p to i closes a natural loop.
+func (c *compiler) isBackEdge(p *ir.Block, i int) bool {
+	n := c.cfg.Num[p.ID]
+	return n >= i && ir.Dominates(c.dom, i, n)
+}
+
+// split cuts subtrees off regions that are too big, the biggest first.
+func (c *compiler) split(root []bool) bool {
+	kids := make([][]int, len(root))
+	size := make([]int, len(root))
+	cut := false
+	for i := len(root) - 1; i >= 0; i-- {
+		size[i]++
+		slices.SortFunc(kids[i], func(a, b int) int { return size[a] - size[b] })
+		for k := len(kids[i]) - 1; k >= 0; k-- {
+			kid := kids[i][k]
+			if size[i]+size[kid] > maxRegion {
+				root[kid], cut = true, true
+			} else {
+				size[i] += size[kid]
+			}
+		}
+		if d := c.dom[i]; d != ir.NoDom {
+			kids[d] = append(kids[d], i)
+		}
+	}
+	return cut
+}
+
+func (c *compiler) classify() {
+	n := len(c.cfg.Order)
+	c.merge, c.header, c.polled = make([]bool, n), make([]bool, n), make([]bool, n)
+	c.merges = make([][]int, n)
+	for i := range n {
+		forward := 0
+		for _, p := range c.cfg.Preds[i] {
+			switch {
+			case c.isBackEdge(p, i):
+				c.header[i] = true
+			case c.cfg.Num[p.ID] >= i:
+				c.polled[i] = true
+			default:
+				forward++
+			}
+		}
+		if c.state[i] < 0 && forward > 1 {
+			c.merge[i] = true
+			c.merges[c.dom[i]] = append(c.merges[c.dom[i]], i)
+		}
+		if c.header[i] {
+			c.polled[i] = false // its loop polls on entry
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package wasm
+
+import (
+	"bytes"
+
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/layers/wasmenc"
+)
+
+// function emits the whole body. Calls that fail their return check leave
+// through one exit around everything.
+func (e *emitter) function() {
+	e.entry()
+	exit := e.c.hasCalls()
+	if exit {
+		e.open(opBlock)
+		e.exitAt = e.frames
+	}
+	if len(e.c.roots) > 1 {
+		e.dispatcher()
+	} else {
+		e.tree(0)
+	}
+	if exit {
+		e.close()
+		e.abnormalExit()
+	}
+	e.op(opEnd)
+}
+
+func (c *compiler) hasCalls() bool {
+	for _, stmts := range c.stmts {
+		for _, v := range stmts {
+			if v.Op == ir.Call {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dispatcher emits the regions as the cases of a br_table in a loop. The
+// state local is 0 at first, which is the entry's state.
+func (e *emitter) dispatcher() {
+	e.stateLocal = e.newLocal(ir.I32)
+	e.open(opLoop)
+	e.dispatchAt = e.frames
+	n := len(e.c.roots)
+	for range n {
+		e.open(opBlock)
+	}
+	e.local(opLocalGet, e.stateLocal)
+	e.op(opBrTable)
+	e.u(uint64(n - 1))
+	for i := range n {
+		e.u(uint64(i))
+	}
+	for _, r := range e.c.roots {
+		e.close()
+		e.tree(r)
+	}
+	e.close()
+	e.op(opUnreachable)
+}
+
+// tree emits block i and all that it dominates in its region. Control does
+// not come out at its end.
+func (e *emitter) tree(i int) {
+	if !e.c.header[i] {
+		if e.c.polled[i] {
+			e.takeBudget(e.c.cfg.Order[i].Poll)
+		}
+		e.withMerges(i)
+		return
+	}
+	e.open(opLoop)
+	e.outerAt[i] = e.frames
+	e.strip(e.c.cfg.Order[i].Poll)
+	e.open(opLoop)
+	e.innerAt[i] = e.frames
+	e.withMerges(i)
+	e.close()
+	e.close()
+	e.op(opUnreachable)
+}
+
+// withMerges emits block i inside one wasm block for each merge block that it
+// dominates, so that a branch out of the wasm block goes to the merge block.
+func (e *emitter) withMerges(i int) {
+	merges := e.c.merges[i]
+	for k := len(merges) - 1; k >= 0; k-- {
+		e.open(opBlock)
+		e.mergeAt[merges[k]] = e.frames
+	}
+	e.block(i)
+	for _, m := range merges {
+		e.close()
+		e.tree(m)
+	}
+}
+
+func (e *emitter) block(i int) {
+	for _, v := range e.c.stmts[i] {
+		e.statement(v)
+	}
+	e.terminator(i, &e.c.cfg.Order[i].Term)
+}
+
+func (e *emitter) terminator(i int, t *ir.Term) {
+	switch t.Kind {
+	case ir.Jump:
+		e.edge(i, &t.Succs[0])
+	case ir.Branch:
+		e.push(t.Cond)
+		e.open(opIf)
+		e.edge(i, &t.Succs[0])
+		e.close()
+		e.edge(i, &t.Succs[1])
+	case ir.Switch:
+		e.branchTable(i, t)
+	case ir.Return:
+		e.pushAll(t.Args)
+		e.op(opReturn)
+	case ir.TailCall:
+		e.tailCall(t)
+	case ir.Leave:
+		e.leave(t)
+	case ir.Unreachable:
+		e.op(opUnreachable)
+	default:
+		e.fail("block %d has no terminator", e.c.cfg.Order[i].ID)
+		e.op(opUnreachable)
+	}
+}
+
+// edge emits the copies to the target's parameters and the way there: a
+// branch, or the target itself if this is its only way in.
+func (e *emitter) edge(from int, edge *ir.Edge) {
+	e.copies(edge)
+	to := e.c.cfg.Num[edge.To.ID]
+	switch {
+	case e.c.isBackEdge(e.c.cfg.Order[from], to):
+		e.again(to)
+	case e.c.state[to] >= 0:
+		e.constI32(int64(e.c.state[to]))
+		e.local(opLocalSet, e.stateLocal)
+		e.br(e.dispatchAt)
+	case e.c.merge[to]:
+		e.br(e.mergeAt[to])
+	default:
+		e.tree(to)
+	}
+}
+
+// copies assigns the edge's arguments to the target's parameters. All are on
+// the stack before the first is assigned, so the copies are parallel.
+func (e *emitter) copies(edge *ir.Edge) {
+	var to []int32
+	e.c.edgeArgs(edge, func(arg, p *ir.Value) {
+		l := e.c.slots[e.c.slotOf[p.ID]].local
+		if s := e.c.slotOf[arg.ID]; s >= 0 && e.c.slots[s].local == l {
+			return
+		}
+		e.push(arg)
+		to = append(to, l)
+	})
+	for k := len(to) - 1; k >= 0; k-- {
+		e.local(opLocalSet, to[k])
+	}
+}
+
+// again closes a loop: to the inner loop until the strip is used up, then to
+// the outer one, which looks at the budget.
+func (e *emitter) again(to int) {
+	e.local(opLocalGet, e.counterLocal)
+	e.constI32(1)
+	e.op(opI32Sub)
+	e.local(opLocalTee, e.counterLocal)
+	e.open(opIf)
+	e.br(e.innerAt[to])
+	e.close()
+	e.br(e.outerAt[to])
+}
+
+// branchTable emits a switch. Each distinct edge is a case behind its own
+// wasm block, unless it is a plain branch.
+func (e *emitter) branchTable(from int, t *ir.Term) {
+	var cases []*ir.Edge
+	caseOf := map[string]int{}
+	index := make([]int, len(t.Succs))
+	for k := range t.Succs {
+		key := edgeKey(&t.Succs[k])
+		n, known := caseOf[key]
+		if !known {
+			n = len(cases)
+			caseOf[key] = n
+			cases = append(cases, &t.Succs[k])
+		}
+		index[k] = n
+	}
+	for range cases {
+		e.open(opBlock)
+	}
+	e.push(t.Cond)
+	e.op(opBrTable)
+	e.u(uint64(len(index) - 1))
+	for _, n := range index {
+		e.u(uint64(n))
+	}
+	for _, edge := range cases {
+		e.close()
+		e.edge(from, edge)
+	}
+}
+
+// edgeKey is equal for edges that do the same.
+func edgeKey(edge *ir.Edge) string {
+	var b bytes.Buffer
+	b.Write(wasmenc.AppendU(nil, uint64(edge.To.ID)))
+	for _, a := range edge.Args {
+		b.Write(wasmenc.AppendU(nil, uint64(a.ID)))
+	}
+	return b.String()
+}
+
+func (e *emitter) open(op byte) {
+	e.op(op)
+	e.op(blockVoid)
+	e.frames++
+}
+
+func (e *emitter) close() {
+	e.op(opEnd)
+	e.frames--
+}
+
+// br branches to the frame that was opened as number at.
+func (e *emitter) br(at int) {
+	e.op(opBr)
+	e.u(uint64(e.frames - at))
+}

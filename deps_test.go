@@ -1,0 +1,169 @@
+package megabin
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// importGraph says what each package of the module may import of the module.
+// A line names a package (DIR, or DIR/... for a tree) and what it may use
+// besides its own tree. Lines only refer to lines above them, so imports only
+// go down. Tests are free to import what they like.
+const importGraph = `
+layers/abi:
+layers/blob:
+layers/wasmenc: layers/abi
+layers/unit/...: layers/abi layers/blob layers/wasmenc
+layers/pack: layers/abi layers/blob layers/wasmenc layers/unit/...
+layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
+layers/tarfs: layers/blob layers/wasmenc
+layers/image/...: layers/blob layers/manifest layers/pack layers/tarfs
+
+converter/x86:
+converter/elf:
+converter/disasm: converter/x86 converter/elf
+converter/ir: layers/abi
+converter/lift: converter/ir converter/x86 converter/disasm layers/abi
+converter/opt: converter/ir layers/abi
+converter/wasm: converter/ir layers/abi layers/wasmenc layers/unit/...
+converter/translate: converter/x86 converter/elf converter/disasm converter/ir converter/lift converter/opt converter/wasm layers/abi layers/blob layers/unit/...
+converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/image/...
+
+runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
+runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
+runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
+
+frontend: converter layers/image/...
+
+cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
+
+integration/...:
+`
+
+// onlyIn names packages from outside that one place alone may import.
+var onlyIn = map[string][]string{
+	"debug/elf":                              {"converter/elf"},
+	"golang.org/x/arch":                      {"converter/x86", "converter/disasm", "converter/lift"}, // names of opcodes
+	"github.com/tetratelabs/wazero":          {"runtime/machine"},
+	"github.com/moby/buildkit":               {"frontend"},
+	"github.com/spf13/cobra":                 {"cmd/megabin"},
+	"github.com/schollz/progressbar":         {"cmd/megabin"},
+	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian"},
+}
+
+// topLevel is what the repository's root may hold besides dot files.
+var topLevel = []string{
+	"frontend", "converter", "layers", "runtime", "cmd", "examples", "integration", "docs",
+	"go.mod", "go.sum", "Dockerfile", "Makefile", "README.md", "LICENSE", "CONTRIBUTING.md",
+	"deps_test.go", "bin", "out",
+}
+
+const module = "github.com/megabin/megabin"
+
+// rule is a line of importGraph.
+type rule struct {
+	pkg  string // as written, with /... for a tree
+	uses []string
+}
+
+// covers tells whether a pattern of the graph includes a package.
+func covers(pattern, pkg string) bool {
+	tree, isTree := strings.CutSuffix(pattern, "/...")
+	return pkg == tree || isTree && strings.HasPrefix(pkg, tree+"/")
+}
+
+func (r rule) allows(pkg string) bool {
+	return covers(r.pkg, pkg) || slices.ContainsFunc(r.uses, func(p string) bool { return covers(p, pkg) })
+}
+
+func parseGraph(t *testing.T) []rule {
+	var rules []rule
+	for line := range strings.Lines(importGraph) {
+		name, uses, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok {
+			continue
+		}
+		r := rule{pkg: name, uses: strings.Fields(uses)}
+		for _, u := range r.uses {
+			if !slices.ContainsFunc(rules, func(above rule) bool { return above.pkg == u }) {
+				t.Errorf("importGraph: %s uses %s, which has no line above it", name, u)
+			}
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// goPackage is the part of `go list -json` that is used here.
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []goPackage {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p goPackage
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	return pkgs
+}
+
+func TestImportsGoDown(t *testing.T) {
+	rules := parseGraph(t)
+	for _, p := range listPackages(t) {
+		name, inside := strings.CutPrefix(p.ImportPath, module+"/")
+		if !inside {
+			continue // the root, which has tests only
+		}
+		i := slices.IndexFunc(rules, func(r rule) bool { return covers(r.pkg, name) })
+		if i < 0 {
+			t.Errorf("%s has no line in importGraph", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			dep, ours := strings.CutPrefix(imp, module+"/")
+			if ours && !rules[i].allows(dep) {
+				t.Errorf("%s imports %s, which importGraph does not allow", name, dep)
+			}
+		}
+	}
+}
+
+func TestOutsideImportsHaveOnePlace(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		for _, imp := range p.Imports {
+			for prefix, places := range onlyIn {
+				if covers(prefix+"/...", imp) && !slices.Contains(places, name) {
+					t.Errorf("%s imports %s, which only %v may", name, imp, places)
+				}
+			}
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || slices.Contains(topLevel, name) {
+			continue
+		}
+		t.Errorf("%s does not belong at the top level", name)
+	}
+}

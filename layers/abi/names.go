@@ -1,0 +1,33 @@
+package abi
+
+import "strconv"
+
+// Import names beside those of Imports.
+const (
+	MemoryName = "memory" // min MemoryPages
+	TableName  = "table"  // funcref
+)
+
+// Imports of a unit that a part replaces by globals of its own.
+const (
+	UnitModule = "unit"
+	LinName    = "lin"
+	SlotsName  = "slots"
+)
+
+// InitName is the export of a part that sets its globals and fills its slots.
+const InitName = "init"
+
+var regNames = [XMM0]string{
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+	"pc", "fs", "gs", "budget", "target", "mxcsr", "df",
+}
+
+// String is the register's name, which is also its import's.
+func (r Reg) String() string {
+	if r < XMM0 {
+		return regNames[r]
+	}
+	return "xmm" + strconv.Itoa(int(r-XMM0))
+}

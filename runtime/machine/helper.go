@@ -1,0 +1,134 @@
+package machine
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
+)
+
+// Offsets in the FXSAVE area (Intel SDM volume 1, table 10-2).
+const (
+	fxMXCSR     = 24
+	fxMXCSRMask = 28
+	fxXMM       = 160
+)
+
+// mxcsrMask is the bits of MXCSR that exist without DAZ.
+const mxcsrMask = 0xffbf
+
+// helpers are the operations of abi.HelperOp.
+var helpers = [...]func(c *CPU, a, b, d uint64) (r0, r1 uint64){
+	abi.HelperCPUID:   func(_ *CPU, a, b, _ uint64) (uint64, uint64) { return cpuid(uint32(a), uint32(b)) },
+	abi.HelperRDTSC:   func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return uint64(time.Since(tscStart)), 0 },
+	abi.HelperXGETBV:  noXGETBV,
+	abi.HelperDivU128: divU128,
+	abi.HelperDivS128: divS128,
+	abi.HelperFXSave:  fxsave,
+	abi.HelperFXRstor: fxrstor,
+	abi.HelperLDMXCSR: func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return 0, 0 },
+}
+
+// tscStart is when the time stamp counter was zero; it counts nanoseconds.
+var tscStart = time.Now()
+
+func hostHelper(c *CPU, _ api.Module, stack []uint64) {
+	op := uint32(stack[0])
+	if int(op) >= len(helpers) {
+		c.fault(ILL, 0, "helper operation of a newer version")
+		c.unwind()
+	}
+	stack[0], stack[1] = helpers[op](c, stack[1], stack[2], stack[3])
+}
+
+// noXGETBV: cpuid does not announce OSXSAVE.
+func noXGETBV(c *CPU, _, _, _ uint64) (uint64, uint64) {
+	c.fault(ILL, 0, "xgetbv")
+	c.unwind()
+	return 0, 0
+}
+
+// divideError is #DE.
+func (c *CPU) divideError() {
+	c.fault(FPE, 0, "divide error")
+	c.unwind()
+}
+
+// divU128 divides high:low by d.
+func divU128(c *CPU, low, high, d uint64) (quo, rem uint64) {
+	if high >= d {
+		c.divideError()
+	}
+	return bits.Div64(high, low, d)
+}
+
+// divS128 divides as idiv does: truncating, the remainder has the dividend's
+// sign.
+func divS128(c *CPU, low, high, d uint64) (quo, rem uint64) {
+	negN, negD := int64(high) < 0, int64(d) < 0
+	if negN {
+		var borrow uint64
+		low, borrow = bits.Sub64(0, low, 0)
+		high, _ = bits.Sub64(0, high, borrow)
+	}
+	if negD {
+		d = -d
+	}
+	if high >= d {
+		c.divideError()
+	}
+	quo, rem = bits.Div64(high, low, d)
+	limit := uint64(1)<<63 - 1
+	if negN != negD {
+		limit++
+	}
+	if quo > limit {
+		c.divideError()
+	}
+	if negN != negD {
+		quo = -quo
+	}
+	if negN {
+		rem = -rem
+	}
+	return quo, rem
+}
+
+func fxsave(c *CPU, lin, _, _ uint64) (uint64, uint64) {
+	c.SaveFX(c.operand(uint32(lin), x87.FXSaveSize))
+	return 0, 0
+}
+
+func fxrstor(c *CPU, lin, _, _ uint64) (uint64, uint64) {
+	c.RestoreFX(c.operand(uint32(lin), x87.FXSaveSize))
+	return 0, 0
+}
+
+// SaveFX writes the x87 and xmm state as FXSAVE64 does. area has 512 bytes, of
+// which the last 96 are left alone.
+func (c *CPU) SaveFX(area []byte) {
+	c.x87.PutFXSave(area)
+	le := binary.LittleEndian
+	le.PutUint32(area[fxMXCSR:], uint32(c.Reg(abi.MXCSR)))
+	le.PutUint32(area[fxMXCSRMask:], mxcsrMask)
+	for i := range 16 {
+		v := c.XMM(i)
+		le.PutUint64(area[fxXMM+16*i:], v[0])
+		le.PutUint64(area[fxXMM+16*i+8:], v[1])
+	}
+}
+
+// RestoreFX reads what SaveFX wrote.
+func (c *CPU) RestoreFX(area []byte) {
+	c.x87.SetFXSave(area)
+	le := binary.LittleEndian
+	c.SetReg(abi.MXCSR, uint64(le.Uint32(area[fxMXCSR:])&mxcsrMask))
+	for i := range 16 {
+		at := area[fxXMM+16*i:]
+		c.SetXMM(i, [2]uint64{le.Uint64(at), le.Uint64(at[8:])})
+	}
+}

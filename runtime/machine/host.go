@@ -1,0 +1,177 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/x87"
+)
+
+// hostFunc is a host function of a CPU: arguments and results in stack, the
+// caller's instance in from.
+type hostFunc func(c *CPU, from api.Module, stack []uint64)
+
+// hostFuncs are what the cpu module imports, in the order of its functions.
+var hostFuncs = [fnLoad + 1]hostFunc{
+	abi.FuncSyscall: hostSyscall,
+	abi.FuncPoll:    hostPoll,
+	abi.FuncTrap:    hostTrap,
+	abi.FuncResolve: hostResolve,
+	abi.FuncX87:     hostX87,
+	abi.FuncHelper:  hostHelper,
+	fnLoad:          hostLoad,
+}
+
+// instantiateHost makes the module of the host functions. They are shared: the
+// context tells the CPU.
+func (e *Engine) instantiateHost(ctx context.Context) error {
+	b := e.runtime.NewHostModuleBuilder(hostModule)
+	for i, f := range hostFuncs {
+		name, typ := "load", abi.TypeVoid
+		if i < fnLoad {
+			name, typ = abi.Imports[i].Name, abi.Imports[i].Type
+		}
+		t := abi.Types[typ]
+		call := api.GoModuleFunc(func(ctx context.Context, from api.Module, stack []uint64) {
+			f(ctx.(*guestContext).cpu, from, stack)
+		})
+		b.NewFunctionBuilder().WithGoModuleFunction(call, valueTypes(t.Params), valueTypes(t.Results)).Export(name)
+	}
+	_, err := b.Instantiate(ctx)
+	return err
+}
+
+// valueTypes converts to wazero's type, which has the same values.
+func valueTypes(list []abi.ValType) []api.ValueType {
+	out := make([]api.ValueType, len(list))
+	for i, t := range list {
+		out[i] = api.ValueType(t)
+	}
+	return out
+}
+
+func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
+	c.suspend()
+	ret, stop := c.handler.Syscall(c, stack[0], [6]uint64(stack[1:7]))
+	if stop {
+		c.exit = &Exit{Stopped: true}
+		c.unwind()
+	}
+	c.resume()
+	stack[0] = ret
+}
+
+func hostPoll(c *CPU, _ api.Module, _ []uint64) {
+	if !c.poll() {
+		c.unwind()
+	}
+}
+
+// trapFaults are the faults of trap kinds.
+var trapFaults = [...]struct {
+	kind   FaultKind
+	reason string
+}{
+	abi.TrapUD:           {ILL, "invalid opcode"},
+	abi.TrapUntranslated: {ILL, "instruction that was not recompiled"},
+	abi.TrapBreakpoint:   {TRAP, "int3"},
+	abi.TrapDivide:       {FPE, "divide error"},
+	abi.TrapPrivileged:   {SEGV, "privileged instruction"},
+}
+
+func hostTrap(c *CPU, from api.Module, stack []uint64) {
+	kind, off := uint32(stack[0]), uint64(uint32(stack[1]))
+	if int(kind) >= len(trapFaults) {
+		c.exit = &Exit{Err: fmt.Errorf("trap of unknown kind %d: unit of a newer version?", kind)}
+		c.unwind()
+	}
+	pc := uint64(0)
+	if m := c.owner[from]; m != nil {
+		pc = m.base + off
+	}
+	f := trapFaults[kind]
+	c.fault(f.kind, pc, f.reason)
+	c.unwind()
+}
+
+func hostResolve(c *CPU, _ api.Module, stack []uint64) {
+	slot, ok := c.resolve(uint64(uint32(stack[0])))
+	if !ok {
+		c.unwind()
+	}
+	stack[0] = uint64(slot)
+}
+
+func hostLoad(c *CPU, _ api.Module, _ []uint64) {
+	if err := c.load(uint32(c.Reg(abi.Target))); err != nil {
+		c.exit = &Exit{Err: err}
+		c.unwind()
+	}
+}
+
+func hostX87(c *CPU, _ api.Module, stack []uint64) {
+	result, err := c.x87.Do(c.space.mem, abi.X87Op(stack[0]), int64(stack[1]))
+	switch {
+	case errors.Is(err, x87.ErrBounds):
+		c.outOfBounds()
+	case err != nil:
+		c.exit = &Exit{Err: fmt.Errorf("unit of a newer version? %w", err)}
+		c.unwind()
+	}
+	stack[0] = uint64(result)
+}
+
+// outOfBounds is a host function's access outside of linear memory.
+func (c *CPU) outOfBounds() {
+	c.fault(SEGV, 0, "out of bounds memory access")
+	c.unwind()
+}
+
+// operand returns n bytes at a linear address for a host function.
+func (c *CPU) operand(lin uint32, n int) []byte {
+	mem := c.space.mem
+	end := uint64(lin) + uint64(n)
+	if end > uint64(len(mem)) {
+		c.outOfBounds()
+	}
+	return mem[lin:end:end]
+}
+
+// load instantiates the part of a slot, which writes its functions to the
+// table.
+func (c *CPU) load(slot uint32) error {
+	m, program := c.space.mappingOf(slot)
+	if m == nil {
+		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
+	}
+	n := m.unit.PartOf(int(slot - m.slots))
+	key := partKey{m, n}
+	if c.parts[key] != nil {
+		return fmt.Errorf("BUG: part %d did not fill slot %d", n, slot)
+	}
+	program.note(m.unit, n)
+	p := c.engine.part(m.unit, n)
+	if p.err != nil {
+		return p.err
+	}
+	inst, err := c.engine.runtime.InstantiateModule(c.linkTo, p.module, anonymous)
+	if err != nil {
+		return fmt.Errorf("loading part %d: %w", n, err)
+	}
+	c.parts[key] = inst
+	c.owner[inst] = m
+	c.engine.stats.loaded.Add(1)
+	start := inst.ExportedFunction(abi.InitName)
+	if start == nil {
+		return fmt.Errorf("part %d has no export %s", n, abi.InitName)
+	}
+	stack := [2]uint64{uint64(linear(m.base)), uint64(m.slots)}
+	if err := start.CallWithStack(context.Background(), stack[:]); err != nil {
+		return fmt.Errorf("initializing part %d: %w", n, err)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package machine
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkRange refuses what mmap(2) and its like refuse.
+func checkRange(addr, length uint64) error {
+	if addr%pageSize != 0 || length == 0 || length%pageSize != 0 {
+		return unix.EINVAL
+	}
+	if addr < MinAddr || addr >= MaxAddr || length > MaxAddr-addr {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// MapAnon maps zero pages, replacing what is there. addr and length are
+// multiples of the page size.
+func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
+	if err := checkRange(addr, length); err != nil {
+		return err
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if err := as.hostZero(addr, addr+length); err != nil {
+		return err
+	}
+	as.areas = as.areas.replace(addr, addr+length, area{start: addr, end: addr + length, prot: prot})
+	return nil
+}
+
+// MapFile maps length bytes of file from off, replacing what is there; pages
+// past the file's end are zero. The file must not be shortened while mapped
+// (the process would die of SIGBUS) but may be closed. Writes to a shared
+// mapping of a file that isn't open for writing stay private.
+func (as *AddressSpace) MapFile(addr, length uint64, file *os.File, off int64, prot Prot, shared bool) error {
+	if err := checkRange(addr, length); err != nil {
+		return err
+	}
+	if off < 0 || off%pageSize != 0 {
+		return unix.EINVAL
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	b, err := newBacking(file)
+	if err != nil {
+		return err
+	}
+	b.retain()
+	a := area{start: addr, end: addr + length, prot: prot, file: b, off: off, shared: shared}
+	a.fileEnd = addr + min(length, pageUp(uint64(max(info.Size()-off, 0))))
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if err := as.hostMap(a); err != nil {
+		b.release()
+		return err
+	}
+	as.areas = as.areas.replace(a.start, a.end, a)
+	return nil
+}
+
+// Unmap removes all mappings of the range.
+func (as *AddressSpace) Unmap(addr, length uint64) error {
+	if err := checkRange(addr, length); err != nil {
+		return err
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for _, a := range as.areas[as.areas.from(addr):] {
+		if a.start >= addr+length {
+			break
+		}
+		a = a.slice(addr, addr+length)
+		if err := as.hostZero(a.start, a.end); err != nil {
+			return err
+		}
+	}
+	as.areas = as.areas.replace(addr, addr+length)
+	return nil
+}
+
+// Protect changes what CopyIn and the like accept; ENOMEM if some page isn't
+// mapped. Guest code itself is not held to it.
+func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
+	if err := checkRange(addr, length); err != nil {
+		return err
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	complete := as.areas.covers(addr, addr+length, 0)
+	as.areas = as.areas.protect(addr, addr+length, prot)
+	if !complete {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// hostMap makes the host's mapping of a, which has a file.
+func (as *AddressSpace) hostMap(a area) error {
+	end := min(a.end, max(a.fileEnd, a.start))
+	if end < a.end {
+		if err := as.hostZero(end, a.end); err != nil {
+			return err
+		}
+	}
+	if a.start == end {
+		return nil
+	}
+	fd, flags := int(a.file.file.Fd()), unix.MAP_PRIVATE
+	if a.shared {
+		flags = unix.MAP_SHARED
+	}
+	err := as.hostMmap(a.start, end, fd, a.off, flags)
+	if a.shared && errors.Is(err, unix.EACCES) {
+		err = as.hostMmap(a.start, end, fd, a.off, unix.MAP_PRIVATE)
+	}
+	return err
+}
+
+// hostZero replaces a range by fresh zero pages.
+func (as *AddressSpace) hostZero(start, end uint64) error {
+	return as.hostMmap(start, end, -1, 0, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+}
+
+// hostMmap maps [start, end) of guest addresses, readable and writable.
+func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int) error {
+	at := unsafe.Pointer(&as.mem[linear(start)])
+	_, err := unix.MmapPtr(fd, off, at, uintptr(end-start), unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_FIXED)
+	return err
+}

@@ -1,0 +1,201 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/megabin/megabin/layers/abi"
+)
+
+// pollEntries is the number of dispatcher entries between two polls: code may
+// loop through the dispatcher alone.
+const pollEntries = 256
+
+// guestContext carries the CPU to host functions, which get the context of
+// the call; a type assertion costs less than a lookup of a value.
+type guestContext struct {
+	context.Context
+	cpu *CPU
+}
+
+// Run executes from the register file's pc and rsp until the Handler stops it
+// or the guest faults. It may be called again, and from within a Handler. When
+// ctx is done it ends at the next poll with ctx's error.
+func (c *CPU) Run(ctx context.Context) Exit {
+	if c.module == nil {
+		return Exit{Err: ErrClosed}
+	}
+	if c.depth == len(c.calls) {
+		c.calls = append(c.calls, nil)
+	}
+	outer := c.ctx
+	c.ctx = ctx
+	c.depth++
+	c.resume()
+	defer func() {
+		c.suspend()
+		c.depth--
+		c.ctx = outer
+	}()
+	gc := &guestContext{ctx, c}
+	for n := 1; ; n++ {
+		if exit := c.step(gc); exit != nil {
+			return *exit
+		}
+		c.engine.stats.reentries.Add(1)
+		if n%pollEntries == 0 && !c.poll() {
+			return *c.takeExit()
+		}
+	}
+}
+
+// step is one turn of the dispatcher: it enters the program at pc. It returns
+// nil when the program is to be entered again.
+func (c *CPU) step(ctx *guestContext) *Exit {
+	pc := c.Reg(abi.PC)
+	slot, ok := c.resolve(pc)
+	if !ok {
+		return c.takeExit()
+	}
+	call := &c.calls[c.depth-1]
+	if *call == nil {
+		*call = c.module.ExportedFunction("enter")
+	}
+	stack := [1]uint64{uint64(slot)}
+	c.SetReg(abi.Target, uint64(slot))
+	err := (*call).CallWithStack(ctx, stack[:])
+	if err == nil {
+		return nil
+	}
+	if isStackOverflow(err) {
+		*call = nil // its stack is 50 MB
+	}
+	if e := c.takeExit(); e != nil {
+		if e.Fault != nil {
+			e.Fault.Trace = c.backtrace(err)
+		}
+		return e
+	}
+	return c.exitOf(err)
+}
+
+// resolve finds the slot of a function entry. When there is none it sets exit.
+func (c *CPU) resolve(addr uint64) (slot uint32, ok bool) {
+	c.engine.stats.resolves.Add(1)
+	slot, m, ok := c.space.resolve(addr)
+	c.catchUp()
+	if ok {
+		return slot, true
+	}
+	if m == nil {
+		c.fault(SEGV, addr, "jump to an address without a unit")
+		return 0, false
+	}
+	off := uint32(addr - m.base)
+	c.engine.stats.missing.Add(1)
+	if f := c.engine.options.Missing; f != nil {
+		f(c.space, m.unit, off)
+	}
+	id := m.unit.ID()
+	c.fault(SEGV, addr, fmt.Sprintf("jump to offset %#x of unit %x, which is not a recompiled entry", off, id[:4]))
+	return 0, false
+}
+
+// poll refills the budget and asks the handler; false means that exit is set.
+func (c *CPU) poll() bool {
+	c.SetReg(abi.Budget, abi.PollBudget)
+	if err := c.ctx.Err(); err != nil {
+		c.exit = &Exit{Err: err}
+		return false
+	}
+	c.suspend()
+	defer c.resume()
+	if c.handler.Poll(c) {
+		c.exit = &Exit{Stopped: true}
+		return false
+	}
+	return true
+}
+
+// suspend and resume bracket what is done outside guest code and may take
+// long.
+func (c *CPU) suspend() { c.inGuest.Store(false) }
+
+func (c *CPU) resume() {
+	c.inGuest.Store(true)
+	c.catchUp()
+}
+
+// catchUp gives the table all slots of the address space. It is called after
+// inGuest is set and before guest code runs: so either the slots that a
+// MapUnit added before are there, or resolve sees that this CPU could meet a
+// cache entry with a slot beyond its table, and makes none.
+func (c *CPU) catchUp() {
+	have, want := c.slots.Load(), c.space.code.end.Load()
+	if have >= want {
+		return
+	}
+	stack := [1]uint64{uint64(want - have)}
+	c.must(c.module.ExportedFunction("grow").CallWithStack(context.Background(), stack[:]))
+	c.slots.Store(want)
+}
+
+// fault sets the exit to a fault.
+func (c *CPU) fault(kind FaultKind, pc uint64, reason string) {
+	c.exit = &Exit{Fault: &Fault{Kind: kind, PC: pc, Reason: reason}}
+}
+
+// takeExit returns and clears the exit.
+func (c *CPU) takeExit() *Exit {
+	e := c.exit
+	c.exit = nil
+	return e
+}
+
+// What unwind panics with: wazero passes the first on as it is and makes a
+// stack trace of the second.
+var (
+	errStop  = sys.NewExitError(0)
+	errFault = errors.New("fault")
+)
+
+// unwind leaves guest code from within a host function, after exit was set.
+func (c *CPU) unwind() {
+	if c.exit.Fault != nil {
+		panic(errFault)
+	}
+	panic(errStop)
+}
+
+// traps are wazero's errors (its internal/wasmruntime, which tells them apart
+// by text only) and what a processor does in their place.
+var traps = map[string]FaultKind{
+	"out of bounds memory access":   SEGV,
+	"integer divide by zero":        FPE,
+	"integer overflow":              FPE, // the quotient of a division
+	"invalid conversion to integer": FPE,
+	"unreachable":                   ILL,
+	"invalid table access":          SEGV, // a call through a null pointer
+	"indirect call type mismatch":   SEGV,
+	"unaligned atomic":              BUS,
+	stackOverflow:                   SEGV,
+}
+
+const stackOverflow = "stack overflow"
+
+func isStackOverflow(err error) bool { return err.Error() == stackOverflow }
+
+// exitOf converts an error of a call into guest code.
+func (c *CPU) exitOf(err error) *Exit {
+	cause := err
+	if inner := errors.Unwrap(err); inner != nil {
+		cause = inner
+	}
+	if kind, ok := traps[cause.Error()]; ok {
+		return &Exit{Fault: &Fault{Kind: kind, Reason: cause.Error(), Trace: c.backtrace(err)}}
+	}
+	return &Exit{Err: fmt.Errorf("running recompiled code: %w", err)}
+}

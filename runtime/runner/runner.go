@@ -1,0 +1,209 @@
+// Package runner runs one container: it wires an image's tree, its recompiled
+// units, the machine and the kernel together and gives the exit status that a
+// container engine would. It knows nothing of flags, references or registries.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/machine"
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/syscalls"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+)
+
+// Exit codes besides the guest's own, those of docker run.
+const (
+	ExitFailure  = 125 // the runner's own error
+	ExitRefused  = 126 // the program may not or cannot be executed
+	ExitNotFound = 127 // the program does not exist
+)
+
+// Mount is a file system mounted in the container.
+type Mount struct {
+	FS       vfs.FileSystem
+	Target   string // absolute path; made if it does not exist
+	Source   string // for /proc/mounts
+	ReadOnly bool
+}
+
+// Spec is what to run.
+type Spec struct {
+	// Root is the image's tree. It is not changed: what the guest writes is kept in memory.
+	Root   vfs.FileSystem
+	Units  kernel.Units
+	Mounts []Mount
+
+	Argv     []string // the program, searched in PATH, and its arguments
+	Env      []string // K=V; PATH, HOME, HOSTNAME, TERM get defaults
+	Dir      string   // working directory, "/" if empty; made if it does not exist
+	User     string   // name|uid[:group|gid], root if empty
+	Hostname string   // "megabin" if empty
+	ReadOnly bool     // the root is mounted read-only
+
+	// Stdin, Stdout and Stderr are the guest's; nil Stdin is /dev/null. They are
+	// not closed.
+	Stdin, Stdout, Stderr *os.File
+	// TTY says that they are the container's terminal.
+	TTY bool
+
+	// CacheDir keeps compiled code between runs; empty for none.
+	CacheDir string
+	// Messages gets lines for the person: refusals, missing calls. nil: os.Stderr.
+	Messages io.Writer
+	// Strace, if set, gets each system call.
+	Strace io.Writer
+	// Faults says that each fault of guest code is reported to Messages.
+	Faults bool
+}
+
+// Result is what became of the container.
+type Result struct {
+	Code  int // exit status
+	Stats machine.Stats
+}
+
+// container is one run.
+type container struct {
+	spec   Spec
+	engine *machine.Engine
+	kernel *kernel.Kernel
+	sys    *vfs.System
+}
+
+// Run runs the container to its end. An error is the runner's own; the
+// result's Code is then ExitFailure. A program that cannot be started is no
+// error: its reason is in Messages.
+func Run(ctx context.Context, s Spec) (Result, error) {
+	if s.Messages == nil {
+		s.Messages = os.Stderr
+	}
+	if len(s.Argv) == 0 {
+		return Result{Code: ExitFailure}, errors.New("no program to run")
+	}
+	if s.Hostname == "" {
+		s.Hostname = "megabin"
+	}
+	c := &container{spec: s}
+	code, err := c.run(ctx)
+	r := Result{Code: code}
+	if c.engine != nil {
+		r.Stats = c.engine.Stats()
+		c.engine.Close()
+	}
+	return r, err
+}
+
+// say writes a line for the person.
+func (c *container) say(format string, args ...any) {
+	fmt.Fprintf(c.spec.Messages, "megabin: "+format+"\n", args...)
+}
+
+func (c *container) run(ctx context.Context) (int, error) {
+	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir})
+	if err != nil {
+		return ExitFailure, err
+	}
+	c.engine = engine
+	task, env, err := c.prepare(ctx)
+	if err != nil {
+		return ExitFailure, err
+	}
+	if err := c.start(task, env); err != nil {
+		return c.notStarted(err), nil
+	}
+	stop := forward(task.Group)
+	defer stop()
+	task.Run()
+	return task.Group.Wait().Code(), ctx.Err()
+}
+
+// prepare builds everything but the program.
+func (c *container) prepare(ctx context.Context) (*kernel.Task, []string, error) {
+	if err := c.buildTree(); err != nil {
+		return nil, nil, err
+	}
+	user, err := c.lookupUser(c.spec.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	fds, err := c.openStdio()
+	if err != nil {
+		return nil, nil, err
+	}
+	fs := vfs.NewFSContext(c.kernel.NS.Root())
+	limits := kernel.DefaultLimits()
+	if c.spec.Dir != "" {
+		if err := c.enter(fs, c.spec.Dir); err != nil {
+			return nil, nil, fmt.Errorf("working directory %s: %w", c.spec.Dir, err)
+		}
+	}
+	creds := kernel.NewCreds(user.uid, user.gid, user.groups)
+	task, err := c.kernel.NewInit(ctx, kernel.Init{FDs: fds(limits.Files), FS: fs, Creds: creds, Limits: limits})
+	return task, environment(c.spec, user), err
+}
+
+func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Kernel {
+	calls := syscalls.New(syscalls.Options{Strace: c.spec.Strace})
+	k := kernel.Config{
+		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Calls: calls,
+		Refused: func(r kernel.Refusal) { c.say("%s", r) },
+		Problem: func(text string) { c.say("%s", text) },
+	}
+	if c.spec.Faults {
+		k.Faulted = func(t *kernel.Task, f *machine.Fault) { c.say("%s: %v", t.Comm(), f) }
+	}
+	return kernel.New(k)
+}
+
+// start gives the task its program: the first of the PATH that can be executed.
+func (c *container) start(t *kernel.Task, env []string) error {
+	var first error
+	for _, name := range candidates(c.spec.Argv[0], env) {
+		err := t.Exec(kernel.Program{Path: name, Argv: c.spec.Argv, Envp: env})
+		if err == nil {
+			return nil
+		}
+		if first == nil || isMissing(first) {
+			first = err
+		}
+	}
+	return first
+}
+
+func isMissing(err error) bool { return err == unix.ENOENT || err == unix.ENOTDIR }
+
+// notStarted reports why the program did not start, and is the exit status.
+func (c *container) notStarted(err error) int {
+	c.say("%s: %v", c.spec.Argv[0], linux.Errno(err))
+	if isMissing(err) {
+		return ExitNotFound
+	}
+	return ExitRefused
+}
+
+// forwarded are the signals that the runner passes on to the first process.
+var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH}
+
+// forward passes signals on until stop is called.
+func forward(g *kernel.ThreadGroup) (stop func()) {
+	ch := make(chan os.Signal, 16)
+	signal.Notify(ch, forwarded...)
+	go func() {
+		for s := range ch {
+			g.Send(kernel.SigInfo{Signo: s.(unix.Signal), Code: kernel.SiUser})
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(ch)
+	}
+}

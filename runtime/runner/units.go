@@ -1,0 +1,46 @@
+package runner
+
+import (
+	"fmt"
+
+	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/manifest"
+	"github.com/megabin/megabin/layers/pack"
+	"github.com/megabin/megabin/runtime/machine"
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+)
+
+// Units finds an image's recompiled code by the hash of an original file or
+// of its carrier.
+type Units struct {
+	files map[blob.ID]*manifest.Entry
+	mb    *pack.Megabinary
+	warn  func(error)
+}
+
+// NewUnits makes Units of an image's manifest and megabinary. warn is told of
+// units that cannot be read; they are as if they were not there.
+func NewUnits(m *manifest.Manifest, mb *pack.Megabinary, warn func(error)) *Units {
+	return &Units{files: m.Files(), mb: mb, warn: warn}
+}
+
+// Lookup implements kernel.Units.
+func (u *Units) Lookup(hash [32]byte) (machine.Unit, kernel.UnitInfo, bool) {
+	entry, ok := u.files[hash]
+	if !ok {
+		return nil, kernel.UnitInfo{}, false
+	}
+	ref, ok, err := u.mb.Unit(entry.BLAKE3)
+	if err != nil || !ok {
+		if err == nil {
+			err = fmt.Errorf("the megabinary has no unit %s", entry.BLAKE3)
+		}
+		u.warn(err)
+		return nil, kernel.UnitInfo{}, false
+	}
+	var info kernel.UnitInfo
+	for _, s := range ref.Meta().Exec {
+		info.Spans = append(info.Spans, kernel.Span{Unit: uint64(s.Off), File: s.FileOff, Size: s.Size})
+	}
+	return ref, info, true
+}

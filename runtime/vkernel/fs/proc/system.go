@@ -1,0 +1,158 @@
+package proc
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/megabin/megabin/runtime/vkernel/fs/synth"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+)
+
+// system makes what is in /proc beside the processes.
+func (f *fs) system() synth.Static {
+	return synth.Static{
+		{Name: "cmdline", Inode: fixed("\n")},
+		{Name: "cpuinfo", Inode: file(f.cpuinfo)},
+		{Name: "devices", Inode: fixed("Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n")},
+		{Name: "filesystems", Inode: fixed("nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tpipefs\nnodev\toverlay\n")},
+		{Name: "loadavg", Inode: file(f.loadavg)},
+		{Name: "meminfo", Inode: file(func() []byte { return hostFile("/proc/meminfo") })},
+		{Name: "mounts", Inode: link("self/mounts")},
+		{Name: "partitions", Inode: fixed("major minor  #blocks  name\n\n")},
+		{Name: "self", Inode: f.self(func(pid, _ int) string { return strconv.Itoa(pid) })},
+		{Name: "stat", Inode: file(f.stat)},
+		{Name: "swaps", Inode: fixed("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")},
+		{Name: "sys", Inode: f.sys()},
+		{Name: "thread-self", Inode: f.self(func(pid, tid int) string { return fmt.Sprintf("%d/task/%d", pid, tid) })},
+		{Name: "uptime", Inode: file(f.uptime)},
+		{Name: "version", Inode: fixed(fmt.Sprintf("Linux version %s (megabin) %s\n", f.Release, f.Version))},
+	}
+}
+
+// sys makes /proc/sys.
+func (f *fs) sys() vfs.Inode {
+	return dir(synth.Static{
+		{Name: "fs", Inode: dir(synth.Static{
+			{Name: "file-max", Inode: fixed("9223372036854775807\n")},
+			{Name: "nr_open", Inode: fixed("1048576\n")},
+			{Name: "pipe-max-size", Inode: fixed("1048576\n")},
+			{Name: "protected_hardlinks", Inode: fixed("1\n")},
+			{Name: "protected_symlinks", Inode: fixed("1\n")},
+		})},
+		{Name: "kernel", Inode: dir(synth.Static{
+			{Name: "cap_last_cap", Inode: fixed("40\n")},
+			{Name: "hostname", Inode: f.hostname()},
+			{Name: "ngroups_max", Inode: fixed("65536\n")},
+			{Name: "osrelease", Inode: fixed(f.Release + "\n")},
+			{Name: "ostype", Inode: fixed("Linux\n")},
+			{Name: "overflowgid", Inode: fixed("65534\n")},
+			{Name: "overflowuid", Inode: fixed("65534\n")},
+			{Name: "pid_max", Inode: fixed("4194304\n")},
+			{Name: "random", Inode: dir(synth.Static{
+				{Name: "boot_id", Inode: fixed(uuid())},
+				{Name: "entropy_avail", Inode: fixed("256\n")},
+				{Name: "poolsize", Inode: fixed("256\n")},
+				{Name: "uuid", Inode: file(func() []byte { return []byte(uuid()) })},
+			})},
+			{Name: "threads-max", Inode: fixed("4194304\n")},
+			{Name: "version", Inode: fixed(f.Version + "\n")},
+		})},
+		{Name: "vm", Inode: dir(synth.Static{
+			{Name: "max_map_count", Inode: fixed("65530\n")},
+			{Name: "mmap_min_addr", Inode: fixed("65536\n")},
+			{Name: "overcommit_memory", Inode: fixed("0\n")},
+			{Name: "overcommit_ratio", Inode: fixed("50\n")},
+		})},
+	})
+}
+
+func dir(names synth.Static) vfs.Inode { return synth.NewDir(0o555, 0, 0, names) }
+
+func fixed(s string) vfs.Inode { return file(func() []byte { return []byte(s) }) }
+
+func file(read func() []byte) vfs.Inode {
+	return synth.NewFile(0o444, 0, 0, func() ([]byte, error) { return read(), nil }, nil)
+}
+
+func link(target string) vfs.Inode {
+	return synth.NewLink(0, 0, func(*vfs.Caller) (string, error) { return target, nil })
+}
+
+// self is a link whose text depends on who reads it.
+func (f *fs) self(name func(pid, tid int) string) vfs.Inode {
+	return synth.NewLink(0, 0, func(c *vfs.Caller) (string, error) {
+		return name(f.Tasks.Self(c.Task)), nil
+	})
+}
+
+func (f *fs) hostname() vfs.Inode {
+	var write func([]byte) error
+	if f.SetHostname != nil {
+		write = func(p []byte) error {
+			f.SetHostname(strings.TrimSuffix(string(p), "\n"))
+			return nil
+		}
+	}
+	return synth.NewFile(0o644, 0, 0, func() ([]byte, error) { return []byte(f.Hostname() + "\n"), nil }, write)
+}
+
+// uuid is a new random UUID (RFC 9562, version 4) and a newline.
+func uuid() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x\n", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// hostFile is a file of the host's proc, empty if it has none.
+func hostFile(name string) []byte {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func (f *fs) cpuinfo() []byte {
+	var b bytes.Buffer
+	for i := range max(f.CPUs, 1) {
+		fmt.Fprintf(&b, "processor\t: %d\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 15\n"+
+			"model name\t: Megabinary virtual processor\nstepping\t: 1\ncache size\t: 4096 KB\n"+
+			"physical id\t: 0\nsiblings\t: %d\ncore id\t\t: %d\ncpu cores\t: %d\n"+
+			"fpu\t\t: yes\nfpu_exception\t: yes\nflags\t\t: %s\n"+
+			"address sizes\t: 48 bits physical, 48 bits virtual\n\n",
+			i, max(f.CPUs, 1), i, max(f.CPUs, 1), f.CPUFlags)
+	}
+	return b.Bytes()
+}
+
+func (f *fs) loadavg() []byte {
+	pids := f.Tasks.PIDs()
+	last := 0
+	if len(pids) > 0 {
+		last = pids[len(pids)-1]
+	}
+	return fmt.Appendf(nil, "0.00 0.00 0.00 1/%d %d\n", max(len(pids), 1), last)
+}
+
+func (f *fs) stat() []byte {
+	up := ticks(time.Since(f.Boot))
+	n := int64(max(f.CPUs, 1))
+	out := fmt.Appendf(nil, "cpu  0 0 0 %d 0 0 0 0 0 0\n", up*n)
+	for i := range n {
+		out = fmt.Appendf(out, "cpu%d 0 0 0 %d 0 0 0 0 0 0\n", i, up)
+	}
+	return fmt.Appendf(out, "intr 0\nctxt 0\nbtime %d\nprocesses %d\nprocs_running 1\nprocs_blocked 0\n",
+		f.Boot.Unix(), len(f.Tasks.PIDs()))
+}
+
+func (f *fs) uptime() []byte {
+	up := time.Since(f.Boot).Seconds()
+	return fmt.Appendf(nil, "%.2f %.2f\n", up, up*float64(max(f.CPUs, 1)))
+}

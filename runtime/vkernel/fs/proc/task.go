@@ -1,0 +1,233 @@
+package proc
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/megabin/megabin/runtime/vkernel/fs/synth"
+	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// taskFiles are the plain files of a task's directory.
+var taskFiles = []struct {
+	name  string
+	mode  uint32
+	read  func(f *fs, t Task) []byte
+	write func(t Task, p []byte)
+}{
+	{name: "auxv", mode: 0o400, read: empty},
+	{name: "cgroup", mode: 0o444, read: text("0::/\n")},
+	{name: "cmdline", mode: 0o444, read: func(_ *fs, t Task) []byte { return t.Cmdline() }},
+	{name: "comm", mode: 0o644, read: readComm, write: writeComm},
+	{name: "environ", mode: 0o400, read: func(_ *fs, t Task) []byte { return t.Environ() }},
+	{name: "gid_map", mode: 0o644, read: text(idMap)},
+	{name: "limits", mode: 0o444, read: readLimits},
+	{name: "loginuid", mode: 0o644, read: text("4294967295")},
+	{name: "maps", mode: 0o444, read: readMaps},
+	{name: "mountinfo", mode: 0o444, read: readMountinfo},
+	{name: "mounts", mode: 0o444, read: readMounts},
+	{name: "oom_score", mode: 0o444, read: text("0\n")},
+	{name: "oom_score_adj", mode: 0o644, read: text("0\n"), write: func(Task, []byte) {}},
+	{name: "setgroups", mode: 0o644, read: text("allow\n")},
+	{name: "stat", mode: 0o444, read: readStat},
+	{name: "statm", mode: 0o444, read: readStatm},
+	{name: "status", mode: 0o444, read: readStatus},
+	{name: "uid_map", mode: 0o644, read: text(idMap)},
+}
+
+const idMap = "         0          0 4294967295\n"
+
+func text(s string) func(*fs, Task) []byte {
+	return func(*fs, Task) []byte { return []byte(s) }
+}
+
+func empty(*fs, Task) []byte { return nil }
+
+// newTaskDir makes the directory of a task; process says that it is not one
+// below task/.
+func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
+	uid, gid := st.UID[1], st.GID[1]
+	var names synth.Static
+	add := func(name string, i vfs.Inode) {
+		names = append(names, synth.StaticName{Name: name, Inode: i})
+	}
+	for _, row := range taskFiles {
+		var write func([]byte) error
+		if row.write != nil {
+			write = func(p []byte) error {
+				return f.with(tid, func(t Task) { row.write(t, p) })
+			}
+		}
+		add(row.name, synth.NewFile(row.mode, uid, gid, func() (b []byte, err error) {
+			err = f.with(tid, func(t Task) { b = row.read(f, t) })
+			return b, err
+		}, write))
+	}
+	for _, row := range taskLinks {
+		add(row.name, f.newLink(tid, uid, gid, row.place))
+	}
+	add("fd", synth.NewDir(0o500, uid, gid, &fds{f, tid, uid, gid}))
+	add("fdinfo", synth.NewDir(0o500, uid, gid, &fdinfos{fds{f, tid, uid, gid}}))
+	if process {
+		add("task", synth.NewDir(0o555, uid, gid, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
+	}
+	return synth.NewDir(0o555, uid, gid, names)
+}
+
+// with calls fn with a task that lives, or gives ESRCH.
+func (f *fs) with(tid int, fn func(Task)) error {
+	t := f.Tasks.Task(tid)
+	if t == nil {
+		return unix.ESRCH
+	}
+	fn(t)
+	return nil
+}
+
+// taskLinks are the links of a task's directory to places.
+var taskLinks = []struct {
+	name  string
+	place func(Task) vfs.Path
+}{
+	{"cwd", func(t Task) vfs.Path { return placeOf(t, (*vfs.FSContext).Cwd) }},
+	{"exe", Task.Exe},
+	{"root", func(t Task) vfs.Path { return placeOf(t, (*vfs.FSContext).Root) }},
+}
+
+func placeOf(t Task, which func(*vfs.FSContext) vfs.Path) vfs.Path {
+	if c := t.FSContext(); c != nil {
+		return which(c)
+	}
+	return vfs.Path{}
+}
+
+func (f *fs) newLink(tid int, uid, gid uint32, place func(Task) vfs.Path) *synth.Magic {
+	follow := func(*vfs.Caller) (p vfs.Path, err error) {
+		err = f.with(tid, func(t Task) { p = place(t) })
+		if err == nil && !p.Ok() {
+			err = unix.ENOENT
+		}
+		return p, err
+	}
+	return newMagic(0o777, uid, gid, f.NS, follow)
+}
+
+func newMagic(mode, uid, gid uint32, ns *vfs.Namespace, follow func(*vfs.Caller) (vfs.Path, error)) *synth.Magic {
+	read := func(c *vfs.Caller) (string, error) {
+		p, err := follow(c)
+		if err != nil {
+			return "", err
+		}
+		return ns.PathName(p, c.FS.Root()), nil
+	}
+	return synth.NewMagic(mode, uid, gid, read, follow)
+}
+
+// fds is the directory fd.
+type fds struct {
+	fs       *fs
+	tid      int
+	uid, gid uint32
+}
+
+func (d *fds) table() *vfs.FDTable {
+	t := d.fs.Tasks.Task(d.tid)
+	if t == nil {
+		return nil
+	}
+	return t.FDTable()
+}
+
+// get returns the description of the descriptor called name, with a
+// reference.
+func (d *fds) get(name string) (*vfs.Description, int, error) {
+	fd, ok := number(name)
+	table := d.table()
+	if !ok || table == nil {
+		return nil, 0, unix.ENOENT
+	}
+	desc, err := table.Get(fd)
+	if err != nil {
+		return nil, 0, unix.ENOENT
+	}
+	return desc, fd, nil
+}
+
+// Lookup implements synth.Names.
+func (d *fds) Lookup(name string) (vfs.Inode, error) {
+	desc, fd, err := d.get(name)
+	if err != nil {
+		return nil, err
+	}
+	defer desc.Unref()
+	mode := uint32(0o100)
+	if desc.Readable() {
+		mode |= 0o400
+	}
+	if desc.Writable() {
+		mode |= 0o200
+	}
+	m := newMagic(mode, d.uid, d.gid, d.fs.NS, func(*vfs.Caller) (vfs.Path, error) {
+		desc, _, err := d.get(name)
+		if err != nil {
+			return vfs.Path{}, err
+		}
+		defer desc.Unref()
+		return desc.Path(), nil
+	})
+	m.SetIno(synth.FirstOwnIno + uint64(d.tid)<<24 + uint64(fd)<<1)
+	return m, nil
+}
+
+// Names implements synth.Names.
+func (d *fds) Names() ([]synth.Name, error) { return d.list(unix.DT_LNK) }
+
+func (d *fds) list(typ uint8) ([]synth.Name, error) {
+	table := d.table()
+	if table == nil {
+		return nil, unix.ENOENT
+	}
+	var names []synth.Name
+	for _, fd := range table.FDs() {
+		names = append(names, synth.Name{Name: strconv.Itoa(fd), Type: typ})
+	}
+	return names, nil
+}
+
+// fdinfos is the directory fdinfo.
+type fdinfos struct{ fds }
+
+// Lookup implements synth.Names.
+func (d *fdinfos) Lookup(name string) (vfs.Inode, error) {
+	desc, fd, err := d.get(name)
+	if err != nil {
+		return nil, err
+	}
+	desc.Unref()
+	i := synth.NewFile(0o400, d.uid, d.gid, func() ([]byte, error) { return d.info(name) }, nil)
+	i.SetIno(synth.FirstOwnIno + uint64(d.tid)<<24 + uint64(fd)<<1 + 1)
+	return i, nil
+}
+
+func (d *fdinfos) info(name string) ([]byte, error) {
+	desc, fd, err := d.get(name)
+	if err != nil {
+		return nil, err
+	}
+	defer desc.Unref()
+	flags := desc.Flags()
+	if cloexec, err := d.table().Cloexec(fd); err == nil && cloexec {
+		flags |= linux.O_CLOEXEC
+	}
+	a, err := desc.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n",
+		desc.Offset(), flags, desc.Path().Mount.ID(), a.Ino), nil
+}
+
+// Names implements synth.Names.
+func (d *fdinfos) Names() ([]synth.Name, error) { return d.list(unix.DT_REG) }

@@ -1,0 +1,135 @@
+// Package futex is the table of threads that wait on words of guest memory,
+// futex(2). It knows keys, not addresses or tasks: who calls it says which
+// words are the same, compares them, and sleeps.
+//
+// Lock order: Table.mu is innermost; the check functions run under it and may
+// only read guest memory.
+package futex
+
+import "sync"
+
+// AllBits is the bitset of plain FUTEX_WAIT and FUTEX_WAKE.
+const AllBits = 0xffffffff
+
+// Key names a word: a private one by its address space, a shared one by what
+// backs it.
+type Key struct {
+	Space any
+	Addr  uint64
+}
+
+// Waiter is one queued thread. C is closed when it is woken.
+type Waiter struct {
+	C      chan struct{}
+	key    Key
+	bitset uint32
+	woken  bool
+}
+
+// Table is one kernel's futexes; the zero value is ready for use.
+type Table struct {
+	mu    sync.Mutex
+	queue map[Key][]*Waiter
+}
+
+// Enqueue adds a waiter unless check fails: the comparison with the expected
+// value, atomic to every Wake.
+func (t *Table) Enqueue(key Key, bitset uint32, check func() error) (*Waiter, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := check(); err != nil {
+		return nil, err
+	}
+	w := &Waiter{C: make(chan struct{}), key: key, bitset: bitset}
+	if t.queue == nil {
+		t.queue = map[Key][]*Waiter{}
+	}
+	t.queue[key] = append(t.queue[key], w)
+	return w, nil
+}
+
+// Cancel removes a waiter that gave up. It reports whether it was woken before.
+func (t *Table) Cancel(w *Waiter) (woken bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w.woken {
+		return true
+	}
+	list := t.queue[w.key]
+	for i, other := range list {
+		if other == w {
+			t.set(w.key, append(list[:i:i], list[i+1:]...))
+			return false
+		}
+	}
+	panic("BUG: futex waiter neither queued nor woken")
+}
+
+func (t *Table) set(key Key, list []*Waiter) {
+	if len(list) == 0 {
+		delete(t.queue, key)
+		return
+	}
+	t.queue[key] = list
+}
+
+// Wake wakes up to n waiters that share a bit with bitset, oldest first, and
+// tells how many.
+func (t *Table) Wake(key Key, n int, bitset uint32) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wakeLocked(key, n, bitset)
+}
+
+func (t *Table) wakeLocked(key Key, n int, bitset uint32) (woken int) {
+	var rest []*Waiter
+	for _, w := range t.queue[key] {
+		if woken == n || w.bitset&bitset == 0 {
+			rest = append(rest, w)
+			continue
+		}
+		w.woken = true
+		close(w.C)
+		woken++
+	}
+	t.set(key, rest)
+	return woken
+}
+
+// Requeue wakes up to wake waiters of from and moves up to move others to to,
+// if check passes.
+func (t *Table) Requeue(from, to Key, wake, move int, check func() error) (woken, moved int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := check(); err != nil {
+		return 0, 0, err
+	}
+	woken = t.wakeLocked(from, wake, AllBits)
+	list := t.queue[from]
+	moved = min(move, len(list))
+	if from == to || moved == 0 {
+		return woken, moved, nil
+	}
+	for _, w := range list[:moved] {
+		w.key = to
+		t.queue[to] = append(t.queue[to], w)
+	}
+	t.set(from, list[moved:])
+	return woken, moved, nil
+}
+
+// WakeOp is FUTEX_WAKE_OP: modify changes the second word and tells whether
+// its waiters are to be woken too.
+func (t *Table) WakeOp(a, b Key, n, m int, modify func() (bool, error)) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	both, err := modify()
+	if err != nil {
+		return 0, err
+	}
+	woken := t.wakeLocked(a, n, AllBits)
+	if both {
+		woken += t.wakeLocked(b, m, AllBits)
+	}
+	return woken, nil
+}

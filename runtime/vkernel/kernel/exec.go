@@ -1,0 +1,215 @@
+package kernel
+
+import (
+	"crypto/rand"
+	"path"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/loader"
+	"github.com/megabin/megabin/runtime/vkernel/mm"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+)
+
+// Program is what execve is asked to run.
+type Program struct {
+	At         vfs.Path // where a relative path starts; the zero Path: the working directory
+	Path       string
+	Flags      int // AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
+	Argv, Envp []string
+}
+
+// image is a program that is ready to take a task over.
+type image struct {
+	mm    *mm.MM
+	start loader.Start
+	exe   vfs.Path
+	comm  string
+}
+
+// maxScripts is how many interpreters may be scripts themselves.
+const maxScripts = 5
+
+// Exec is execve: it builds the new image beside the old one, and only when
+// nothing can fail any more makes the task change over to it. An error leaves the task as it was.
+func (t *Task) Exec(p Program) error {
+	if err := loader.CheckArgs(p.Argv, p.Envp); err != nil {
+		return err
+	}
+	if len(p.Argv) == 0 {
+		p.Argv = []string{""} // as Linux does since 5.18
+	}
+	file, p, err := t.findBinary(p)
+	if err != nil {
+		return err
+	}
+	defer file.DecRef()
+	img, err := t.buildImage(file, p)
+	if err != nil {
+		return err
+	}
+	t.commit(img)
+	return nil
+}
+
+// openExec opens a file that is to be executed.
+func (t *Task) openExec(at vfs.Path, name string, flags int) (Mapping, error) {
+	c := t.Caller()
+	where, err := c.Resolve(at, name, flags)
+	if err != nil {
+		return Mapping{}, err
+	}
+	if err := c.MayExec(where); err != nil {
+		return Mapping{}, err
+	}
+	d, err := c.OpenPath(where, linux.O_RDONLY)
+	if err != nil {
+		return Mapping{}, err
+	}
+	return t.NewMapping(d), nil
+}
+
+// findBinary follows "#!" lines from p to the ELF file that is to run. The
+// result's Argv has what the lines add. The caller releases the file.
+func (t *Task) findBinary(p Program) (Mapping, Program, error) {
+	at, name, flags := p.At, p.Path, p.Flags
+	for depth := 0; ; depth++ {
+		file, err := t.openExec(at, name, flags)
+		if err != nil {
+			return Mapping{}, p, err
+		}
+		head := make([]byte, loader.HeaderBytes)
+		n, err := file.ReadAt(head, 0)
+		if err != nil {
+			file.DecRef()
+			return Mapping{}, p, err
+		}
+		interp, arg, isScript, err := loader.Script(head[:n])
+		if !isScript {
+			return file, p, nil
+		}
+		file.DecRef()
+		if err == nil && depth == maxScripts {
+			err = unix.ELOOP
+		}
+		if err != nil {
+			return Mapping{}, p, err
+		}
+		p.Argv = scriptArgs(interp, arg, t.scriptName(p, name), p.Argv)
+		at, name, flags = vfs.Path{}, interp, 0
+	}
+}
+
+// scriptArgs is what an interpreter gets: its own name, the line's argument,
+// the script, and the script's arguments.
+func scriptArgs(interp, arg, script string, argv []string) []string {
+	list := []string{interp}
+	if arg != "" {
+		list = append(list, arg)
+	}
+	list = append(list, script)
+	return append(list, argv[1:]...)
+}
+
+// scriptName is the path by which the interpreter can open the script.
+func (t *Task) scriptName(p Program, name string) string {
+	if !p.At.Ok() || path.IsAbs(name) {
+		return name
+	}
+	return path.Join(t.Caller().PathName(p.At), name)
+}
+
+// buildImage maps the program and its interpreter into a new memory map.
+func (t *Task) buildImage(file Mapping, p Program) (*image, error) {
+	prog, err := loader.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	var interp *loader.Binary
+	if prog.Interp != "" {
+		ld, err := t.openExec(vfs.Path{}, prog.Interp, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer ld.DecRef()
+		if interp, err = loader.Open(ld); err == unix.ENOEXEC {
+			return nil, unix.ELIBBAD
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return t.loadImage(file, prog, interp, p)
+}
+
+func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (*image, error) {
+	space, err := mm.New(t.K.Engine, t.K.code)
+	if err != nil {
+		return nil, unix.ENOMEM
+	}
+	creds := t.Creds()
+	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
+	params := loader.Params{
+		Argv: p.Argv, Envp: p.Envp, ExecFn: p.Path,
+		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID,
+	}
+	if stack.Cur != Infinity {
+		params.StackSize = stack.Cur
+	}
+	rand.Read(params.Random[:])
+	start, err := loader.Load(space, prog, interp, params)
+	if err != nil {
+		space.Release()
+		return nil, err
+	}
+	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
+}
+
+// commit is the point of no return: what execve changes in the task's parts.
+// The CPU changes over when its handler has returned.
+func (t *Task) commit(img *image) {
+	t.Handlers = t.Handlers.Fork()
+	t.Handlers.reset()
+	t.UnshareFiles()
+	t.FDs.CloseOnExec()
+	t.sigMu.Lock()
+	t.altStack, t.saved = AltStack{}, nil
+	t.sigMu.Unlock()
+	t.ClearTID, t.RobustList = 0, 0
+	t.faults = 0
+	t.SetCreds(t.Creds().With(func(c *Creds) { c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID }))
+	t.SetComm(img.comm)
+	t.exe.Store(&img.exe)
+	t.next, t.flow = img, flowExec
+}
+
+// UnshareFiles gives the task a descriptor table of its own.
+func (t *Task) UnshareFiles() {
+	if slices.ContainsFunc(t.K.Tasks(), func(o *Task) bool { return o != t && o.FDs == t.FDs }) {
+		t.FDs = t.FDs.Fork(t.Group.Limits.Files)
+	}
+}
+
+// install puts the image that execve left in place of the old one.
+func (t *Task) install() error {
+	img := t.next
+	t.next = nil
+	if t.CPU != nil {
+		t.CPU.Close()
+		t.CPU = nil
+	}
+	if t.MM != nil {
+		t.MM.Release()
+	}
+	t.MM = img.mm
+	cpu, err := t.K.Engine.NewCPU(img.mm.AS, t)
+	if err != nil {
+		return err
+	}
+	cpu.SetReg(abi.PC, img.start.PC)
+	cpu.SetReg(abi.RSP, img.start.SP)
+	t.CPU = cpu
+	return nil
+}

@@ -1,0 +1,143 @@
+// Package mm is a process's memory map: which guest addresses are mapped, with
+// what protection, to what. It implements mmap(2) and its family over a
+// machine.AddressSpace, which holds the bytes. It knows nothing of tasks,
+// descriptors or ELF; who may execute what is decided by the Code it is given.
+//
+// Lock order: MM.mu is taken before any lock of the machine or of a Backing.
+package mm
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/machine"
+)
+
+// The guest's address range. docs/architecture.md has the limits they follow.
+const (
+	PageSize = 4096
+	// MinAddr is vm.mmap_min_addr.
+	MinAddr = 0x10000
+	// MmapTop is where the area for mmap ends; it is filled from the top down.
+	MmapTop = 0xF0000000
+	// StackTop is the end of the initial stack.
+	StackTop = 0xFFFC0000
+	// TaskSize is the end of what a guest may map.
+	TaskSize = 0xFFFE0000
+	// low2GB bounds MAP_32BIT.
+	low2GB = 0x80000000
+)
+
+// PageDown rounds a to the start of its page.
+func PageDown(a uint64) uint64 { return a &^ (PageSize - 1) }
+
+// PageUp rounds a up to a page boundary. It wraps at 2^64.
+func PageUp(a uint64) uint64 { return (a + PageSize - 1) &^ (PageSize - 1) }
+
+// Code decides whether a mapping may be executed.
+type Code interface {
+	// Allow refuses, with the errno that the guest gets, code of a that was
+	// not recompiled. a need not be mapped yet.
+	Allow(a *Area) error
+	// Load makes the code of a, which was allowed and is mapped, runnable at
+	// its addresses, and tells where it mapped the unit.
+	Load(as *machine.AddressSpace, a *Area) (unitBase uint64, err error)
+}
+
+// Layout is what /proc/PID/{cmdline,environ,stat,auxv} tell of a program.
+type Layout struct {
+	StartCode, EndCode uint64
+	StartStack         uint64
+	ArgStart, ArgEnd   uint64
+	EnvStart, EnvEnd   uint64
+	Auxv               []byte
+}
+
+// MM is the memory map of one process, shared by tasks made with CLONE_VM.
+type MM struct {
+	AS   *machine.AddressSpace
+	code Code
+
+	mu       sync.Mutex
+	areas    areas
+	brkStart uint64
+	brkEnd   uint64
+	layout   Layout
+	mapped   uint64 // bytes in areas, for limits and /proc
+	limit    uint64 // RLIMIT_AS in bytes
+}
+
+// New is an empty map.
+func New(engine *machine.Engine, code Code) (*MM, error) {
+	as, err := engine.NewAddressSpace()
+	if err != nil {
+		return nil, err
+	}
+	return &MM{AS: as, code: code, limit: TaskSize}, nil
+}
+
+// Release unmaps everything; the map is of no use afterwards.
+func (m *MM) Release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.areas {
+		if a.File != nil {
+			a.File.DecRef()
+		}
+	}
+	m.areas = nil
+	m.AS.Release()
+}
+
+// SetLimit sets RLIMIT_AS, in bytes.
+func (m *MM) SetLimit(n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit = n
+}
+
+// Layout is where the program's arguments and code lie.
+func (m *MM) Layout() Layout {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.layout
+}
+
+// SetLayout is called once by execve.
+func (m *MM) SetLayout(l Layout) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.layout = l
+}
+
+// Areas is a copy of the map for /proc/PID/maps, ascending.
+func (m *MM) Areas() []Area {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]Area, len(m.areas))
+	for i, a := range m.areas {
+		list[i] = *a
+	}
+	return list
+}
+
+// Mapped is the size of all areas in bytes.
+func (m *MM) Mapped() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mapped
+}
+
+// checkRange validates an address and a length as munmap and mprotect do, and
+// gives the end, rounded up to a page.
+func checkRange(addr, length uint64) (end uint64, err error) {
+	if addr%PageSize != 0 {
+		return 0, unix.EINVAL
+	}
+	size := PageUp(length)
+	if size < length || addr+size < addr || addr+size > TaskSize {
+		return 0, unix.ENOMEM
+	}
+	return addr + size, nil
+}

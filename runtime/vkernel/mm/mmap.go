@@ -1,0 +1,132 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Request is one mmap(2).
+type Request struct {
+	Addr, Len uint64
+	Prot      int // unix.PROT_*
+	Flags     int // unix.MAP_*
+	File      Backing
+	Offset    int64
+	// MaxProt is what the file's open mode allows later; 0 means everything.
+	MaxProt int
+	Label   string
+}
+
+// Map establishes a mapping and gives its address.
+func (m *MM) Map(r Request) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mapLocked(r)
+}
+
+func (m *MM) mapLocked(r Request) (uint64, error) {
+	size := PageUp(r.Len)
+	switch {
+	case r.Len == 0 || r.Offset%PageSize != 0 || r.Offset < 0:
+		return 0, unix.EINVAL
+	case size < r.Len || size > TaskSize:
+		return 0, unix.ENOMEM
+	}
+	if m.mapped+size > m.limit {
+		return 0, unix.ENOMEM
+	}
+	start, err := m.place(r, size)
+	if err != nil {
+		return 0, err
+	}
+	a := &Area{
+		Start: start, End: start + size, Prot: r.Prot & protMask, MaxProt: r.MaxProt,
+		Shared: r.Flags&unix.MAP_SHARED != 0, GrowsDown: r.Flags&unix.MAP_GROWSDOWN != 0,
+		File: r.File, Offset: r.Offset, Label: r.Label,
+	}
+	if a.MaxProt == 0 {
+		a.MaxProt = protMask
+	}
+	return start, m.establish(a)
+}
+
+const protMask = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
+
+// place chooses the address of a mapping of size bytes.
+func (m *MM) place(r Request, size uint64) (uint64, error) {
+	if r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0 {
+		return m.placeFixed(r, size)
+	}
+	if hint := PageDown(r.Addr); hint >= MinAddr && hint+size <= TaskSize && hint+size > hint && m.areas.free(hint, hint+size) {
+		return hint, nil
+	}
+	if r.Flags&unix.MAP_32BIT != 0 {
+		return m.areas.gapBelow(size, MinAddr, low2GB)
+	}
+	return m.areas.gapBelow(size, MinAddr, MmapTop)
+}
+
+func (m *MM) placeFixed(r Request, size uint64) (uint64, error) {
+	if r.Addr%PageSize != 0 {
+		return 0, unix.EINVAL
+	}
+	if r.Addr < MinAddr {
+		return 0, unix.EPERM
+	}
+	if r.Addr+size > TaskSize || r.Addr+size < r.Addr {
+		return 0, unix.ENOMEM
+	}
+	if r.Flags&unix.MAP_FIXED_NOREPLACE != 0 && !m.areas.free(r.Addr, r.Addr+size) {
+		return 0, unix.EEXIST
+	}
+	return r.Addr, nil
+}
+
+// establish replaces what is mapped in a's range by a. When the code of a may
+// not run nothing is changed.
+func (m *MM) establish(a *Area) error {
+	if a.Prot&unix.PROT_EXEC != 0 {
+		if err := m.code.Allow(a); err != nil {
+			return err
+		}
+	}
+	m.unmapLocked(a.Start, a.End)
+	if err := m.fill(a); err != nil {
+		return err
+	}
+	if a.Prot&unix.PROT_EXEC != 0 {
+		base, err := m.code.Load(m.AS, a)
+		if err != nil {
+			m.AS.Unmap(a.Start, a.Len())
+			return err
+		}
+		a.UnitBase = base
+	}
+	if a.File != nil {
+		a.File.IncRef()
+	}
+	m.areas = m.areas.insert(a)
+	m.mapped += a.Len()
+	return nil
+}
+
+// Fork is a copy of the map whose private memory is its own.
+func (m *MM) Fork() (*MM, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	as, err := m.AS.Clone()
+	if err != nil {
+		return nil, err
+	}
+	child := &MM{
+		AS: as, code: m.code, brkStart: m.brkStart, brkEnd: m.brkEnd,
+		layout: m.layout, mapped: m.mapped, limit: m.limit,
+	}
+	for _, a := range m.areas {
+		b := *a
+		if b.File != nil {
+			b.File.IncRef()
+		}
+		child.areas = append(child.areas, &b)
+	}
+	return child, nil
+}

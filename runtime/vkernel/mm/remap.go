@@ -1,0 +1,110 @@
+package mm
+
+import "golang.org/x/sys/unix"
+
+const mremapMask = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | mremapDontUnmap
+
+const mremapDontUnmap = 4
+
+// Remap is mremap(2). MREMAP_DONTUNMAP is not supported: EINVAL.
+func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64) (uint64, error) {
+	old, size := PageUp(oldLen), PageUp(newLen)
+	switch {
+	case flags&^mremapMask != 0 || flags&mremapDontUnmap != 0,
+		flags&unix.MREMAP_FIXED != 0 && flags&unix.MREMAP_MAYMOVE == 0,
+		addr%PageSize != 0, size == 0, size < newLen:
+		return 0, unix.EINVAL
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.areas.at(addr)
+	if a == nil || old == 0 && !a.Shared || addr+old > a.End || addr+old < addr {
+		return 0, unix.EFAULT
+	}
+	if flags&unix.MREMAP_FIXED != 0 {
+		return m.remapTo(addr, old, size, to)
+	}
+	if size <= old {
+		m.unmapLocked(addr+size, addr+old)
+		return addr, nil
+	}
+	if m.growInPlace(a, addr+old, addr+size) == nil {
+		return addr, nil
+	}
+	if flags&unix.MREMAP_MAYMOVE == 0 {
+		return 0, unix.ENOMEM
+	}
+	to, err := m.areas.gapBelow(size, MinAddr, MmapTop)
+	if err != nil {
+		return 0, err
+	}
+	return m.move(addr, old, size, to)
+}
+
+// growInPlace extends a, if it ends at end and what follows is free.
+func (m *MM) growInPlace(a *Area, end, newEnd uint64) error {
+	if a.End != end || newEnd > TaskSize || !m.areas.free(end, newEnd) || m.mapped+newEnd-end > m.limit {
+		return unix.ENOMEM
+	}
+	more := *a
+	more.Start, more.End = end, newEnd
+	if a.File != nil {
+		more.Offset += int64(end - a.Start)
+	}
+	return m.establish(&more)
+}
+
+func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
+	end, err := checkRange(to, size)
+	if err != nil || to < addr+old && addr < end {
+		return 0, unix.EINVAL
+	}
+	m.unmapLocked(to, end)
+	if size < old {
+		m.unmapLocked(addr+size, addr+old)
+		old = size
+	}
+	return m.move(addr, old, size, to)
+}
+
+// move maps at to what is mapped at addr, size bytes of it, and takes old
+// bytes away from addr. The range at to is free.
+func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
+	a := m.areas.at(addr)
+	if a.Prot&unix.PROT_EXEC != 0 {
+		return 0, unix.EPERM // recompiled code is bound to its addresses
+	}
+	if m.mapped+size-old > m.limit {
+		return 0, unix.ENOMEM
+	}
+	moved := *a
+	moved.Start, moved.End = to, to+size
+	if a.File != nil {
+		moved.Offset += int64(addr - a.Start)
+	}
+	if err := m.establish(&moved); err != nil {
+		return 0, err
+	}
+	if !a.Shared {
+		if err := m.copyMemory(to, addr, old); err != nil {
+			m.unmapLocked(to, to+size)
+			return 0, err
+		}
+	}
+	m.unmapLocked(addr, addr+old)
+	return to, nil
+}
+
+// copyMemory copies n bytes, readable and writable or not.
+func (m *MM) copyMemory(to, from, n uint64) error {
+	src, err := m.AS.Slice(from, n, false)
+	if err != nil {
+		return err
+	}
+	dst, err := m.AS.Slice(to, n, false)
+	if err != nil {
+		return err
+	}
+	copy(dst, src)
+	return nil
+}

@@ -1,0 +1,189 @@
+package syscalls
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+)
+
+// copyChunk is how much is moved at a time, bytes.
+const copyChunk = 128 << 10
+
+// position is the place in a file that sendfile and its kin work at: the
+// guest's variable, or the file's offset.
+type position struct {
+	t    *kernel.Task
+	d    *vfs.Description
+	addr uint64 // of the variable, 0 for the file's offset
+	off  int64
+}
+
+func newPosition(t *kernel.Task, d *vfs.Description, addr uint64) (*position, error) {
+	p := &position{t: t, d: d, addr: addr}
+	if addr == 0 {
+		var err error
+		p.off, err = d.Seek(0, unix.SEEK_CUR)
+		return p, err
+	}
+	v, err := mem(t).Load64(addr)
+	p.off = int64(v)
+	if err == nil && p.off < 0 {
+		err = unix.EINVAL
+	}
+	return p, err
+}
+
+// store writes the position back.
+func (p *position) store() error {
+	if p.addr != 0 {
+		return mem(p.t).Store64(p.addr, uint64(p.off))
+	}
+	_, err := p.d.Seek(p.off, unix.SEEK_SET)
+	return err
+}
+
+// transfer moves n bytes from read to write. What was moved before an error
+// counts. moved is told of each piece that was written.
+func transfer(n uint64, read, write func(p []byte) (int, error), moved func(n int)) (uint64, error) {
+	buf := make([]byte, min(n, copyChunk))
+	var total uint64
+	for total < n {
+		got, err := read(buf[:min(uint64(len(buf)), n-total)])
+		if got == 0 || err != nil {
+			return total, keep(total, err)
+		}
+		done, err := write(buf[:got])
+		total += uint64(done)
+		moved(done)
+		if err != nil || done < got {
+			return total, keep(total, err)
+		}
+	}
+	return total, nil
+}
+
+// keep drops an error when something was done before it.
+func keep(done uint64, err error) error {
+	if done > 0 {
+		return nil
+	}
+	return err
+}
+
+func sysSendfile(t *kernel.Task, a Args) (uint64, error) {
+	return withFile(t, a.Int(0), func(out *vfs.Description) (uint64, error) {
+		return withFile(t, a.Int(1), func(in *vfs.Description) (uint64, error) {
+			if !out.Writable() {
+				return 0, unix.EBADF
+			}
+			pos, err := newPosition(t, in, a[2])
+			if err == unix.ESPIPE {
+				err = unix.EINVAL
+			}
+			if err != nil {
+				return 0, err
+			}
+			n, err := transfer(min(a[3], vfs.MaxRW), func(p []byte) (int, error) { return in.Pread(p, pos.off) },
+				func(p []byte) (int, error) { return writeTo(t, out, p) }, func(n int) { pos.off += int64(n) })
+			return n, firstError(err, pos.store())
+		})
+	})
+}
+
+func sysCopyFileRange(t *kernel.Task, a Args) (uint64, error) {
+	return withFile(t, a.Int(0), func(in *vfs.Description) (uint64, error) {
+		return withFile(t, a.Int(2), func(out *vfs.Description) (uint64, error) {
+			if err := mayCopyRange(in, out, a.Uint(5)); err != nil {
+				return 0, err
+			}
+			from, err := newPosition(t, in, a[1])
+			if err != nil {
+				return 0, err
+			}
+			to, err := newPosition(t, out, a[3])
+			if err != nil {
+				return 0, err
+			}
+			n, err := transfer(min(a[4], vfs.MaxRW), func(p []byte) (int, error) { return in.Pread(p, from.off) },
+				func(p []byte) (int, error) { return out.Pwrite(p, to.off) },
+				func(n int) { from.off += int64(n); to.off += int64(n) })
+			return n, firstError(err, from.store(), to.store())
+		})
+	})
+}
+
+// mayCopyRange checks what copy_file_range demands of its files.
+func mayCopyRange(in, out *vfs.Description, flags uint32) error {
+	if flags != 0 {
+		return unix.EINVAL
+	}
+	for _, d := range []*vfs.Description{in, out} {
+		attr, err := d.Stat()
+		switch {
+		case err != nil:
+			return err
+		case attr.IsDir():
+			return unix.EISDIR
+		case attr.Type() != unix.S_IFREG:
+			return unix.EINVAL
+		}
+	}
+	if !in.Readable() || !out.Writable() || out.Flags()&unix.O_APPEND != 0 {
+		return unix.EBADF
+	}
+	return nil
+}
+
+// isPipe tells whether d is a pipe or FIFO.
+func isPipe(d *vfs.Description) bool {
+	_, ok := d.File().(vfs.PipeSizer)
+	return ok
+}
+
+func sysSplice(t *kernel.Task, a Args) (uint64, error) {
+	return withFile(t, a.Int(0), func(in *vfs.Description) (uint64, error) {
+		return withFile(t, a.Int(2), func(out *vfs.Description) (uint64, error) {
+			if !isPipe(in) && !isPipe(out) {
+				return 0, unix.EINVAL
+			}
+			if a[1] != 0 && isPipe(in) || a[3] != 0 && isPipe(out) {
+				return 0, unix.ESPIPE
+			}
+			return splice(t, in, out, a)
+		})
+	})
+}
+
+// splice makes one transfer, of what is there, as a pipe's reader gets it.
+func splice(t *kernel.Task, in, out *vfs.Description, a Args) (uint64, error) {
+	read := func(p []byte) (int, error) { return readFrom(t, in, p) }
+	write := func(p []byte) (int, error) { return writeTo(t, out, p) }
+	var moves []*position
+	if a[1] != 0 {
+		pos, err := newPosition(t, in, a[1])
+		if err != nil {
+			return 0, err
+		}
+		read = func(p []byte) (int, error) { return in.Pread(p, pos.off) }
+		moves = append(moves, pos)
+	}
+	if a[3] != 0 {
+		pos, err := newPosition(t, out, a[3])
+		if err != nil {
+			return 0, err
+		}
+		write = func(p []byte) (int, error) { return out.Pwrite(p, pos.off) }
+		moves = append(moves, pos)
+	}
+	moved := func(n int) {
+		for _, pos := range moves {
+			pos.off += int64(n)
+		}
+	}
+	n, err := transfer(min(a[4], 64<<10), read, write, moved)
+	for _, pos := range moves {
+		err = firstError(err, pos.store())
+	}
+	return n, err
+}

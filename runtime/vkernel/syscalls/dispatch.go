@@ -1,0 +1,141 @@
+// Package syscalls is the Linux x86-64 system call interface: one table with
+// a row for each number, and functions that decode arguments, call one method
+// of the kernel's parts, and encode the answer. strace output and
+// docs/vkernel.md come out of the same table. What the calls do is elsewhere:
+// kernel, mm, vfs, futex, epoll.
+package syscalls
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/strace"
+)
+
+// Func does one system call.
+type Func func(t *kernel.Task, a Args) (uint64, error)
+
+// Support says how much of a system call there is.
+type Support uint8
+
+// Kinds of Support.
+const (
+	None    Support = iota // ENOSYS
+	Partial                // see the row's note
+	Full
+)
+
+// String is the word used in docs/vkernel.md.
+func (s Support) String() string { return [...]string{"none", "partial", "full"}[s] }
+
+// Row is one system call. A row without Fn gives ENOSYS.
+type Row struct {
+	Name    string
+	Fn      Func
+	Args    string // signature, see package strace
+	Support Support
+	Note    string
+}
+
+// Options of a Dispatcher.
+type Options struct {
+	// Strace, if set, gets each call in strace(1)'s format.
+	Strace io.Writer
+	// Missing, if set, is told once of each call that is not there.
+	Missing func(name string)
+}
+
+// Dispatcher makes the calls of all tasks of a kernel.
+type Dispatcher struct {
+	opts    Options
+	formats []strace.Format
+
+	mu     sync.Mutex // guards missed and orders output
+	missed map[uint64]bool
+}
+
+// New makes a Dispatcher.
+func New(o Options) *Dispatcher {
+	d := &Dispatcher{opts: o, missed: map[uint64]bool{}}
+	if o.Strace != nil {
+		for _, row := range Table {
+			d.formats = append(d.formats, strace.Parse(row.Args))
+		}
+	}
+	return d
+}
+
+// Call implements kernel.Dispatcher.
+func (d *Dispatcher) Call(t *kernel.Task, nr uint64, args [6]uint64) (uint64, error) {
+	if nr >= uint64(len(Table)) || Table[nr].Name == "" {
+		return d.absent(t, nr, fmt.Sprintf("syscall_%#x", nr), args)
+	}
+	row := &Table[nr]
+	if row.Fn == nil {
+		return d.absent(t, nr, row.Name, args)
+	}
+	if d.opts.Strace == nil {
+		return row.Fn(t, args)
+	}
+	return d.traced(t, row, d.formats[nr], args)
+}
+
+// absent is a call that is not there: ENOSYS, and once a word to the person.
+func (d *Dispatcher) absent(t *kernel.Task, nr uint64, name string, args [6]uint64) (uint64, error) {
+	d.mu.Lock()
+	first := !d.missed[nr]
+	d.missed[nr] = true
+	d.mu.Unlock()
+	if first && d.opts.Missing != nil {
+		d.opts.Missing(name)
+	}
+	if d.opts.Strace != nil {
+		d.print("%s(%#x, %#x, %#x) = -1 ENOSYS (Function not implemented)", name, args[0], args[1], args[2])
+	}
+	return 0, unix.ENOSYS
+}
+
+// traced makes a call and prints it. What goes away with the call (the
+// arguments of execve, everything at exit) is printed as it was before.
+func (d *Dispatcher) traced(t *kernel.Task, row *Row, format strace.Format, args [6]uint64) (uint64, error) {
+	c := strace.Call{Name: row.Name, Format: format, Args: args, Mem: mem(t)}
+	before := c.Entry()
+	ret, err := row.Fn(t, args)
+	if t.Leaving() {
+		d.print("%-39s = ?", before)
+		return ret, err
+	}
+	c.Ret, c.Err, c.Done = ret, linux.Errno(err), true
+	d.print("%s", c.Line())
+	return ret, err
+}
+
+func (d *Dispatcher) print(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintf(d.opts.Strace, format+"\n", args...)
+}
+
+// Signal implements kernel.Dispatcher.
+func (d *Dispatcher) Signal(t *kernel.Task, info kernel.SigInfo) {
+	if d.opts.Strace != nil {
+		text := fmt.Sprintf("si_signo=%s, si_code=%d, si_pid=%d, si_uid=%d", strace.SignalName(int(info.Signo)), info.Code, info.PID, info.UID)
+		d.print("%s", strace.Signal(int(info.Signo), text))
+	}
+}
+
+// Exit implements kernel.Dispatcher.
+func (d *Dispatcher) Exit(t *kernel.Task, status kernel.WaitStatus) {
+	switch sig := int(status & 0x7f); {
+	case d.opts.Strace == nil:
+	case sig != 0:
+		d.print("+++ killed by %s +++", strace.SignalName(sig))
+	default:
+		d.print("+++ exited with %d +++", status.Code())
+	}
+}

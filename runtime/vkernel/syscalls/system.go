@@ -1,0 +1,150 @@
+package syscalls
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+)
+
+// utsField is the size of a field of struct utsname, bytes.
+const utsField = 65
+
+func sysUname(t *kernel.Task, a Args) (uint64, error) {
+	b := make([]byte, 6*utsField)
+	for i, s := range []string{"Linux", t.K.Hostname, kernel.Release, kernel.Version, "x86_64", "(none)"} {
+		copy(b[i*utsField:(i+1)*utsField-1], s)
+	}
+	return copyOut(t, a[0], b, nil)
+}
+
+func sysSethostname(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }
+
+// sysinfoSize is sizeof(struct sysinfo).
+const sysinfoSize = 112
+
+func sysSysinfo(t *kernel.Task, a Args) (uint64, error) {
+	var s unix.Sysinfo_t
+	if err := unix.Sysinfo(&s); err != nil {
+		return 0, err
+	}
+	le := binary.LittleEndian
+	b := le.AppendUint64(nil, uint64(time.Since(t.K.Boot)/time.Second))
+	for _, v := range s.Loads {
+		b = le.AppendUint64(b, v)
+	}
+	for _, v := range []uint64{s.Totalram, s.Freeram, s.Sharedram, s.Bufferram, s.Totalswap, s.Freeswap} {
+		b = le.AppendUint64(b, v)
+	}
+	b = le.AppendUint64(b, uint64(len(t.K.Tasks())))
+	b = le.AppendUint64(b, s.Totalhigh)
+	b = le.AppendUint64(b, s.Freehigh)
+	b = le.AppendUint32(b, s.Unit)
+	return copyOut(t, a[0], append(b, make([]byte, sysinfoSize-len(b))...), nil)
+}
+
+const getrandomFlags = unix.GRND_NONBLOCK | unix.GRND_RANDOM | unix.GRND_INSECURE
+
+func sysGetrandom(t *kernel.Task, a Args) (uint64, error) {
+	if a.Uint(2)&^getrandomFlags != 0 || a.Uint(2)&(unix.GRND_RANDOM|unix.GRND_INSECURE) == unix.GRND_RANDOM|unix.GRND_INSECURE {
+		return 0, unix.EINVAL
+	}
+	p, err := buffer(t, a[0], a[1], true)
+	if err != nil {
+		return 0, err
+	}
+	rand.Read(p)
+	return uint64(len(p)), nil
+}
+
+// cpuMaskBytes is the size of the kernel's cpumask, bytes.
+const cpuMaskBytes = 8
+
+func sysSchedGetaffinity(t *kernel.Task, a Args) (uint64, error) {
+	if a.Uint(1) < cpuMaskBytes || a.Uint(1)%8 != 0 {
+		return 0, unix.EINVAL
+	}
+	if _, err := group(t, a.Int(0)); err != nil {
+		return 0, err
+	}
+	mask := uint64(1)<<min(runtime.NumCPU(), 64) - 1
+	return cpuMaskBytes, mem(t).Store64(a[2], mask)
+}
+
+func sysSchedSetaffinity(t *kernel.Task, a Args) (uint64, error) {
+	_, err := group(t, a.Int(0))
+	return ok(err)
+}
+
+func sysSchedYield(*kernel.Task, Args) (uint64, error) {
+	runtime.Gosched()
+	return 0, nil
+}
+
+func sysGetcpu(t *kernel.Task, a Args) (uint64, error) {
+	for _, addr := range a[:2] {
+		if addr != 0 {
+			if err := mem(t).Store32(addr, 0); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, nil
+}
+
+// All tasks have the ordinary scheduling policy and priority.
+func sysSchedGetscheduler(t *kernel.Task, a Args) (uint64, error) {
+	_, err := group(t, a.Int(0))
+	return ok(err)
+}
+
+func sysSchedGetparam(t *kernel.Task, a Args) (uint64, error) {
+	if _, err := group(t, a.Int(0)); err != nil {
+		return 0, err
+	}
+	return ok(mem(t).Store32(a[1], 0))
+}
+
+func sysSchedSetscheduler(t *kernel.Task, a Args) (uint64, error) {
+	if a.Int(1) != unix.SCHED_NORMAL && a.Int(1) != unix.SCHED_BATCH && a.Int(1) != unix.SCHED_IDLE {
+		return 0, unix.EPERM
+	}
+	return 0, nil
+}
+
+// schedPriority is the bounds of real-time priorities by policy.
+func schedPriority(bound uint64) Func {
+	return func(_ *kernel.Task, a Args) (uint64, error) {
+		switch a.Int(0) {
+		case unix.SCHED_FIFO, unix.SCHED_RR:
+			return bound, nil
+		case unix.SCHED_NORMAL, unix.SCHED_BATCH, unix.SCHED_IDLE, unix.SCHED_DEADLINE:
+			return 0, nil
+		}
+		return 0, unix.EINVAL
+	}
+}
+
+// niceZero is getpriority's answer for nice value 0: 20 - nice.
+const niceZero = 20
+
+func sysGetpriority(*kernel.Task, Args) (uint64, error) { return niceZero, nil }
+
+func sysSetpriority(t *kernel.Task, a Args) (uint64, error) {
+	if a.Int(0) < unix.PRIO_PROCESS || a.Int(0) > unix.PRIO_USER {
+		return 0, unix.EINVAL
+	}
+	if a.Int(2) < 0 && !t.Creds().Has(unix.CAP_SYS_NICE) {
+		return 0, unix.EACCES
+	}
+	return 0, nil
+}
+
+func sysSyslog(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }
+
+// notPermitted is for what a container may not do.
+func notPermitted(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }

@@ -1,0 +1,197 @@
+package vfs
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/wait"
+	"golang.org/x/sys/unix"
+)
+
+// Description is an open file description: what descriptors made by dup and
+// fork share. It is counted; who holds one calls Unref once.
+type Description struct {
+	file  File // nil for O_PATH
+	path  Path
+	creds *Creds // of who opened it
+
+	refs  atomic.Int64
+	flags atomic.Uint32 // access mode and status flags
+	owner atomic.Int32  // F_SETOWN
+	state *inodeState
+
+	// offMu serialises reads, writes and seeks that use the offset.
+	offMu sync.Mutex
+	off   int64
+}
+
+// newDescription returns a description with one reference.
+func newDescription(file File, path Path, creds *Creds, flags int) *Description {
+	d := &Description{file: file, path: path, creds: creds}
+	d.refs.Store(1)
+	d.flags.Store(uint32(flags &^ (linux.O_CREAT | linux.O_EXCL | linux.O_NOCTTY | linux.O_TRUNC | linux.O_CLOEXEC)))
+	d.state = path.Dentry.super.getState(path.Inode())
+	return d
+}
+
+// NewAnon makes a description of a file that no path leads to: a pipe, a
+// socket, an epoll instance. name is what /proc/PID/fd/N says. flags are the
+// access mode and status flags.
+func (s *System) NewAnon(file File, inode Inode, name string, flags int) *Description {
+	s.anonOnce.Do(func() { s.anon = s.NewSuper(anonFS{}) })
+	mount := &Mount{super: s.anon, root: s.anon.root}
+	d := &Dentry{super: s.anon, inode: inode, name: name}
+	return newDescription(file, Path{mount, d}, RootCreds(), flags)
+}
+
+// anonFS is the file system of things without a name.
+type anonFS struct{}
+
+func (anonFS) Root() Inode  { return anonRoot{} }
+func (anonFS) Type() string { return "anon_inodefs" }
+func (anonFS) Statfs() (linux.Statfs, error) {
+	return linux.Statfs{Type: unix.ANON_INODE_FS_MAGIC, Bsize: linux.PageSize, Namelen: linux.NameMax}, nil
+}
+
+type anonRoot struct{}
+
+func (anonRoot) Attr() (linux.Attr, error) { return linux.Attr{Mode: unix.S_IFDIR}, nil }
+
+// Ref takes another reference.
+func (d *Description) Ref() { d.refs.Add(1) }
+
+// Unref gives a reference back; with the last one the file is released.
+func (d *Description) Unref() {
+	switch n := d.refs.Add(-1); {
+	case n < 0:
+		panic("BUG: description released too often")
+	case n > 0:
+		return
+	}
+	d.state.locks.releaseOwner(d)
+	if d.file != nil {
+		d.file.Release()
+	}
+	d.path.Dentry.super.putState(d.path.Inode())
+}
+
+// File is the open file, nil for O_PATH. The kernel uses it to find out what
+// it is (an epoll instance, a socket).
+func (d *Description) File() File { return d.file }
+
+// Path is where it was opened.
+func (d *Description) Path() Path { return d.path }
+
+// Inode is what is open.
+func (d *Description) Inode() Inode { return d.path.Inode() }
+
+// Creds are those of who opened it.
+func (d *Description) Creds() *Creds { return d.creds }
+
+// Flags are the access mode and status flags, as F_GETFL gives them.
+func (d *Description) Flags() int { return int(d.flags.Load()) }
+
+// SetFlags is F_SETFL: flags that cannot be changed are ignored.
+func (d *Description) SetFlags(flags int) {
+	d.offMu.Lock()
+	defer d.offMu.Unlock()
+	n := d.Flags()&^linux.SettableFlags | flags&linux.SettableFlags
+	d.flags.Store(uint32(n))
+	if s, ok := d.file.(FlagSetter); ok {
+		s.SetFlags(n)
+	}
+}
+
+// Nonblock reports whether O_NONBLOCK is set.
+func (d *Description) Nonblock() bool { return d.Flags()&linux.O_NONBLOCK != 0 }
+
+// Owner and SetOwner are F_GETOWN and F_SETOWN.
+func (d *Description) Owner() int32 { return d.owner.Load() }
+
+// SetOwner is F_SETOWN.
+func (d *Description) SetOwner(pid int32) { d.owner.Store(pid) }
+
+// Readable reports whether it was opened for reading.
+func (d *Description) Readable() bool {
+	mode := d.Flags() & linux.O_ACCMODE
+	return d.file != nil && (mode == linux.O_RDONLY || mode == linux.O_RDWR)
+}
+
+// Writable reports whether it was opened for writing.
+func (d *Description) Writable() bool {
+	mode := d.Flags() & linux.O_ACCMODE
+	return d.file != nil && (mode == linux.O_WRONLY || mode == linux.O_RDWR)
+}
+
+// Stat is fstat.
+func (d *Description) Stat() (linux.Attr, error) {
+	a, err := d.path.Dentry.super.attr(d.Inode())
+	a.MountID = d.path.Mount.id
+	return a, err
+}
+
+// Ready returns the poll events that hold now: always In and Out for files
+// that are not Pollers.
+func (d *Description) Ready() wait.Mask {
+	if d.file == nil {
+		return wait.NVal
+	}
+	if p, ok := d.file.(Poller); ok {
+		return p.Ready()
+	}
+	return wait.In | wait.Out
+}
+
+// Queue is what to wait on after EAGAIN; nil if the file is always ready.
+func (d *Description) Queue() *wait.Queue {
+	if p, ok := d.file.(Poller); ok {
+		return p.Queue()
+	}
+	return nil
+}
+
+// Pending reports whether open(2) has yet to wait on Queue.
+func (d *Description) Pending() bool {
+	w, ok := d.file.(OpenWaiter)
+	return ok && w.Pending()
+}
+
+// Ioctl is ioctl: EBADF for O_PATH, ENOTTY if the file does not know cmd.
+// Requests that concern all files (FIONBIO, FIOCLEX) are the kernel's.
+func (d *Description) Ioctl(c *Caller, cmd uint32, arg uint64, mem Memory) (uint64, error) {
+	if d.file == nil {
+		return 0, unix.EBADF
+	}
+	if f, ok := d.file.(Ioctler); ok {
+		return f.Ioctl(c, cmd, arg, mem)
+	}
+	return 0, unix.ENOTTY
+}
+
+// HostFile returns what to map for mmap: EACCES if the access mode does not
+// allow it, ENODEV if the file cannot be mapped. See Mmapper.
+func (d *Description) HostFile(shared, write bool) (*os.File, error) {
+	switch m, ok := d.file.(Mmapper); {
+	case d.file == nil:
+		return nil, unix.EBADF
+	case !d.Readable(), shared && write && !d.Writable():
+		return nil, unix.EACCES
+	case !ok:
+		return nil, unix.ENODEV
+	default:
+		return m.HostFile(shared && d.Writable())
+	}
+}
+
+// Sync is fsync and fdatasync: EINVAL for what has no storage.
+func (d *Description) Sync() error {
+	if d.file == nil {
+		return unix.EBADF
+	}
+	if s, ok := d.file.(Syncer); ok {
+		return s.Sync()
+	}
+	return unix.EINVAL
+}
