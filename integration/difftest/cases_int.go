@@ -325,7 +325,7 @@ var intGroups = []group{
 		enter 16, 0
 	`, prep: func(r Random, s *State) {
 		s.GPR[RBP] = StackBase + 0x40
-		s.GPR[RAX] = s.GPR[RAX]&^0xffff | r.Uint64()&(Arith) | 2
+		s.GPR[RAX] = r.Uint64()&Arith | 0x202
 	}, undef: func(in *State) uint64 { return 0 }},
 	{lines: "{rep} stos{s}\n{rep} movs{s}", words: map[string]string{"rep": "rep nop;", "s": "b w d q"}, prep: shortCount},
 	{lines: "lods{s}", words: map[string]string{"s": "b w d q"}},

@@ -259,3 +259,9 @@ func describe(s *State) string {
 }
 
 func TestInt(t *testing.T) { testCases(t, IntCases(), 100) }
+
+func TestSSE(t *testing.T) { testCases(t, SSECases(), 100) }
+
+func TestMMX(t *testing.T) { testCases(t, MMXCases(), 50) }
+
+func TestX87Lifted(t *testing.T) { testCases(t, X87Cases(), 60) }
