@@ -35,11 +35,11 @@ converter: converter/elf converter/translate layers/abi layers/blob layers/unit/
 
 runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
 runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
-runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image
+runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
-frontend: converter layers/image
+frontend: converter layers/image/...
 
-cmd/megabin: frontend converter converter/translate runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image
+cmd/megabin: frontend converter converter/translate runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
 integration/...:
 `

@@ -34,7 +34,6 @@ func (c *conversion) pack(ctx context.Context) (err error) {
 			return c.cache.load(e.id)
 		})
 	}
-	c.Progress.Phase("packing", 0)
 	if c.megabinary, err = image.TempFile(); err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ type conversion struct {
 	elves      []*elf // ascending by hash
 	megabinary *os.File
 	manifest   []byte
-	out        []newLayer
+	out        []newLayer // the source's, rewritten, and the last one
 	report     *Report
 }
 
@@ -103,7 +103,7 @@ func (c *conversion) run(ctx context.Context) (img v1.Image, err error) {
 	}
 	defer c.closeTemporary()
 	steps := []func(context.Context) error{
-		c.checkSource, c.scan, c.find, c.recompile, c.pack, c.rewrite, c.addLayer,
+		c.checkSource, c.scan, c.find, c.recompile, c.write,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

@@ -3,6 +3,7 @@ package converter
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -35,6 +36,8 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 	u, err := c.cache.load(e.id)
 	if err == nil {
 		e.cached = true
+	} else if e.reason, e.cached = c.cache.loadRefusal(e.id); e.cached {
+		return nil
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
@@ -71,16 +74,22 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 	}
 	if err != nil {
 		e.reason = err.Error()
-		return nil, nil
+		if errors.Is(err, errTranslator) {
+			return nil, nil // not a fact about the ELF, so not to be kept
+		}
+		return nil, c.cache.storeRefusal(e.id, e.reason)
 	}
 	return u, c.cache.store(u)
 }
+
+// errTranslator tells of a bug of the translator.
+var errTranslator = errors.New("the translator failed")
 
 // callTranslate makes a panic of the translator an error of the one ELF.
 func callTranslate(ctx context.Context, t Translate, name string, data []byte) (u *unit.Unit, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			u, err = nil, fmt.Errorf("the translator failed: %v", p)
+			u, err = nil, fmt.Errorf("%w: %v", errTranslator, p)
 		}
 	}()
 	return t(ctx, name, data)

@@ -28,6 +28,7 @@ type ELFReport struct {
 	Paths           []string      `json:"paths"`
 	BLAKE3          blob.ID       `json:"blake3"`
 	Size            int64         `json:"size"`
+	Cached          bool          `json:"cached"`            // nothing was translated
 	Refused         string        `json:"refused,omitempty"` // why it was not recompiled; nothing below is set then
 	Kind            string        `json:"kind,omitempty"`
 	ExecutableBytes uint64        `json:"executableBytes"` // of the executable segments
@@ -38,7 +39,6 @@ type ELFReport struct {
 	Untranslated    uint64        `json:"untranslated"` // instructions that trap
 	Reasons         []unit.Reason `json:"reasons,omitempty"`
 	WasmBytes       int64         `json:"wasmBytes"`
-	Cached          bool          `json:"cached"` // nothing was translated
 }
 
 // Total sums up the ELFs.
@@ -75,12 +75,12 @@ func (c *conversion) startReport(res *pack.Result) {
 }
 
 func (e *elf) report() ELFReport {
-	r := ELFReport{Paths: e.paths, BLAKE3: e.id, Size: e.size, Refused: e.reason}
+	r := ELFReport{Paths: e.paths, BLAKE3: e.id, Size: e.size, Refused: e.reason, Cached: e.cached}
 	if e.meta == nil {
 		return r
 	}
 	r.Kind = e.meta.Kind.String()
-	r.Functions, r.Parts, r.WasmBytes, r.Cached = e.funcs, e.parts, e.wasmBytes, e.cached
+	r.Functions, r.Parts, r.WasmBytes = e.funcs, e.parts, e.wasmBytes
 	r.Instructions, r.Untranslated, r.Reasons = e.meta.Coverage.Instructions, e.meta.Coverage.Untranslated, e.meta.Coverage.Reasons
 	for _, s := range e.meta.Exec {
 		r.ExecutableBytes += s.Size

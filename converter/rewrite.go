@@ -32,19 +32,32 @@ type newLayer struct {
 	source v1.Layer
 }
 
-// rewrite puts carriers into the layers that have recompiled ELFs. The tar
-// stream stays as it is, byte by byte, but for the covered ranges.
-func (c *conversion) rewrite(ctx context.Context) error {
+// write makes the layers of the result: those of the source, and at the same
+// time the last one.
+func (c *conversion) write(ctx context.Context) error {
 	total := int64(0)
 	for _, l := range c.layers {
 		total += l.desc.Size
 	}
-	c.Progress.Phase("writing carriers", total)
+	c.Progress.Phase("writing layers", total)
+	c.out = make([]newLayer, len(c.layers)+1)
+	steps := []func(context.Context) error{c.rewrite, func(ctx context.Context) error {
+		if err := c.pack(ctx); err != nil {
+			return err
+		}
+		return c.addLayer(ctx)
+	}}
+	return parallel(ctx, c.Jobs, len(steps), func(ctx context.Context, i int) error { return steps[i](ctx) })
+}
+
+// rewrite puts carriers into the layers that have recompiled ELFs. The tar
+// stream stays as it is, byte by byte, but for the covered ranges.
+func (c *conversion) rewrite(ctx context.Context) error {
 	metas := map[blob.ID]*unit.Meta{}
 	for _, e := range c.elves {
 		metas[e.id] = e.meta
 	}
-	for _, l := range c.layers {
+	for i, l := range c.layers {
 		n := newLayer{desc: l.desc, diffID: l.diffID, source: l.layer}
 		if ranges := l.ranges(metas); len(ranges) > 0 && !c.KeepNative {
 			var err error
@@ -52,7 +65,7 @@ func (c *conversion) rewrite(ctx context.Context) error {
 				return fmt.Errorf("layer %v: %w", l.desc.Digest, err)
 			}
 		}
-		c.out = append(c.out, n)
+		c.out[i] = n
 		c.Progress.Add(l.desc.Size)
 	}
 	return nil
@@ -88,7 +101,6 @@ func (c *conversion) addLayer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Progress.Phase("writing the megabinary", size)
 	l, err := c.writeLayer(image.Gzip, func(w io.Writer) error {
 		tw := tar.NewWriter(w)
 		for _, f := range []struct {
@@ -112,8 +124,7 @@ func (c *conversion) addLayer(ctx context.Context) error {
 		}
 		return tw.Close()
 	})
-	c.out = append(c.out, l)
-	c.Progress.Add(size)
+	c.out[len(c.layers)] = l
 	return err
 }
 

@@ -3,6 +3,7 @@ package converter
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -104,7 +105,14 @@ func (l *scannedLayer) scan(ctx context.Context) error {
 	if l.spool, err = image.TempFile(); err != nil {
 		return err
 	}
-	return tarfs.Walk(reader{ctx, r}, l.visit)
+	sum := sha256.New()
+	if err := tarfs.Walk(io.TeeReader(reader{ctx, r}, sum), l.visit); err != nil {
+		return err
+	}
+	if got := hashOf(sum); got != l.diffID {
+		return fmt.Errorf("%w: its tar stream is %v, the config says %v", image.ErrInvalid, got, l.diffID)
+	}
+	return nil
 }
 
 func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) error {

@@ -32,19 +32,26 @@ func openUnitCache(dir, translator string) (*unitCache, error) {
 	return c, nil
 }
 
-// path is where the unit of an ELF is, if it is cached.
-func (c *unitCache) path(source blob.ID) string {
+// path is where what is known of an ELF is cached: a unit, or with another
+// suffix why there is none.
+func (c *unitCache) path(source blob.ID, suffix string) string {
 	key := wasmenc.AppendName([]byte("megabin unit 1\n"), c.translator)
 	name := blob.Hash(append(key, source[:]...)).String()
-	return filepath.Join(c.dir, name[:2], name+".wasm")
+	return filepath.Join(c.dir, name[:2], name+suffix)
 }
+
+// Suffixes of the files.
+const (
+	unitSuffix    = ".wasm"
+	refusalSuffix = ".refused" // a hash and the reason that it is of
+)
 
 var errDamaged = errors.New("the cached unit is damaged")
 
 // load returns the cached unit of an ELF; an error that is an
 // os.ErrNotExist or errDamaged means that there is none.
 func (c *unitCache) load(source blob.ID) (*unit.Unit, error) {
-	b, err := os.ReadFile(c.path(source))
+	b, err := os.ReadFile(c.path(source, unitSuffix))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +67,24 @@ func (c *unitCache) load(source blob.ID) (*unit.Unit, error) {
 }
 
 func (c *unitCache) store(u *unit.Unit) error {
-	name := c.path(u.Source)
+	return c.write(c.path(u.Source, unitSuffix), appendSum(u.Encode()))
+}
+
+// loadRefusal returns why an ELF can't be recompiled, if that is cached.
+func (c *unitCache) loadRefusal(source blob.ID) (reason string, ok bool) {
+	b, err := os.ReadFile(c.path(source, refusalSuffix))
+	if err != nil || len(b) < blob.Size || blob.Hash(b[blob.Size:]) != blob.ID(b[:blob.Size]) {
+		return "", false
+	}
+	return string(b[blob.Size:]), true
+}
+
+func (c *unitCache) storeRefusal(source blob.ID, reason string) error {
+	sum := blob.Hash([]byte(reason))
+	return c.write(c.path(source, refusalSuffix), append(sum[:], reason...))
+}
+
+func (c *unitCache) write(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
@@ -70,7 +94,7 @@ func (c *unitCache) store(u *unit.Unit) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	if _, err := f.Write(appendSum(u.Encode())); err != nil {
+	if _, err := f.Write(b); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {

@@ -109,7 +109,7 @@ func (flags *runFlags) spec(img v1.Image, argv []string) (*runner.Spec, error) {
 	s := &runner.Spec{
 		Argv: command(config, flags.entrypoint, argv), Env: append(config.Env, fromHost(flags.env)...),
 		Dir: first(flags.dir, config.WorkingDir), User: first(flags.user, config.User), Hostname: flags.hostname,
-		ReadOnly: flags.readOnly, TTY: flags.tty, Stdout: os.Stdout, Stderr: os.Stderr,
+		ReadOnly: flags.readOnly, TTY: flags.tty, Faults: flags.strace, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if len(s.Argv) == 0 {
 		return nil, errors.New("the image has no command; name one after the image")

@@ -54,11 +54,11 @@ const (
 	ConstF64     // Aux: bits
 	ConstV128    // Aux low 64 bits, Aux2 high 64 bits
 	SP           // I32: the function's sp parameter
-	Arg          // I64: Aux 0…5 = rdi rsi rdx rcx r8 r9 at entry
+	Arg          // I64: Aux 0…4 = rdi rsi rdx rcx r8 at entry
 	Lin          // I32: linear address of unit offset 0
 	GetReg       // Aux: abi.Reg; the type is the register's
 	SetReg       // Aux: abi.Reg
-	Call         // see CallInfo; Args: sp, rdi, rsi, rdx, rcx, r8, r9 [, target i32]
+	Call         // see CallInfo; Args: sp, rdi, rsi, rdx, rcx, r8 [, target i32]
 	Result       // Aux 0: rax, 1: rdx of the Call in Args[0]
 	Syscall      // Args: nr, rdi, rsi, rdx, r10, r8, r9 → rax; Info holds the state
 	Trap         // Aux: abi.TrapKind, Aux2: unit offset

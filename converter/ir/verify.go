@@ -167,7 +167,7 @@ func regName(r int64) string {
 }
 
 var (
-	callTypes     = []Type{I32, I64, I64, I64, I64, I64, I64}
+	callTypes     = []Type{I32, I64, I64, I64, I64, I64}
 	indirectTypes = append(callTypes[:len(callTypes):len(callTypes)], I32)
 )
 

@@ -14,7 +14,7 @@ import (
 // Control transfer instructions that do not end a block; end has the others.
 var controlRows = map[x86asm.Op]row{
 	x86asm.CALL: call, x86asm.UD2: trapRow(abi.TrapUD), x86asm.UD0: trapRow(abi.TrapUD), x86asm.UD1: trapRow(abi.TrapUD), x86asm.INT: interrupt, x86asm.HLT: trapRow(abi.TrapPrivileged),
-	x86asm.NOP: nop, x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.SYSCALL: syscall,
+	x86asm.NOP: nop, x86asm.SYSCALL: syscall,
 }
 
 // site is a call or system call, kept with the state in front of it until
@@ -63,7 +63,7 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp, sp) // arguments are set by link
+	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp) // arguments are set by link
 	if target != nil {
 		v.Args = append(v.Args, target)
 	}
@@ -95,7 +95,8 @@ func (c *ctx) afterCall(call *ir.Value) {
 		c.b.vars[f], c.b.flags[f-CF] = zero, nil
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
-	c.b.seg().def |= setOf(RAX, RDX, RSP) | flagSet
+	// rax and rdx count as read from the callee, not as written here.
+	c.b.seg().def |= setOf(RSP) | flagSet
 }
 
 func (c *ctx) result(v Var, call *ir.Value, i int64) {
@@ -106,11 +107,9 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.B.Func.NewValue(ir.Syscall, ir.I64)
-	for _, r := range [...]Var{RAX, RDI, RSI, RDX, R10, R8, R9} {
-		v.Args = append(v.Args, c.get(r))
-	}
+	nr := c.get(RAX)
 	c.get(RSP)
+	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	info := &ir.CallInfo{Return: c.fn.offset(in.Next())}
 	v.Info = info
 	c.closeSegment(&site{call: v, info: info})
@@ -260,7 +259,7 @@ func (c *ctx) leave(sp *ir.Value, extra int64) {
 // tailCall jumps to another function, with rsp wherever it is.
 func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 	sp := c.stack(c.get(RSP))
-	args := []*ir.Value{sp, sp, sp, sp, sp, sp, sp}
+	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)

@@ -140,6 +140,7 @@ func (fn *function) order() {
 	for _, b := range fn.blocks {
 		if len(b.preds) == 1 {
 			b.parent = b.preds[0]
+			b.saves = savesVectors(b)
 		}
 	}
 }
@@ -210,10 +211,10 @@ func (c *ctx) inst(in *x86.Inst) bool {
 	c.in = in
 	row, ok := rows[in.Op]
 	if !ok {
-		return c.untranslated(in.Op.String())
+		return c.untranslated(x86.OpName(in.Op))
 	}
 	if err := row(c, in); err != nil {
-		return c.untranslated(fmt.Sprintf("%v: %v", in.Op, err))
+		return c.untranslated(fmt.Sprintf("%s: %v", x86.OpName(in.Op), err))
 	}
 	return !c.stopped
 }

@@ -51,7 +51,7 @@ func (l *linker) params(b *block) {
 }
 
 func (l *linker) isParam(b *block, v Var) bool {
-	return b.liveIn.has(v) && !(v == RSP && b.spKnown)
+	return (b.liveIn | b.softIn).has(v) && !(v == RSP && b.spKnown)
 }
 
 // edges completes the jumps out of b with arguments.
@@ -112,7 +112,10 @@ func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
 // site fills in a call's arguments and state.
 func (l *linker) site(b *block, s *site) {
 	if !s.isCall() {
-		s.info.State = append(l.state(b, s, s.before), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP)})
+		for i, v := range sysRegs {
+			s.call.Args[i+1] = l.arg(b, s, v)
+		}
+		s.info.State = append(l.state(b, s, calleeSaved|s.after&^s.kills()&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP)})
 		return
 	}
 	l.resolve(s.info, &s.call.Args, func(x *ir.Value) { l.put(s.call, x) })
@@ -121,7 +124,7 @@ func (l *linker) site(b *block, s *site) {
 	}
 	set := s.before &^ argSet
 	if s.direct {
-		set |= s.after & argSet // still there after a callee that does not change it
+		set |= s.after & argSet &^ retSet // still there after a callee that does not change it
 	}
 	s.info.State = l.state(b, s, set)
 }
@@ -228,7 +231,7 @@ func (l *linker) poll(b *block) {
 		case v == RSP && b.spKnown:
 			c := &ctx{Builder: ir.Builder{B: l.entryIR}, fn: l.fn}
 			b.first.Poll = append(b.first.Poll, ir.RegValue{Reg: abi.RSP, Value: c.spValue(b.sp)})
-		case b.liveIn.has(v):
+		case l.isParam(b, v):
 			b.first.Poll = append(b.first.Poll, ir.RegValue{Reg: v.reg(), Value: b.param(v)})
 		}
 	}

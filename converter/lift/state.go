@@ -62,16 +62,18 @@ func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 
 // Register classes of the System V AMD64 ABI, section 3.2.
 var (
-	argRegs     = [6]Var{RDI, RSI, RDX, RCX, R8, R9}
+	argRegs     = [5]Var{RDI, RSI, RDX, RCX, R8} // passed as parameters
 	argSet      = setOf(argRegs[:]...)
+	sysRegs     = [6]Var{RDI, RSI, RDX, R10, R8, R9}
+	sysSet      = setOf(sysRegs[:]...)
 	calleeSaved = setOf(RBX, RBP, 12, 13, 14, R15)
 	xmmSet      = Set(0xffff) << XMM0
 	xmmArgs     = Set(0xff) << XMM0
 	flagSet     = Set(1<<numFlags-1) << CF
 	callerSaved = setOf(RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11) | xmmSet
-	// hiddenArgs are registers that carry something into a call besides the
-	// arguments: al for variadic functions, r10 the static chain, r11 for the PLT.
-	hiddenArgs = setOf(RAX, R10, R11) | xmmArgs
+	// hiddenArgs are registers that carry something into a call through the
+	// register file: r9 the sixth argument, al for variadic functions, r10 the static chain, r11 for the PLT.
+	hiddenArgs = setOf(R9, RAX, R10, R11) | xmmArgs
 	retSet     = setOf(RAX, RDX)
 )
 
@@ -98,8 +100,11 @@ type block struct {
 	// sp is rsp's distance from its value at function entry, at the block's start.
 	sp      int64
 	spKnown bool
-	liveIn  Set
-	defIn   Set // see summary.go
+	liveIn  Set // see summary.go for this and the next three
+	softIn  Set
+	defIn   Set
+	freshIn Set
+	saves   bool // see savesVectors
 	edges   []edge
 	exits   []*site // returns, tail calls, abnormal exits
 }
@@ -115,6 +120,7 @@ type edge struct {
 // written, variables written.
 type segment struct {
 	use, def Set
+	pass     Set   // read only in case the caller passed something: see savesVectors
 	fresh    Set   // def without what a call in front of the segment gave
 	site     *site // what ends the segment, nil for the block's end
 }
@@ -148,7 +154,11 @@ func (c *ctx) get(v Var) *ir.Value {
 // used notes that v is read here.
 func (c *ctx) used(v Var) {
 	s := c.b.seg()
-	if !s.def.has(v) {
+	switch {
+	case s.def.has(v):
+	case c.b.saves && xmmArgs.has(v):
+		s.pass |= 1 << v
+	default:
 		s.use |= 1 << v
 	}
 }

@@ -1,6 +1,9 @@
 package lift
 
 import (
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
 )
 
@@ -9,13 +12,16 @@ import (
 // functions they see (gcc's -fipa-ra), and hand-written code does as it
 // likes. So inside a unit both directions are computed instead of assumed:
 //
-//   - needs: what a function may read of its caller's registers;
+//   - needs: what a function reads of its caller's registers;
+//   - soft: what it only passes on to code that is not known, in case that
+//     reads it: a caller passes such a register if it has set it for the call;
 //   - gives: the registers that some caller reads after it returns: rax and rdx
 //     are handed back, others left in the register file.
 //
 // Across units, and for indirect calls, the ABI holds.
 type summary struct {
 	needs Set
+	soft  Set
 	gives Set
 }
 
@@ -79,8 +85,8 @@ func (u *unit) summarize() {
 		work = work[:len(work)-1]
 		queued[fn] = false
 		u.liveness(fn)
-		if needs := fn.blocks[0].liveIn; needs != fn.sum.needs {
-			fn.sum.needs = needs
+		if e := fn.blocks[0]; e.liveIn != fn.sum.needs || e.softIn != fn.sum.soft {
+			fn.sum.needs, fn.sum.soft = e.liveIn, e.softIn
 			for _, c := range u.callers[fn] {
 				push(c)
 			}
@@ -113,21 +119,43 @@ func (u *unit) demand(fn *function, push func(*function)) {
 	}
 }
 
+// savesVectors reports whether b is the part of a variadic function's
+// prologue that saves xmm0 to xmm7 for va_arg, skipped when al is 0. It reads
+// them whether or not the caller passed anything there.
+func savesVectors(b *block) bool {
+	if b.parent == nil || b.parent.src == nil || b.parent.src.Term.Kind != disasm.CondJump {
+		return false
+	}
+	if p := b.parent.src.Insts; len(p) < 2 || p[len(p)-2].Op != x86asm.TEST || p[len(p)-2].Args[0] != x86asm.AL {
+		return false
+	}
+	stores := 0
+	for i := range b.src.Insts {
+		if in := &b.src.Insts[i]; in.Op == x86asm.MOVAPS && isMem(in.Args[0]) {
+			stores++
+		}
+	}
+	return stores == 8
+}
+
 // forwardDefs computes for each block which registers may have been written
-// since the last call (or hold arguments at entry): what an indirect call may
-// pass on.
+// since the last call: what may be meant for the next one. defIn counts what
+// came in at entry too, which a tail call hands on; freshIn of that only the
+// argument registers.
 func (fn *function) forwardDefs() {
 	fn.blocks[0].defIn = argSet | hiddenArgs
+	fn.blocks[0].freshIn = argSet | setOf(R9)
 	for changed := true; changed; {
 		changed = false
 		for _, b := range fn.blocks {
-			out := b.defIn
+			def, fresh := b.defIn, b.freshIn
 			for i := range b.segs {
-				out = b.segs[i].defsAfter(out)
+				def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
 			}
 			for _, s := range b.succs {
-				if out&^s.defIn != 0 {
-					s.defIn |= out
+				if def&^s.defIn != 0 || fresh&^s.freshIn != 0 {
+					s.defIn |= def
+					s.freshIn |= fresh
 					changed = true
 				}
 			}
@@ -138,7 +166,7 @@ func (fn *function) forwardDefs() {
 // defsAfter is forwardDefs' transfer over a segment and the call that ends it.
 func (s *segment) defsAfter(in Set) Set {
 	out := in | s.fresh
-	if s.site != nil && s.site.info != nil && s.site.isCall() {
+	if s.site != nil && s.site.isCall() {
 		out &^= callerSaved
 	}
 	return out
@@ -153,39 +181,61 @@ func (u *unit) liveness(fn *function) {
 		changed = false
 		for i := len(fn.blocks) - 1; i >= 0; i-- {
 			b := fn.blocks[i]
-			if live := u.blockLive(fn, b); live != b.liveIn {
-				b.liveIn = live
+			if live := u.blockLive(fn, b); live.hard != b.liveIn || live.soft != b.softIn {
+				b.liveIn, b.softIn = live.hard, live.soft
 				changed = true
 			}
 		}
 	}
 }
 
-func (u *unit) blockLive(fn *function, b *block) Set {
-	live := Set(0)
+// live is the state of the backward data flow.
+type live struct {
+	hard Set // read later on
+	soft Set // passed on to unknown code later on, with no call in between
+}
+
+func (u *unit) blockLive(fn *function, b *block) live {
+	var l live
 	for _, s := range b.succs {
-		live |= s.liveIn
+		l.hard |= s.liveIn
+		l.soft |= s.softIn
 	}
-	defs := b.defIn
-	at := make([]Set, len(b.segs)) // may be defined since the last call, before each segment's end
+	def, fresh := b.defIn, b.freshIn
+	at := make([]Set, len(b.segs)) // may be meant for the call at each segment's end
 	for i := range b.segs {
-		at[i] = defs | b.segs[i].fresh
-		defs = b.segs[i].defsAfter(defs)
+		at[i] = fresh | b.segs[i].fresh
+		def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
 	}
 	for _, s := range b.exits {
-		s.before = u.exitNeeds(fn, s, defs)
-		live |= s.before
+		n := u.exitNeeds(fn, s, def)
+		s.before = n.hard | n.soft
+		l.hard |= n.hard
+		l.soft |= n.soft
 	}
 	for i := len(b.segs) - 1; i >= 0; i-- {
 		seg := &b.segs[i]
 		if s := seg.site; s != nil {
-			s.after = live
-			s.before = u.siteNeeds(s, at[i])
-			live = s.before | live&^s.kills()
+			l = u.throughSite(s, l, at[i])
 		}
-		live = seg.use | live&^seg.def
+		l.hard = seg.use | l.hard&^seg.def
+		l.soft = seg.pass | l.soft&^seg.def
 	}
-	return live
+	return l
+}
+
+// throughSite is the transfer over a call or system call; fresh is what may be
+// meant for it.
+func (u *unit) throughSite(s *site, after live, fresh Set) live {
+	s.after = after.hard
+	n := u.siteNeeds(s, fresh)
+	if !s.isCall() {
+		s.after |= after.soft
+		n.hard |= s.after &^ s.kills() &^ flagSet
+		n.soft |= after.soft &^ s.kills()
+	}
+	s.before = n.hard | n.soft
+	return live{n.hard | after.hard&^s.kills(), n.soft}
 }
 
 // kills is what has no value from before the site any more after it.
@@ -200,32 +250,32 @@ func (s *site) kills() Set {
 }
 
 // siteNeeds is what must be passed to a call or stand in the register file at
-// it. defs is what may have been set for it.
-func (u *unit) siteNeeds(s *site, defs Set) Set {
-	switch {
-	case !s.isCall():
-		return calleeSaved | s.after&^s.kills()&^flagSet
-	case s.direct:
+// it.
+func (u *unit) siteNeeds(s *site, fresh Set) live {
+	if s.isCall() && s.direct {
 		if t := u.byEntry[s.info.Target]; t != nil {
-			return calleeSaved | t.sum.needs&^flagSet | s.after&callerSaved&^retSet
+			return live{calleeSaved | t.sum.needs&^flagSet | s.after&callerSaved&^retSet, t.sum.soft & fresh}
 		}
 	}
-	return calleeSaved | defs&(argSet|hiddenArgs)
+	if !s.isCall() { // how many arguments the system call has is not known
+		return live{calleeSaved, fresh & sysSet}
+	}
+	return live{calleeSaved, fresh & (argSet | hiddenArgs)}
 }
 
 // exitNeeds is what must be handed back, or on, at an exit.
-func (u *unit) exitNeeds(fn *function, s *site, defs Set) Set {
+func (u *unit) exitNeeds(fn *function, s *site, def Set) live {
 	t := &s.term.Term
 	needs := calleeSaved | fn.sum.gives
 	switch {
 	case t.Kind == ir.Return:
-		return needs
+		return live{hard: needs}
 	case t.Kind == ir.Leave:
-		return needs | retSet | defs&callerSaved
+		return live{needs | retSet, def & callerSaved}
 	case t.Info.Kind == ir.Direct:
 		if target := u.byEntry[t.Info.Target]; target != nil {
-			return needs | target.sum.needs&^flagSet
+			return live{needs&^retSet | target.sum.needs&^flagSet, target.sum.soft & def}
 		}
 	}
-	return needs | defs&(argSet|hiddenArgs)
+	return live{needs &^ retSet, def & (argSet | hiddenArgs)}
 }

@@ -1,6 +1,10 @@
 package opt
 
-import "github.com/megabin/megabin/converter/ir"
+import (
+	"fmt"
+
+	"github.com/megabin/megabin/converter/ir"
+)
 
 // dce removes values without effect that nothing uses, parameters that only
 // feed themselves, and blocks that nothing reaches. What a call's state lists is no use: it
@@ -63,7 +67,7 @@ func paramIndex(p *ir.Value) int {
 			return i
 		}
 	}
-	panic("BUG: opt: parameter is not in its block's list")
+	panic(fmt.Sprintf("BUG: opt: parameter v%d is not in the list of b%d of %s", p.ID, p.Block.ID, p.Block.Func))
 }
 
 func hasEffect(v *ir.Value) bool {

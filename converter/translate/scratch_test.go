@@ -4,8 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/megabin/megabin/converter/disasm"
+	"github.com/megabin/megabin/converter/elf"
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/converter/lift"
+	"github.com/megabin/megabin/converter/opt"
 )
 
 func TestScratch(t *testing.T) {
@@ -39,5 +46,62 @@ func TestScratch(t *testing.T) {
 	if o := os.Getenv("OUT"); o != "" {
 		b := u.Encode()
 		os.WriteFile(o, b, 0o644)
+	}
+}
+
+func TestDump(t *testing.T) {
+	p, at := os.Getenv("ELF"), os.Getenv("AT")
+	if at == "" {
+		t.Skip()
+	}
+	data, _ := os.ReadFile(p)
+	f, err := elf.Parse(p, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _ := disasm.Analyze(f)
+	l := lift.Program(prog)
+	want, _ := strconv.ParseUint(at, 16, 64)
+	for _, fn := range l.Funcs {
+		if uint64(fn.Entry) == want-f.VMin {
+			if os.Getenv("RAW") == "" {
+				opt.Run(fn)
+			}
+			fmt.Println(fn)
+			if err := ir.Verify(fn); err != nil {
+				fmt.Println("VERIFY:", err)
+			}
+		}
+	}
+}
+
+func TestVerifyAll(t *testing.T) {
+	p := os.Getenv("VERIFY")
+	if p == "" {
+		t.Skip()
+	}
+	data, _ := os.ReadFile(p)
+	f, err := elf.Parse(p, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _ := disasm.Analyze(f)
+	l := lift.Program(prog)
+	for _, fn := range l.Funcs {
+		if err := ir.Verify(fn); err != nil {
+			t.Logf("raw %x %s: %v", uint64(fn.Entry)+f.VMin, fn.Name, err)
+			if len(fn.Blocks) < 30 {
+				fmt.Println(fn)
+			}
+			t.FailNow()
+		}
+	}
+	for _, fn := range l.Funcs {
+		for _, p := range opt.Passes {
+			p.Run(fn)
+			if err := ir.Verify(fn); err != nil {
+				t.Fatalf("%s %x %s: %v\n%v", p.Name, fn.Entry, fn.Name, err, fn)
+			}
+		}
 	}
 }

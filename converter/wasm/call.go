@@ -49,23 +49,18 @@ func (e *emitter) call(v *ir.Value) {
 	e.site(v)
 }
 
-// tailCall is a true one inside a part only: wazero 1.12 holds the target of
-// return_call_indirect in r11, which is also where the last parameter of
-// abi.TypeFunc goes.
 func (e *emitter) tailCall(t *ir.Term) {
-	if e.transfer(t.Info, t.Args, opReturnCall, opCallIndirect) {
-		e.op(opReturn)
-	}
+	e.transfer(t.Info, t.Args, opReturnCall, opReturnCallIndirect)
 }
 
 // transfer emits the arguments and the call of a Call or TailCall: directly
-// inside a part, through the table otherwise, which it reports.
-func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) (table bool) {
+// inside a part, through the table otherwise.
+func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) {
 	if info.Kind == ir.Indirect {
 		e.slotOfAddress(args[len(args)-1])
 		e.pushAll(args[:len(args)-1])
 		e.throughTable(indirect)
-		return true
+		return
 	}
 	ordinal, samePart := e.c.env.Callee(info.Target)
 	if !samePart {
@@ -75,13 +70,12 @@ func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect
 		e.setTarget()
 		e.pushAll(args)
 		e.throughTable(indirect)
-		return true
+		return
 	}
 	e.pushAll(args)
 	e.op(direct)
 	e.calls = append(e.calls, unit.Call{Off: uint32(len(e.b)), Target: ordinal})
 	e.b = wasmenc.AppendPadded(e.b, abi.NumImports+ordinal)
-	return false
 }
 
 // setTarget takes a slot off the stack and keeps it in the target register,

@@ -17,7 +17,7 @@ func (e *emitter) entry() {
 }
 
 // argRegs are the registers of a function's parameters after sp.
-var argRegs = [...]abi.Reg{abi.RDI, abi.RSI, abi.RDX, abi.RCX, abi.R8, abi.R9}
+var argRegs = [...]abi.Reg{abi.RDI, abi.RSI, abi.RDX, abi.RCX, abi.R8}
 
 // entryState writes the parameters to the register file; the other registers
 // are there at a function's entry.

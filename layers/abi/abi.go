@@ -106,21 +106,24 @@ type FuncType struct {
 // Type indexes that emitted code uses. A part's type section is Types,
 // always and in this order.
 const (
-	TypeFunc    = iota // a guest function
-	TypeSyscall        // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
-	TypeVoid           // () → ()
-	TypeTrap           // (kind i32, unit offset i32) → ()
-	TypeResolve        // (guest address i32) → slot i32
-	TypeX87            // (op i32, operand i64) → i64
-	TypeHelper         // (op i32, a, b, c i64) → (i64, i64)
-	TypeMul            // (i64, i64) → i64
-	TypeInit           // (lin i32, slots i32) → ()
+	// A guest function. r9, the sixth argument, goes through the register file:
+	// the engine's return_call_indirect overwrites a seventh parameter with the
+	// callee's address.
+	TypeFunc    = iota
+	TypeSyscall // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
+	TypeVoid    // () → ()
+	TypeTrap    // (kind i32, unit offset i32) → ()
+	TypeResolve // (guest address i32) → slot i32
+	TypeX87     // (op i32, operand i64) → i64
+	TypeHelper  // (op i32, a, b, c i64) → (i64, i64)
+	TypeMul     // (i64, i64) → i64
+	TypeInit    // (lin i32, slots i32) → ()
 	NumTypes
 )
 
 // Types is the type section of every part and of the megabinary.
 var Types = [NumTypes]FuncType{
-	TypeFunc:    {[]ValType{I32, I64, I64, I64, I64, I64, I64}, []ValType{I32, I64, I64}},
+	TypeFunc:    {[]ValType{I32, I64, I64, I64, I64, I64}, []ValType{I32, I64, I64}},
 	TypeSyscall: {[]ValType{I64, I64, I64, I64, I64, I64, I64}, []ValType{I64}},
 	TypeVoid:    {},
 	TypeTrap:    {[]ValType{I32, I32}, nil},

@@ -276,3 +276,21 @@ func TestByteFlips(t *testing.T) {
 		os.WriteFile(name, good, 0o644)
 	}
 }
+
+// A docker archive has no digests of its layers; the config's tell.
+func TestDamagedDockerArchive(t *testing.T) {
+	name := t.TempDir() + "/d.tar"
+	write(t, "docker-archive:"+name, imagetest.New(t, imagetest.Layer{Tar: imagetest.Tar(t, imagetest.File{Name: "a", Content: "some content"})}))
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(name, bytes.Replace(b, []byte("some content"), []byte("SOME content"), 1), 0o644)
+	img, err := open(t, "docker-archive:"+name)
+	if err == nil {
+		_, err = list(img, t.TempDir())
+	}
+	if !errors.Is(err, tarfs.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}

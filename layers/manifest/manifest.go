@@ -152,18 +152,30 @@ func Decode(b []byte) (*Manifest, error) {
 }
 
 func decode(b []byte) (*Manifest, error) {
-	var version struct{ FormatVersion int }
-	if err := json.Unmarshal(b, &version); err != nil {
-		return nil, err
-	}
-	if version.FormatVersion > Version {
-		return nil, fmt.Errorf("version %d, this program reads up to %d", version.FormatVersion, Version)
-	}
 	m := &Manifest{}
-	if err := json.Unmarshal(b, m); err != nil {
+	err := json.Unmarshal(b, m)
+	if newer := newerVersion(b, m, err); newer != nil {
+		return nil, newer
+	}
+	if err != nil {
 		return nil, err
 	}
 	return m, m.validate()
+}
+
+// newerVersion tells that a manifest is of a version we do not read, also
+// when decoding it failed because that version has other members.
+func newerVersion(b []byte, m *Manifest, failed error) error {
+	version := struct{ FormatVersion int }{m.FormatVersion}
+	if failed != nil {
+		if err := json.Unmarshal(b, &version); err != nil {
+			return nil
+		}
+	}
+	if version.FormatVersion > Version {
+		return fmt.Errorf("version %d, this program reads up to %d", version.FormatVersion, Version)
+	}
+	return nil
 }
 
 func (m *Manifest) validate() error {

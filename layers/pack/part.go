@@ -1,7 +1,9 @@
 package pack
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/unit"
@@ -41,19 +43,24 @@ func (u *UnitRef) part(n int) ([]byte, []int, error) {
 	if err := u.checkSize(ordinals); err != nil {
 		return nil, nil, err
 	}
+	bodies := make([]span, len(ordinals))
+	calls := make([]span, len(ordinals))
+	for i, o := range ordinals {
+		f := u.fn(o)
+		bodies[i] = span{f.bodyOff, uint64(f.bodyLen)}
+		calls[i] = span{u.head.callOff + uint64(f.firstCall)*callSize, uint64(u.endCall(o)-f.firstCall) * callSize}
+	}
+	code, err := u.m.gather(bodies)
+	if err != nil {
+		return nil, nil, fmt.Errorf("code: %w", err)
+	}
+	table, err := u.m.gather(calls)
+	if err != nil {
+		return nil, nil, fmt.Errorf("call table: %w", err)
+	}
 	m := newModule(len(ordinals))
-	bodies, calls := window{r: u.m}, window{r: u.m}
-	for _, i := range ordinals {
-		f := u.fn(i)
-		body, err := bodies.get(f.bodyOff, uint64(f.bodyLen))
-		if err != nil {
-			return nil, nil, fmt.Errorf("function %d: %w", i, err)
-		}
-		list, err := u.calls(&calls, i)
-		if err != nil {
-			return nil, nil, fmt.Errorf("function %d: %w", i, err)
-		}
-		m.add(i, body, list)
+	for i, o := range ordinals {
+		m.add(o, code[i], decodeCalls(table[i]))
 	}
 	wasm, err := m.encode()
 	return wasm, ordinals, err
@@ -70,49 +77,47 @@ func (u *UnitRef) checkSize(ordinals []int) error {
 	return nil
 }
 
-// calls reads a function's rows of the call table.
-func (u *UnitRef) calls(w *window, ordinal int) ([]unit.Call, error) {
-	first, end := u.fn(ordinal).firstCall, u.endCall(ordinal)
-	if first == end {
-		return nil, nil
-	}
-	if u.head.callOff > u.m.size {
-		return nil, fmt.Errorf("call table at %#x is out of the file", u.head.callOff)
-	}
-	b, err := w.get(u.head.callOff+uint64(first)*callSize, uint64(end-first)*callSize)
-	if err != nil {
-		return nil, err
-	}
-	calls := make([]unit.Call, end-first)
+func decodeCalls(rows []byte) []unit.Call {
+	calls := make([]unit.Call, len(rows)/callSize)
 	for i := range calls {
-		calls[i] = unit.Call{Off: le.Uint32(b[i*callSize:]), Target: le.Uint32(b[i*callSize+4:])}
+		calls[i] = unit.Call{Off: le.Uint32(rows[i*callSize:]), Target: le.Uint32(rows[i*callSize+4:])}
 	}
-	return calls, nil
+	return calls
 }
 
-// window holds what was read last, so that the bodies of a part, which
-// mostly lie together, take few reads.
-type window struct {
-	r   *Megabinary
-	off uint64
-	b   []byte
-}
+// span is a range of the file.
+type span struct{ off, size uint64 }
 
-const readAhead = 1 << 14
+// maxGap is how many bytes are rather read in vain than by another read.
+const maxGap = 2048
 
-// get returns n bytes at off, which stay as they are.
-func (w *window) get(off, n uint64) ([]byte, error) {
-	if have := uint64(len(w.b)); off >= w.off && off-w.off <= have && n <= have-(off-w.off) {
-		return w.b[off-w.off:][:n], nil
+// gather reads spans, those that lie near each other at once. What it returns
+// is in the spans' order, and parts of it may share memory.
+func (m *Megabinary) gather(spans []span) ([][]byte, error) {
+	order := make([]int, len(spans))
+	for i := range order {
+		order[i] = i
+		if s := spans[i]; s.off > m.size || s.size > m.size-s.off {
+			return nil, fmt.Errorf("%d bytes at %#x are out of the file of %d bytes", s.size, s.off, m.size)
+		}
 	}
-	want := n
-	if off < w.r.size {
-		want = max(n, min(readAhead, w.r.size-off))
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(spans[a].off, spans[b].off) })
+	out := make([][]byte, len(spans))
+	for len(order) > 0 {
+		first := spans[order[0]].off
+		end, n := first, 0
+		for n < len(order) && spans[order[n]].off <= end+maxGap {
+			end = max(end, spans[order[n]].off+spans[order[n]].size)
+			n++
+		}
+		b, err := m.read(first, end-first)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range order[:n] {
+			out[i] = b[spans[i].off-first:][:spans[i].size]
+		}
+		order = order[n:]
 	}
-	b, err := w.r.read(off, want)
-	if err != nil {
-		return nil, err
-	}
-	w.off, w.b = off, b
-	return b[:n], nil
+	return out, nil
 }

@@ -3,6 +3,7 @@ package tarfs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -38,7 +39,10 @@ func (t *Tree) Path(i int) string {
 // directories of mode 0755. As with containerd, a symlink in the place of a
 // parent is followed, within the tree.
 func Merge(layers [][]Entry) (*Tree, error) {
-	m := &merger{root: newImplicit(nil, "")}
+	m := &merger{root: newImplicit(nil, ""), first: map[*Entry]int{}}
+	for i := range layers {
+		m.size += len(layers[i])
+	}
 	for i := range layers {
 		m.layer = i
 		m.dirName = ""
@@ -55,6 +59,8 @@ func Merge(layers [][]Entry) (*Tree, error) {
 type merger struct {
 	root  *mnode
 	layer int
+	size  int            // entries of all layers
+	first map[*Entry]int // files with several names → first node, -1: none yet
 	// The directory that the last entry was in, as many follow each other.
 	dirName string
 	dir     *mnode
@@ -145,6 +151,7 @@ func (m *merger) link(dir *mnode, name string, e *Entry) error {
 	case target.entry.Kind == Directory:
 		return fmt.Errorf("hardlink to the directory %.200q", e.Linkname)
 	}
+	m.first[target.entry] = -1
 	m.put(dir, name, target.entry)
 	return nil
 }
@@ -225,33 +232,25 @@ func (m *merger) resolve(name string, create bool) (*mnode, error) {
 }
 
 func (m *merger) flatten() *Tree {
-	f := &flattener{tree: &Tree{}, first: map[*Entry]int{}}
-	f.add(m.root, 0)
-	return f.tree
+	t := &Tree{Nodes: make([]Node, 0, m.size+1)}
+	m.flattenNode(t, m.root, 0)
+	return t
 }
 
-type flattener struct {
-	tree  *Tree
-	first map[*Entry]int
-}
-
-func (f *flattener) add(n *mnode, parent int) {
-	at := len(f.tree.Nodes)
-	first := at
-	if n.entry.Kind != Directory {
-		if i, ok := f.first[n.entry]; ok {
-			first = i
-		} else {
-			f.first[n.entry] = at
-		}
+func (m *merger) flattenNode(t *Tree, n *mnode, parent int) {
+	at := len(t.Nodes)
+	first, linked := m.first[n.entry]
+	switch {
+	case !linked:
+		first = at
+	case first < 0:
+		m.first[n.entry] = at
+		first = at
 	}
-	f.tree.Nodes = append(f.tree.Nodes, Node{n.name, parent, first, n.layer, n.entry})
-	names := make([]string, 0, len(n.children))
-	for name := range n.children {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		f.add(n.children[name], at)
+	t.Nodes = append(t.Nodes, Node{n.name, parent, first, n.layer, n.entry})
+	children := slices.AppendSeq(make([]*mnode, 0, len(n.children)), maps.Values(n.children))
+	slices.SortFunc(children, func(a, b *mnode) int { return strings.Compare(a.name, b.name) })
+	for _, c := range children {
+		m.flattenNode(t, c, at)
 	}
 }

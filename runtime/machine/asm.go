@@ -7,30 +7,31 @@ import (
 
 // Opcodes of the cpu module beyond those of wasmenc (wasm core spec 5.4).
 const (
-	opBlock            = 0x02
-	opIf               = 0x04
-	opBrTable          = 0x0e
-	opLocalSet         = 0x21
-	opLocalTee         = 0x22
-	opI64Eqz           = 0x50
-	opI64LtS           = 0x53
-	opI32Sub           = 0x6b
-	opI64Add           = 0x7c
-	opI64Sub           = 0x7d
-	opI64Mul           = 0x7e
-	opI64And           = 0x83
-	opI64ShrS          = 0x87
-	opI64ShrU          = 0x88
-	opI32WrapI64       = 0xa7
-	opI64ExtendI32U    = 0xad
-	opRefFunc          = 0xd2
-	fcTableGrow        = 15
-	opPrefixFD         = 0xfd
-	fdI64x2Splat       = 0x12
-	fdI64x2ExtractLane = 0x1d
-	fdI64x2ReplaceLane = 0x1e
-	fdV128Const        = 0x0c
-	blockTypeEmpty     = 0x40
+	opBlock              = 0x02
+	opIf                 = 0x04
+	opBrTable            = 0x0e
+	opReturnCallIndirect = 0x13
+	opLocalSet           = 0x21
+	opLocalTee           = 0x22
+	opI64Eqz             = 0x50
+	opI64LtS             = 0x53
+	opI32Sub             = 0x6b
+	opI64Add             = 0x7c
+	opI64Sub             = 0x7d
+	opI64Mul             = 0x7e
+	opI64And             = 0x83
+	opI64ShrS            = 0x87
+	opI64ShrU            = 0x88
+	opI32WrapI64         = 0xa7
+	opI64ExtendI32U      = 0xad
+	opRefFunc            = 0xd2
+	fcTableGrow          = 15
+	opPrefixFD           = 0xfd
+	fdI64x2Splat         = 0x12
+	fdI64x2ExtractLane   = 0x1d
+	fdI64x2ReplaceLane   = 0x1e
+	fdV128Const          = 0x0c
+	blockTypeEmpty       = 0x40
 )
 
 // asm is a function body being written.

@@ -158,11 +158,10 @@ func cpuExportItems() (items [][]byte) {
 }
 
 // loaderStub has the type of a guest function: it makes the host load the part
-// of the slot in the target register, then calls that slot. It can't be a tail
-// call: wazero 1.12 clobbers the last parameter of an indirect one.
+// of the slot in the target register, then calls that slot in its place.
 func loaderStub() []byte {
-	a := asm{}.call(fnLoad).get(0, 1, 2, 3, 4, 5, 6).load(abi.Target)
-	return a.indirect(wasmenc.OpCallIndirect).function(0, 0)
+	a := asm{}.call(fnLoad).get(0, 1, 2, 3, 4, 5).load(abi.Target)
+	return a.indirect(opReturnCallIndirect).function(0, 0)
 }
 
 // enter calls the function in a slot with arguments from the register file
@@ -172,7 +171,7 @@ func enter() []byte {
 	const slot, sp, ra, rax, rdx = 0, 1, 2, 3, 4
 	a := asm{}.
 		load(abi.RSP).op(opI32WrapI64).i32(abi.PageBias).op(opI32Sub).op(opI64ExtendI32U).tee(sp).op(opI32WrapI64).
-		load(abi.RDI, abi.RSI, abi.RDX, abi.RCX, abi.R8, abi.R9).
+		load(abi.RDI, abi.RSI, abi.RDX, abi.RCX, abi.R8).
 		get(slot).indirect(wasmenc.OpCallIndirect).
 		set(rdx).set(rax).op(opI64ExtendI32U).set(ra).
 		get(ra).op(opI64Eqz).op(opIf, blockTypeEmpty, wasmenc.OpReturn, wasmenc.OpEnd).

@@ -59,8 +59,33 @@ const Config = `{"architecture":"amd64","os":"linux","created":"2024-01-02T03:04
 // New makes an image.
 func New(t testing.TB, layers ...Layer) v1.Image {
 	t.Helper()
+	return build(t, map[string]string{"kept": "yes"}, layers)
+}
+
+// Tamper makes an image like img, uncompressed, with other tar streams and
+// all hashes of blobs right.
+func Tamper(t testing.TB, img v1.Image, change func(layer int, tar []byte) []byte) v1.Image {
+	t.Helper()
+	m, err := img.Manifest()
+	must(t, err)
+	list, err := img.Layers()
+	must(t, err)
+	var layers []Layer
+	for i, l := range list {
+		r, _, err := image.Uncompressed(l)
+		must(t, err)
+		b, err := io.ReadAll(r)
+		must(t, err)
+		must(t, r.Close())
+		layers = append(layers, Layer{Tar: change(i, b)})
+	}
+	return build(t, m.Annotations, layers)
+}
+
+func build(t testing.TB, annotations map[string]string, layers []Layer) v1.Image {
+	t.Helper()
 	blobs := map[v1.Hash][]byte{}
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Annotations: map[string]string{"kept": "yes"}}
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Annotations: annotations}
 	config := map[string]any{}
 	must(t, json.Unmarshal([]byte(Config), &config))
 	rootfs := v1.RootFS{Type: "layers"}

@@ -79,7 +79,7 @@ func Validate(t testing.TB, module []byte) {
 	if err := os.WriteFile(file, module, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(tool, "--enable-tail-call", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(tool, "--enable-tail-call", "--enable-threads", file).CombinedOutput(); err != nil {
 		t.Fatalf("wasm-validate: %v\n%s", err, out)
 	}
 }
