@@ -144,7 +144,7 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 	case Call:
 		return fr.call(v, args)
 	case Result:
-		if *out = args[0]; v.Aux == 1 {
+		if out.Lo = args[0].Lo; v.Aux == 1 {
 			out.Lo = args[0].Hi
 		}
 	case Helper2:

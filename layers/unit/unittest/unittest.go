@@ -54,7 +54,7 @@ func Body(f Func) ([]byte, []unit.Call) {
 	b := []byte{0} // no locals
 	var calls []unit.Call
 	for _, target := range f.Calls {
-		for i := range byte(7) {
+		for i := range byte(6) {
 			b = append(b, wasmenc.OpLocalGet, i)
 		}
 		b = append(b, wasmenc.OpCall)
