@@ -192,6 +192,7 @@ func wrap(asm string) string {
 
 // testCases compares all cases, n states each.
 func testCases(t *testing.T, cases []Case, n int) {
+	n *= *more
 	var asm []string
 	for _, c := range cases {
 		asm = append(asm, wrap(c.Asm))
