@@ -55,7 +55,9 @@ func TestDamagedSource(t *testing.T) {
 func TestDamagedImage(t *testing.T) {
 	img := need(t, smallImage)
 	forEachBlob(t, img.layout, func(t *testing.T, damaged string) {
-		wantOwnError(t, capture(t, exec.Command(megabin(), "run", "oci:"+damaged+":latest", "/crash", "exit-3")))
+		cmd := exec.Command(megabin(), "run", "oci:"+damaged+":latest", "/crash", "exit-3")
+		cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir()) // layers unpacked earlier are not read again
+		wantOwnError(t, capture(t, cmd))
 	})
 }
 

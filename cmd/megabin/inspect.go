@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -78,46 +77,13 @@ func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
 }
 
 func inspectTree(store *tarfs.Store, tree *tarfs.Tree) (*inspection, error) {
-	data, err := readTree(store, tree, manifest.Name)
+	code, err := openCode(store, tree)
 	if err != nil {
 		return nil, err
 	}
-	m, err := manifest.Decode(data)
-	if err != nil {
-		return nil, err
-	}
-	f, err := openTree(store, tree, manifest.MegabinaryName)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	mb, err := pack.Open(f, m.Megabinary.Size)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.Verify(mb); err != nil {
-		return nil, err
-	}
-	s, err := measureSharing(mb)
-	return &inspection{m, s}, err
-}
-
-func openTree(store *tarfs.Store, tree *tarfs.Tree, name string) (*os.File, error) {
-	for i := range tree.Nodes {
-		if e := tree.Nodes[i].Entry; e.Kind == tarfs.Regular && tree.Path(i) == "/"+name {
-			return os.Open(store.BlobPath(e.Blob))
-		}
-	}
-	return nil, fmt.Errorf("no /%s: is it a converted image?", name)
-}
-
-func readTree(store *tarfs.Store, tree *tarfs.Tree, name string) ([]byte, error) {
-	f, err := openTree(store, tree, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
+	defer code.Close()
+	s, err := measureSharing(code.megabinary)
+	return &inspection{code.manifest, s}, err
 }
 
 func measureSharing(mb *pack.Megabinary) (s sharing, err error) {

@@ -86,7 +86,7 @@ func (b *builder) reachFrom(a uint64) {
 		if !b.fallsThrough(f, next) {
 			return
 		}
-		if f.endsBlock() || b.seen[next] || !b.stays(next) {
+		if f.endsBlock() || b.seen[next] || !b.decoded(next) || !b.stays(next) {
 			b.reachTarget(next)
 			return
 		}
@@ -94,8 +94,13 @@ func (b *builder) reachFrom(a uint64) {
 	}
 }
 
+// reachTarget makes a block of where control goes, if that stays in the
+// function. What does not decode gets an empty block that says so.
 func (b *builder) reachTarget(to uint64) {
-	if b.isCode(to) && b.stays(to) {
+	switch {
+	case !b.decoded(to) && !b.cuts[to]:
+		b.leaders[to] = true
+	case b.stays(to):
 		b.lead(to)
 	}
 }
@@ -105,7 +110,7 @@ func (b *builder) stays(addr uint64) bool {
 	switch {
 	case addr == b.entry || b.home.has(addr) && !b.cuts[addr]:
 		return true
-	case b.cuts[addr] || !b.isCode(addr):
+	case b.cuts[addr]:
 		return false
 	}
 	if s, ok := b.adopt(b.entry, addr); ok {
@@ -212,9 +217,6 @@ func (b *builder) stuck(addr uint64) Term {
 func (b *builder) goTo(within, out TermKind, to uint64) Term {
 	if blk := b.blocks[to]; blk != nil {
 		return Term{Kind: within, Succs: []*Block{blk}}
-	}
-	if !b.isCode(to) {
-		return Term{Kind: Halt, Err: fmt.Sprintf("goes to %#x: %v", to, errNotCode)}
 	}
 	return Term{Kind: out, Target: to}
 }

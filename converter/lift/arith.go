@@ -41,9 +41,6 @@ func (c *ctx) update(size int, atomic ir.Op, arg *ir.Value, f func(old *ir.Value
 func binary(op ir.Op, kind recipeKind, atomic ir.Op) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
-		if (op == ir.I32Xor || op == ir.I32Sub) && in.Args[0] == in.Args[1] {
-			return c.zeroed(kind, size)
-		}
 		y, err := c.read(1, size)
 		if err != nil {
 			return err
@@ -55,13 +52,6 @@ func binary(op ir.Op, kind recipeKind, atomic ir.Op) row {
 		c.setAll(kind, size, x, y, r)
 		return nil
 	}
-}
-
-// zeroed is xor r, r and sub r, r: they do not read the register.
-func (c *ctx) zeroed(kind recipeKind, size int) error {
-	zero := c.Const(intType(size), 0)
-	c.setAll(kind, size, zero, zero, zero)
-	return c.write(0, size, zero)
 }
 
 func cmp(c *ctx, in *x86.Inst) error {
@@ -159,11 +149,21 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 		return err
 	}
 	equal := c.Bin(ir.I32Eq, acc, x)
+<<<<<<< HEAD
 	if r, ok := in.Args[0].(x86asm.Reg); ok && size == 4 { // unchanged, upper half too, when it differs
 		v, _, _ := gprOf(r)
 		c.set(v, c.Select(equal, c.ZExt(y), c.get(v)))
 	} else if ok {
 		c.writeGPR(r, size, c.Select(equal, y, x))
+=======
+	if !mem { // a destination that does not change keeps its upper half too
+		v := mustGPR(in.Args[0])
+		old := c.get(v)
+		if err := c.write(0, size, y); err != nil {
+			return err
+		}
+		c.set(v, c.Select(equal, c.get(v), old))
+>>>>>>> main
 	}
 	if size == 4 { // eax keeps its upper half when the comparison succeeds
 		if r, ok := in.Args[0].(x86asm.Reg); !ok || r != x86asm.EAX {

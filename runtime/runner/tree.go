@@ -26,12 +26,34 @@ func (c *container) buildTree() error {
 	if err != nil {
 		return fmt.Errorf("image's root: %w", err)
 	}
-	ns := c.sys.NewNamespace(c.sys.NewSuper(root), vfs.MountOptions{})
 	memory, err := tmp.New(tmp.Options{})
 	if err != nil {
 		return err
 	}
-	c.kernel = c.newKernel(ns, memory.Root().(vfs.TmpMaker))
+	super := c.sys.NewSuper(root)
+	c.kernel = c.newKernel(c.sys.NewNamespace(super, vfs.MountOptions{}), memory.Root().(vfs.TmpMaker))
+	if err := c.prepareRoot(); err != nil {
+		return err
+	}
+	if c.spec.ReadOnly {
+		c.kernel.NS = c.sys.NewNamespace(super, vfs.MountOptions{Flags: vfs.ReadOnly})
+	}
+	return c.mountAll()
+}
+
+// prepareRoot writes what must be in the root before it may be read-only: the
+// files that engines write, and mount points.
+func (c *container) prepareRoot() error {
+	for _, m := range append([]Mount{{Target: "/proc"}, {Target: "/dev"}}, c.spec.Mounts...) {
+		if err := c.makeTarget(m); err != nil {
+			return fmt.Errorf("making %s: %w", m.Target, err)
+		}
+	}
+	return c.writeNames()
+}
+
+// mountAll mounts what every container has, then the spec's mounts.
+func (c *container) mountAll() error {
 	devices, err := dev.New(c.spec.TTY)
 	if err != nil {
 		return err
@@ -40,25 +62,9 @@ func (c *container) buildTree() error {
 	if err != nil {
 		return err
 	}
-	mounts := []Mount{
+	list := append([]Mount{
 		{FS: c.kernel.Proc(), Target: "/proc"}, {FS: devices, Target: "/dev"}, {FS: shm, Target: "/dev/shm", Source: "shm"},
-	}
-	for _, m := range append(mounts, c.spec.Mounts...) {
-		if err := c.mount(m); err != nil {
-			return fmt.Errorf("mounting %s: %w", m.Target, err)
-		}
-	}
-	if err := c.writeNames(); err != nil {
-		return err
-	}
-	if c.spec.ReadOnly {
-		c.kernel.NS = c.sys.NewNamespace(c.sys.NewSuper(root), vfs.MountOptions{Flags: vfs.ReadOnly})
-		return c.mountAll(append(mounts, c.spec.Mounts...))
-	}
-	return nil
-}
-
-func (c *container) mountAll(list []Mount) error {
+	}, c.spec.Mounts...)
 	for _, m := range list {
 		if err := c.mount(m); err != nil {
 			return fmt.Errorf("mounting %s: %w", m.Target, err)
@@ -74,25 +80,31 @@ func (c *container) god() *vfs.Caller {
 
 // mount mounts m, and makes its target if need be.
 func (c *container) mount(m Mount) error {
-	target := path.Clean("/" + m.Target)
-	attr, err := m.FS.Root().Attr()
-	if err != nil {
-		return err
-	}
-	if attr.IsDir() {
-		err = c.makeDirs(target)
-	} else {
-		err = c.makeFile(target)
-	}
-	if err != nil {
+	if err := c.makeTarget(m); err != nil {
 		return err
 	}
 	o := vfs.MountOptions{Source: m.Source}
 	if m.ReadOnly {
 		o.Flags = vfs.ReadOnly
 	}
-	_, err = c.god().Mount(target, c.sys.NewSuper(m.FS), o)
+	_, err := c.god().Mount(path.Clean("/"+m.Target), c.sys.NewSuper(m.FS), o)
 	return err
+}
+
+// makeTarget makes the directory or file that m is mounted on.
+func (c *container) makeTarget(m Mount) error {
+	target := path.Clean("/" + m.Target)
+	if m.FS == nil {
+		return c.makeDirs(target)
+	}
+	attr, err := m.FS.Root().Attr()
+	if err != nil {
+		return err
+	}
+	if attr.IsDir() {
+		return c.makeDirs(target)
+	}
+	return c.makeFile(target)
 }
 
 func (c *container) makeDirs(name string) error {

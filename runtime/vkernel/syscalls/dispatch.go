@@ -72,7 +72,7 @@ func New(o Options) *Dispatcher {
 
 // Call implements kernel.Dispatcher.
 func (d *Dispatcher) Call(t *kernel.Task, nr uint64, args [6]uint64) (uint64, error) {
-	if nr >= uint64(len(Table)) {
+	if nr >= uint64(len(Table)) || Table[nr].Name == "" {
 		return d.absent(t, nr, fmt.Sprintf("syscall_%#x", nr), args)
 	}
 	row := &Table[nr]

@@ -226,7 +226,7 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 	unix.PR_GET_SECCOMP:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_GET_SECUREBITS:   func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_SET_PTRACER:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
-	unix.PR_GET_NO_NEW_PRIVS: func(t *kernel.Task, _ Args) (uint64, error) { return flag(t.Creds().NoNewPrivs), nil },
+	unix.PR_GET_NO_NEW_PRIVS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().NoNewPrivs), nil },
 	unix.PR_SET_NO_NEW_PRIVS: func(t *kernel.Task, a Args) (uint64, error) {
 		if err := oneOf(a[1], 1); err != nil {
 			return 0, err
@@ -252,7 +252,7 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 	},
 }
 
-func flag(b bool) uint64 {
+func boolean(b bool) uint64 {
 	if b {
 		return 1
 	}

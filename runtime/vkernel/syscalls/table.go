@@ -224,7 +224,7 @@ var Table = [...]Row{
 	218: {"set_tid_address", sysSetTidAddress, "p", Full, ""},
 	219: {Name: "restart_syscall", Args: "x x x x x x"},
 	220: {Name: "semtimedop", Args: "x x x x x x"},
-	221: {"fadvise64", sysFadvise64, "fd long u fadvice", Full, ""},
+	221: {"fadvise64", sysFadvise64, "fd long u fadv", Full, ""},
 	222: {Name: "timer_create", Args: "x x x x x x"},
 	223: {Name: "timer_settime", Args: "x x x x x x"},
 	224: {Name: "timer_gettime", Args: "x x x x x x"},

@@ -268,11 +268,11 @@ const stValid = 0x20 // ST_VALID
 func (p Path) Statfs() (linux.Statfs, error) {
 	s, err := p.Dentry.super.fs.Statfs()
 	// ST_RDONLY, ST_NOSUID, ST_NODEV and ST_NOEXEC have the values of MS_*.
-	s.Flags = stValid | int64(p.Mount.flags&(ReadOnly|NoSuid|NoDev|NoExec))
-	if p.Mount.flags&RelAtime != 0 {
+	s.Flags = stValid | int64(p.Mount.Flags()&(ReadOnly|NoSuid|NoDev|NoExec))
+	if p.Mount.Flags()&RelAtime != 0 {
 		s.Flags |= unix.ST_RELATIME
 	}
-	if p.Mount.flags&NoAtime != 0 {
+	if p.Mount.Flags()&NoAtime != 0 {
 		s.Flags |= unix.ST_NOATIME
 	}
 	return s, err

@@ -3,6 +3,7 @@ package vfs
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +26,8 @@ const (
 type Mount struct {
 	id     uint64
 	super  *Super
-	root   *Dentry // top of what is seen: the file system's root unless bound
-	flags  MountFlags
+	root   *Dentry       // top of what is seen: the file system's root unless bound
+	flags  atomic.Uint32 // MountFlags
 	source string
 	// at is where it is mounted; the zero Path for a namespace's root.
 	at Path
@@ -50,7 +51,11 @@ func (m *Mount) Super() *Super { return m.super }
 func (m *Mount) Root() Path { return Path{m, m.root} }
 
 // Flags returns its options.
-func (m *Mount) Flags() MountFlags { return m.flags }
+func (m *Mount) Flags() MountFlags { return MountFlags(m.flags.Load()) }
+
+// SetFlags changes its options (MS_REMOUNT). What is open for writing stays
+// so.
+func (m *Mount) SetFlags(f MountFlags) { m.flags.Store(uint32(f & knownFlags)) }
 
 // Source is the first column of /proc/mounts.
 func (m *Mount) Source() string { return m.source }
@@ -94,10 +99,10 @@ func (n *Namespace) newMount(super *Super, o MountOptions, at Path) *Mount {
 		id:     n.sys.nextMount.Add(1) + 20,
 		super:  super,
 		root:   o.Root,
-		flags:  o.Flags & knownFlags,
 		source: o.Source,
 		at:     at,
 	}
+	m.SetFlags(o.Flags)
 	if m.root == nil {
 		m.root = super.root
 	}

@@ -193,7 +193,7 @@ func (o *opening) may(p Path, a *linux.Attr) error {
 			return unix.EISDIR
 		}
 	case unix.S_IFCHR, unix.S_IFBLK:
-		if p.Mount.flags&NoDev != 0 {
+		if p.Mount.Flags()&NoDev != 0 {
 			return unix.EACCES
 		}
 	}

@@ -22,7 +22,7 @@ func (c *Caller) mayPath(p Path, want Perm) error {
 
 // mayModify is EROFS on a read-only mount.
 func (p Path) mayModify() error {
-	if p.Mount.flags&ReadOnly != 0 {
+	if p.Mount.Flags()&ReadOnly != 0 {
 		return unix.EROFS
 	}
 	return nil
@@ -135,7 +135,7 @@ func (c *Caller) Access(at Path, path string, want Perm, flags int) error {
 	if err != nil {
 		return err
 	}
-	if want&Exec != 0 && a.Type() == unix.S_IFREG && p.Mount.flags&NoExec != 0 {
+	if want&Exec != 0 && a.Type() == unix.S_IFREG && p.Mount.Flags()&NoExec != 0 {
 		return unix.EACCES
 	}
 	if err := who.mayPath(p, want); err != nil {
@@ -154,7 +154,7 @@ func (c *Caller) MayExec(p Path) error {
 	if err != nil {
 		return err
 	}
-	if a.Type() != unix.S_IFREG || p.Mount.flags&NoExec != 0 {
+	if a.Type() != unix.S_IFREG || p.Mount.Flags()&NoExec != 0 {
 		return unix.EACCES
 	}
 	return c.mayPath(p, Exec)

@@ -168,7 +168,7 @@ func (m *Mount) Options() string {
 	opts := "rw"
 	for _, o := range mountOptions {
 		switch {
-		case m.flags&o.flag == 0:
+		case m.Flags()&o.flag == 0:
 		case o.flag == ReadOnly:
 			opts = "ro"
 		default:
