@@ -149,13 +149,6 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 		return err
 	}
 	equal := c.Bin(ir.I32Eq, acc, x)
-<<<<<<< HEAD
-	if r, ok := in.Args[0].(x86asm.Reg); ok && size == 4 { // unchanged, upper half too, when it differs
-		v, _, _ := gprOf(r)
-		c.set(v, c.Select(equal, c.ZExt(y), c.get(v)))
-	} else if ok {
-		c.writeGPR(r, size, c.Select(equal, y, x))
-=======
 	if !mem { // a destination that does not change keeps its upper half too
 		v := mustGPR(in.Args[0])
 		old := c.get(v)
@@ -163,7 +156,6 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 			return err
 		}
 		c.set(v, c.Select(equal, c.get(v), old))
->>>>>>> main
 	}
 	if size == 4 { // eax keeps its upper half when the comparison succeeds
 		if r, ok := in.Args[0].(x86asm.Reg); !ok || r != x86asm.EAX {

@@ -131,24 +131,16 @@ func lods(size int) row {
 			c.set(RSI, c.Add(src, step))
 			return nil
 		}
-<<<<<<< HEAD
-		x, old, n := c.readGPR(accumulator(size), size), c.get(RAX), c.get(RCX)
-		_, out := c.whileCount(n, []*ir.Value{src, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
-=======
 		x := c.readGPR(accumulator(size), size)
 		count := c.get(RCX)
 		_, out := c.whileCount(count, []*ir.Value{src, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
->>>>>>> main
 			return nil, []*ir.Value{c.Add(v[0], step), c.Load(loadOps[size], c.lin(v[0]), 0)}
 		})
 		c.set(RSI, out[0])
 		c.set(RCX, c.Const64(0))
+		old := c.get(RAX)
 		c.writeGPR(accumulator(size), size, out[1])
-<<<<<<< HEAD
-		c.set(RAX, c.Select(c.Bool(n), c.get(RAX), old))
-=======
 		c.set(RAX, c.Select(c.Bool(count), c.get(RAX), old)) // nothing is written without a turn
->>>>>>> main
 		return nil
 	}
 }
