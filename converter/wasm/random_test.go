@@ -111,7 +111,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	g.made[i] = append(g.made[i], blk.Params...)
 	if i == 0 {
 		g.keep(i, g.b.New(ir.SP))
-		for k := range 6 {
+		for k := range 5 {
 			a := g.b.New(ir.Arg)
 			a.Aux = int64(k)
 			g.keep(i, a)
@@ -137,7 +137,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	case ir.TailCall:
 		var args []*ir.Value
 		t.Info, args = g.target(i)
-		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.arguments6(i)...), args...)
+		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.passed(i)...), args...)
 	}
 	if i > 0 {
 		blk.Poll = []ir.RegValue{{Reg: abi.R12, Value: g.outside(i)}}
@@ -151,7 +151,7 @@ func (g *generator) outside(i int) *ir.Value {
 			return p
 		}
 	}
-	args := g.made[0][1:7]
+	args := g.made[0][1:6]
 	return args[g.r.IntN(len(args))]
 }
 
@@ -273,8 +273,8 @@ func (g *generator) target(i int) (*ir.CallInfo, []*ir.Value) {
 	return info, nil
 }
 
-func (g *generator) arguments6(i int) (args []*ir.Value) {
-	for range 6 {
+func (g *generator) passed(i int) (args []*ir.Value) {
+	for range 5 {
 		args = append(args, g.pick(i, ir.I64))
 	}
 	return args
@@ -290,7 +290,7 @@ func (g *generator) call(i int) {
 		ra = b.ZExt(g.guest(exitEntry))
 	}
 	b.Store(ir.Store64, sp, 0, ra)
-	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.arguments6(i)...), last...)...)
+	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.passed(i)...), last...)...)
 	c.Info = info
 	for k := range 2 {
 		if g.r.IntN(3) > 0 {

@@ -81,9 +81,9 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (uint32, uint64, uint64, error) {
 		off := info.Target
 		if info.Kind == ir.Indirect {
-			off = uint32(args[7].Lo) - unitBase
+			off = uint32(args[6].Lo) - unitBase
 		}
-		var a [6]uint64
+		var a [5]uint64
 		for i := range a {
 			a[i] = args[1+i].Lo
 		}
@@ -91,7 +91,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	}
 	r := &m.Regs
 	sp := uint32(r[abi.RSP].Lo) - abi.PageBias
-	ra, rax, rdx, err := m.Run(fns[last], sp, [6]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo, r[abi.R9].Lo})
+	ra, rax, rdx, err := m.Run(fns[last], sp, [5]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo})
 	if err == nil && ra != 0 {
 		r[abi.RAX].Lo, r[abi.RDX].Lo = rax, rdx
 	}
