@@ -38,12 +38,12 @@ var (
 type frame struct {
 	m    *Interp
 	sp   uint32
-	args [6]uint64
+	args [5]uint64
 	vals []Word
 }
 
 // Run executes f, which must be well-formed, and returns its three results.
-func (m *Interp) Run(f *Func, sp uint32, args [6]uint64) (ra uint32, rax, rdx uint64, err error) {
+func (m *Interp) Run(f *Func, sp uint32, args [5]uint64) (ra uint32, rax, rdx uint64, err error) {
 	fr := &frame{m: m, sp: sp, args: args, vals: make([]Word, f.NumValues())}
 	b := f.Blocks[0]
 	for {

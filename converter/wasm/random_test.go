@@ -17,6 +17,7 @@ const (
 	scratchSz = 0x1000
 	stackTop  = 0x800000
 	fuelReg   = abi.R15 // blocks left
+	argCount  = len(argRegs)
 	exitCall  = 60
 )
 
@@ -111,7 +112,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	g.made[i] = append(g.made[i], blk.Params...)
 	if i == 0 {
 		g.keep(i, g.b.New(ir.SP))
-		for k := range 6 {
+		for k := range argCount {
 			a := g.b.New(ir.Arg)
 			a.Aux = int64(k)
 			g.keep(i, a)
@@ -137,7 +138,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	case ir.TailCall:
 		var args []*ir.Value
 		t.Info, args = g.target(i)
-		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.arguments6(i)...), args...)
+		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.callArguments(i)...), args...)
 	}
 	if i > 0 {
 		blk.Poll = []ir.RegValue{{Reg: abi.R12, Value: g.outside(i)}}
@@ -151,7 +152,7 @@ func (g *generator) outside(i int) *ir.Value {
 			return p
 		}
 	}
-	args := g.made[0][1:7]
+	args := g.made[0][1 : 1+argCount]
 	return args[g.r.IntN(len(args))]
 }
 
@@ -188,7 +189,7 @@ func (g *generator) address(i int) *ir.Value {
 	return g.b.AddC(g.b.AndC(g.pick(i, ir.I32), scratchSz-1), scratch)
 }
 
-var guestRegs = []abi.Reg{abi.RBX, abi.RBP, abi.R13, abi.R14, abi.XMM0 + 3}
+var guestRegs = []abi.Reg{abi.R9, abi.RBX, abi.RBP, abi.R13, abi.R14, abi.XMM0 + 3}
 
 func (g *generator) operation(i int) {
 	b := g.b
@@ -273,8 +274,8 @@ func (g *generator) target(i int) (*ir.CallInfo, []*ir.Value) {
 	return info, nil
 }
 
-func (g *generator) arguments6(i int) (args []*ir.Value) {
-	for range 6 {
+func (g *generator) callArguments(i int) (args []*ir.Value) {
+	for range argCount {
 		args = append(args, g.pick(i, ir.I64))
 	}
 	return args
@@ -290,7 +291,7 @@ func (g *generator) call(i int) {
 		ra = b.ZExt(g.guest(exitEntry))
 	}
 	b.Store(ir.Store64, sp, 0, ra)
-	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.arguments6(i)...), last...)...)
+	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.callArguments(i)...), last...)...)
 	c.Info = info
 	for k := range 2 {
 		if g.r.IntN(3) > 0 {

@@ -48,7 +48,7 @@ func initial(seed uint64, last int) *world {
 }
 
 // compared are the registers that polls don't write.
-var compared = []abi.Reg{abi.RAX, abi.RBX, abi.RBP, abi.R10, abi.R11, abi.R13, abi.R14, abi.R15, abi.XMM0 + 3}
+var compared = []abi.Reg{abi.RAX, abi.R9, abi.RBX, abi.RBP, abi.R10, abi.R11, abi.R13, abi.R14, abi.R15, abi.XMM0 + 3}
 
 func (w *world) diff(o *world) string {
 	if w.err != o.err {
@@ -81,9 +81,9 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (uint32, uint64, uint64, error) {
 		off := info.Target
 		if info.Kind == ir.Indirect {
-			off = uint32(args[7].Lo) - unitBase
+			off = uint32(args[1+argCount].Lo) - unitBase
 		}
-		var a [6]uint64
+		var a [argCount]uint64
 		for i := range a {
 			a[i] = args[1+i].Lo
 		}
@@ -91,7 +91,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	}
 	r := &m.Regs
 	sp := uint32(r[abi.RSP].Lo) - abi.PageBias
-	ra, rax, rdx, err := m.Run(fns[last], sp, [6]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo, r[abi.R9].Lo})
+	ra, rax, rdx, err := m.Run(fns[last], sp, [argCount]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo})
 	if err == nil && ra != 0 {
 		r[abi.RAX].Lo, r[abi.RDX].Lo = rax, rdx
 	}
@@ -185,7 +185,7 @@ func TestRandomFunctions(t *testing.T) {
 	e, err := machine.NewEngine(context.Background(), machine.Options{})
 	check(t, err)
 	defer e.Close()
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		fns := []*ir.Func{exitFunc()}
 		for i := 1; i < 12; i++ {
