@@ -37,6 +37,7 @@ type SiteLocal struct {
 
 // site records that a resumed function may start here.
 func (e *emitter) site(v *ir.Value) {
+	e.setEnd = -1 // what follows starts with an empty operand stack
 	s := Site{Return: v.Info.Return, Off: uint32(len(e.b))}
 	if e.counterLocal >= 0 {
 		s.Locals = append(s.Locals, SiteLocal{Local: uint32(e.counterLocal), Kind: FromConst, Value: abi.LoopStrip})
