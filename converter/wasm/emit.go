@@ -33,8 +33,8 @@ type emitter struct {
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
 	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1}
-	for _, h := range c.header {
-		if h {
+	for i, h := range c.header {
+		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)
 			break
 		}

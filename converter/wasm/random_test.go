@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
@@ -140,7 +141,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 		t.Info, args = g.target(i)
 		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.callArguments(i)...), args...)
 	}
-	if i > 0 {
+	if i > 0 && (g.r.IntN(8) == 0 || slices.Contains(g.g.Headers(), blk)) {
 		blk.Poll = []ir.RegValue{{Reg: abi.R12, Value: g.outside(i)}}
 	}
 }
