@@ -408,7 +408,7 @@ func TestMutations(t *testing.T) {
 		t.Skip(err)
 	}
 	rnd := rand.New(rand.NewPCG(3, 4))
-	for range 300 {
+	for range 150 {
 		data := bytes.Clone(good)
 		for range 1 + rnd.IntN(40) {
 			data[rnd.IntN(len(data))] = byte(rnd.Uint32())
