@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// megabin runs a command line in this process.
+func megabin(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errb bytes.Buffer
+	status = execute(context.Background(), args, strings.NewReader(stdin), &out, &errb)
+	return status, out.String(), errb.String()
+}
+
+func TestCommandLines(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	none := filepath.Join(t.TempDir(), "none")
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no ELF\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args           string
+		status         int
+		stdout, stderr string // what must be in them
+	}{
+		{"--help", 0, "docker-archive:FILE", ""},
+		{"run --help", 0, "--entrypoint", ""},
+		{"version", 0, "abi 1", ""},
+		{"version --json", 0, `"manifest":1`, ""},
+		{"nonsense", statusError, "", "unknown command"},
+		{"convert one", statusError, "", "accepts 2 arg(s)"},
+		{"convert oci:" + none + " oci:" + none + "2", statusError, "", none},
+		{"convert oci:" + none + " dir:" + none, statusError, "", "dir:"},
+		{"run", statusError, "", "requires at least 1 arg(s)"},
+		{"run --no-such-flag x", statusError, "", "unknown flag"},
+		{"run oci:" + none + " ls", statusError, "", none},
+		{"inspect oci:" + none, statusError, "", none},
+		{"check oci:" + none, statusError, "", none},
+		{"hash " + none, statusError, "", none},
+		{"lift " + text, statusError, "", text},
+		{"pack " + text, statusError, "", "output"},
+		{"pack -o " + none + " " + text, statusError, "", text},
+	} {
+		status, out, errs := megabin(t, "", strings.Fields(tt.args)...)
+		if status != tt.status || !strings.Contains(out, tt.stdout) || !strings.Contains(errs, tt.stderr) {
+			t.Errorf("megabin %s: status %d\n%s%s", tt.args, status, out, errs)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(none), "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestHash has the hash of no bytes from BLAKE3's published test vectors.
+func TestHash(t *testing.T) {
+	const want = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262  -\n"
+	if status, out, _ := megabin(t, "", "hash", "-"); status != 0 || out != want {
+		t.Errorf("status %d, %q", status, out)
+	}
+}
+
+func TestVolumes(t *testing.T) {
+	dir := t.TempDir()
+	m, err := parseVolume(dir + ":/a/../b:ro")
+	if err != nil || m.Source != dir || m.Target != "/b" || !m.ReadOnly {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, bad := range []string{dir, dir + ":relative", dir + ":/b:rx", ":/b", dir + ":/a:ro:x", dir + "/none:/a"} {
+		if m, err := parseVolume(bad); err == nil {
+			t.Errorf("%s: %+v", bad, m)
+		}
+	}
+}
+
+func TestArgv(t *testing.T) {
+	config := v1.Config{Entrypoint: []string{"e"}, Cmd: []string{"c", "d"}}
+	for _, tt := range []struct {
+		flags runFlags
+		args  []string
+		want  string
+	}{
+		{runFlags{}, nil, "e c d"},
+		{runFlags{}, []string{"x"}, "e x"},
+		{runFlags{entrypointSet: true, entrypoint: "p"}, nil, "p"},
+		{runFlags{entrypointSet: true, entrypoint: "p"}, []string{"x"}, "p x"},
+		{runFlags{entrypointSet: true}, []string{"x"}, "x"},
+	} {
+		if got := strings.Join(tt.flags.argv(config, tt.args), " "); got != tt.want {
+			t.Errorf("%+v %v: %q, want %q", tt.flags, tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("FROM_HERE", "h")
+	os.Unsetenv("NOT_SET")
+	flags := runFlags{env: []string{"A=2", "FROM_HERE", "NOT_SET", "B="}}
+	want := []string{"PATH=/bin", "A=2", "FROM_HERE=h", "B="}
+	if got := flags.environment([]string{"A=1", "PATH=/bin"}); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
