@@ -111,7 +111,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	s = runner.Spec{
 		Argv: flags.argv(config.Config, args), Env: flags.environment(config.Config.Env),
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
-		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly,
+		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
 	}
 	if len(s.Argv) == 0 {

@@ -62,6 +62,7 @@ type cie struct {
 	fdeEnc    byte
 	lsdaEnc   byte
 	augmented bool
+	signal    bool // signal frames
 	codeAlign uint64
 	initial   cfa
 }
@@ -145,7 +146,9 @@ func (c *cie) augmentation(aug string, r *reader) bool {
 			c.lsdaEnc = data.u8()
 		case 'P':
 			data.pointer(data.u8(), 0)
-		case 'S', 'B':
+		case 'S':
+			c.signal = true
+		case 'B':
 		default:
 			return true // the rest of the data is unknown, but skipped
 		}
@@ -160,6 +163,11 @@ func (f *File) readFDE(r reader, c *cie) {
 		return
 	}
 	d := FDE{Start: start, End: start + size}
+	if c.signal && size > 1 {
+		// The FDE of a signal trampoline has the byte before its code too, for
+		// unwinders look the return address up less one.
+		d.Start++
+	}
 	if c.augmented {
 		data := r.take(r.uleb())
 		if c.lsdaEnc != peOmit {

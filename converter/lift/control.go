@@ -26,7 +26,9 @@ type site struct {
 	direct bool
 	vars   [numRegs]*ir.Value // nil: as at the start of the block
 	after  Set                // live after the site
-	before Set                // what the site needs
+	// through is what the site leaves alone and a later call may want.
+	through Set
+	before  Set // what the site needs
 }
 
 func nop(c *ctx, in *x86.Inst) error { return nil }

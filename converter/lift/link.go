@@ -124,7 +124,7 @@ func (l *linker) site(b *block, s *site) {
 	}
 	set := s.before &^ argSet
 	if s.direct {
-		set |= s.after & argSet &^ retSet // still there after a callee that does not change it
+		set |= (s.after | s.through) & argSet &^ retSet // still there after a callee that does not change it
 	}
 	s.info.State = l.state(b, s, set)
 }

@@ -23,6 +23,7 @@ type summary struct {
 	needs Set
 	soft  Set
 	gives Set
+	mods  Set // what it may write, calls included
 }
 
 // unit is all functions of a unit, for what one function has to know of another.
@@ -37,8 +38,9 @@ func newUnit(fns []*function) *unit {
 	for _, fn := range fns {
 		u.byEntry[fn.ir.Entry] = fn
 	}
+	u.modifies()
 	for _, fn := range fns {
-		fn.forwardDefs()
+		u.forwardDefs(fn)
 		if fn.src.AddressTaken {
 			fn.sum.gives = retSet | setOf(XMM0, XMM0+1)
 		}
@@ -138,11 +140,56 @@ func savesVectors(b *block) bool {
 	return stores == 8
 }
 
+// modifies computes mods of all functions. It may only err towards more.
+func (u *unit) modifies() {
+	for changed := true; changed; {
+		changed = false
+		for _, fn := range u.fns {
+			mods := fn.sum.mods
+			for _, b := range fn.blocks {
+				for i := range b.segs {
+					mods |= b.segs[i].def | b.segs[i].fresh
+					if s := b.segs[i].site; s != nil {
+						mods |= u.siteMods(s)
+					}
+				}
+				for _, s := range b.exits {
+					if t := &s.term.Term; t.Kind == ir.TailCall {
+						mods |= u.calleeMods(t.Info)
+					}
+				}
+			}
+			if mods != fn.sum.mods {
+				fn.sum.mods = mods
+				changed = true
+			}
+		}
+	}
+}
+
+func (u *unit) siteMods(s *site) Set {
+	if !s.isCall() {
+		return setOf(RAX, RCX, R11)
+	}
+	return u.calleeMods(s.info)
+}
+
+// calleeMods is what a call may change of the registers that a callee need
+// not keep.
+func (u *unit) calleeMods(info *ir.CallInfo) Set {
+	if info.Kind == ir.Direct {
+		if t := u.byEntry[info.Target]; t != nil {
+			return t.sum.mods&callerSaved | retSet
+		}
+	}
+	return callerSaved
+}
+
 // forwardDefs computes for each block which registers may have been written
 // since the last call: what may be meant for the next one. defIn counts what
 // came in at entry too, which a tail call hands on; freshIn of that only the
 // argument registers.
-func (fn *function) forwardDefs() {
+func (u *unit) forwardDefs(fn *function) {
 	fn.blocks[0].defIn = argSet | hiddenArgs
 	fn.blocks[0].freshIn = argSet | setOf(R9)
 	for changed := true; changed; {
@@ -150,7 +197,7 @@ func (fn *function) forwardDefs() {
 		for _, b := range fn.blocks {
 			def, fresh := b.defIn, b.freshIn
 			for i := range b.segs {
-				def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
+				def, fresh = u.defsAfter(&b.segs[i], def), u.defsAfter(&b.segs[i], fresh)
 			}
 			for _, s := range b.succs {
 				if def&^s.defIn != 0 || fresh&^s.freshIn != 0 {
@@ -164,10 +211,10 @@ func (fn *function) forwardDefs() {
 }
 
 // defsAfter is forwardDefs' transfer over a segment and the call that ends it.
-func (s *segment) defsAfter(in Set) Set {
+func (u *unit) defsAfter(s *segment, in Set) Set {
 	out := in | s.fresh
 	if s.site != nil && s.site.isCall() {
-		out &^= callerSaved
+		out &^= u.calleeMods(s.site.info)
 	}
 	return out
 }
@@ -205,7 +252,7 @@ func (u *unit) blockLive(fn *function, b *block) live {
 	at := make([]Set, len(b.segs)) // may be meant for the call at each segment's end
 	for i := range b.segs {
 		at[i] = fresh | b.segs[i].fresh
-		def, fresh = b.segs[i].defsAfter(def), b.segs[i].defsAfter(fresh)
+		def, fresh = u.defsAfter(&b.segs[i], def), u.defsAfter(&b.segs[i], fresh)
 	}
 	for _, s := range b.exits {
 		n := u.exitNeeds(fn, s, def)
@@ -233,6 +280,9 @@ func (u *unit) throughSite(s *site, after live, fresh Set) live {
 		s.after |= after.soft
 		n.hard |= s.after &^ s.kills() &^ flagSet
 		n.soft |= after.soft &^ s.kills()
+	} else { // what the callee leaves alone may still be meant for the next one
+		s.through = after.soft &^ u.calleeMods(s.info) &^ flagSet
+		n.soft |= s.through
 	}
 	s.before = n.hard | n.soft
 	return live{n.hard | after.hard&^s.kills(), n.soft}

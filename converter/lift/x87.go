@@ -80,7 +80,7 @@ func init() {
 		rows[op] = x87Move(cc)
 	}
 	register(map[x86asm.Op]row{
-		x86asm.FWAIT: nop, x86asm.FNOP: nop, x86asm.FBLD: fbld,
+		x86asm.FNOP: nop, x86asm.FBLD: fbld,
 		x86asm.FNSTCW: x87Get(abi.X87GetCW), x86asm.FNSTSW: x87Get(abi.X87GetSW), x86asm.FLDCW: fldcw,
 	})
 }

@@ -25,13 +25,16 @@ type emitter struct {
 	counterLocal int32 // back edges left in the strip; -1 without loops
 	stateLocal   int32 // next region
 	ret          returnLocals
+
+	setAt, setEnd int   // the last local.set in b, if it may become a tee
+	setLocal      int32 // and its local
 }
 
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
-	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1}
-	for _, h := range c.header {
-		if h {
+	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1}
+	for i, h := range c.header {
+		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)
 			break
 		}
@@ -52,13 +55,28 @@ func (e *emitter) fail(format string, args ...any) {
 
 func (e *emitter) op(op byte)                  { e.b = append(e.b, op) }
 func (e *emitter) u(v uint64)                  { e.b = wasmenc.AppendU(e.b, v) }
-func (e *emitter) local(op byte, l int32)      { e.op(op); e.u(uint64(l)) }
 func (e *emitter) global(op byte, n uint32)    { e.op(op); e.u(uint64(n)) }
 func (e *emitter) constI32(c int64)            { e.op(opI32Const); e.b = wasmenc.AppendS(e.b, int64(int32(c))) }
 func (e *emitter) constI64(c int64)            { e.op(opI64Const); e.b = wasmenc.AppendS(e.b, c) }
 func (e *emitter) callImport(index int)        { e.op(opCall); e.u(uint64(index)) }
 func (e *emitter) setReg(r abi.Reg)            { e.global(opGlobalSet, uint32(r)) }
 func (e *emitter) slotLocal(v *ir.Value) int32 { return e.c.slots[e.c.slotOf[v.ID]].local }
+
+// local emits an access to a local. A get right after a set of the same local
+// makes it a tee.
+func (e *emitter) local(op byte, l int32) {
+	if op == opLocalGet && e.setEnd == len(e.b) && e.setLocal == l {
+		e.b[e.setAt] = opLocalTee
+		e.setEnd = -1
+		return
+	}
+	at := len(e.b)
+	e.op(op)
+	e.u(uint64(l))
+	if op == opLocalSet {
+		e.setAt, e.setEnd, e.setLocal = at, len(e.b), l
+	}
+}
 
 func (e *emitter) pushAll(vs []*ir.Value) {
 	for _, v := range vs {

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
@@ -17,6 +18,7 @@ const (
 	scratchSz = 0x1000
 	stackTop  = 0x800000
 	fuelReg   = abi.R15 // blocks left
+	argCount  = len(argRegs)
 	exitCall  = 60
 )
 
@@ -111,7 +113,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	g.made[i] = append(g.made[i], blk.Params...)
 	if i == 0 {
 		g.keep(i, g.b.New(ir.SP))
-		for k := range 5 {
+		for k := range argCount {
 			a := g.b.New(ir.Arg)
 			a.Aux = int64(k)
 			g.keep(i, a)
@@ -137,9 +139,9 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	case ir.TailCall:
 		var args []*ir.Value
 		t.Info, args = g.target(i)
-		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.passed(i)...), args...)
+		t.Args = append(append([]*ir.Value{g.b.New(ir.SP)}, g.callArguments(i)...), args...)
 	}
-	if i > 0 {
+	if i > 0 && (g.r.IntN(8) == 0 || slices.Contains(g.g.Headers(), blk)) {
 		blk.Poll = []ir.RegValue{{Reg: abi.R12, Value: g.outside(i)}}
 	}
 }
@@ -151,7 +153,7 @@ func (g *generator) outside(i int) *ir.Value {
 			return p
 		}
 	}
-	args := g.made[0][1:6]
+	args := g.made[0][1 : 1+argCount]
 	return args[g.r.IntN(len(args))]
 }
 
@@ -188,7 +190,7 @@ func (g *generator) address(i int) *ir.Value {
 	return g.b.AddC(g.b.AndC(g.pick(i, ir.I32), scratchSz-1), scratch)
 }
 
-var guestRegs = []abi.Reg{abi.RBX, abi.RBP, abi.R13, abi.R14, abi.XMM0 + 3}
+var guestRegs = []abi.Reg{abi.R9, abi.RBX, abi.RBP, abi.R13, abi.R14, abi.XMM0 + 3}
 
 func (g *generator) operation(i int) {
 	b := g.b
@@ -273,8 +275,8 @@ func (g *generator) target(i int) (*ir.CallInfo, []*ir.Value) {
 	return info, nil
 }
 
-func (g *generator) passed(i int) (args []*ir.Value) {
-	for range 5 {
+func (g *generator) callArguments(i int) (args []*ir.Value) {
+	for range argCount {
 		args = append(args, g.pick(i, ir.I64))
 	}
 	return args
@@ -290,7 +292,7 @@ func (g *generator) call(i int) {
 		ra = b.ZExt(g.guest(exitEntry))
 	}
 	b.Store(ir.Store64, sp, 0, ra)
-	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.passed(i)...), last...)...)
+	c := b.New(ir.Call, append(append([]*ir.Value{sp}, g.callArguments(i)...), last...)...)
 	c.Info = info
 	for k := range 2 {
 		if g.r.IntN(3) > 0 {

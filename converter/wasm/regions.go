@@ -21,7 +21,7 @@ type regions struct {
 	state  []int   // by position: index in roots, or -1
 	merge  []bool  // by position: more than one forward edge inside the region
 	header []bool  // by position: target of a back edge of a natural loop
-	polled []bool  // by position: root entered by a retreating edge that is no natural loop's
+	polled []bool  // by position: to poll without a loop of its own, for an irreducible one
 	merges [][]int // by position: the merge blocks it immediately dominates, ascending
 }
 
@@ -102,21 +102,20 @@ func (c *compiler) classify() {
 	for i := range n {
 		forward := 0
 		for _, p := range c.cfg.Preds[i] {
-			switch {
-			case c.isBackEdge(p, i):
+			if c.isBackEdge(p, i) {
 				c.header[i] = true
-			case c.cfg.Num[p.ID] >= i:
-				c.polled[i] = true
-			default:
+			} else if c.cfg.Num[p.ID] < i {
 				forward++
 			}
 		}
+		c.polled[i] = c.polls(i) && !c.header[i]
 		if c.state[i] < 0 && forward > 1 {
 			c.merge[i] = true
 			c.merges[c.dom[i]] = append(c.merges[c.dom[i]], i)
 		}
-		if c.header[i] {
-			c.polled[i] = false // its loop polls on entry
-		}
 	}
 }
+
+// polls reports whether block i is a place to poll at. The loops inside one
+// guest instruction have none: the register file would be halfway.
+func (c *compiler) polls(i int) bool { return c.cfg.Order[i].Poll != nil }

@@ -19,9 +19,9 @@ type SourceKind uint8
 
 // Sources.
 const (
-	FromReg    SourceKind = iota // register Reg of the register file
-	FromSP                       // linear address of rsp at the site, plus Value
-	FromLin                      // the unit's linear address
+	FromReg    SourceKind = iota // register Reg of the register file (to an i32 local its low half) plus Value
+	FromSP                       // linear address of rsp at the site (i32, to an i64 local zero-extended) plus Value
+	FromLin                      // the unit's linear address, likewise, plus Value
 	FromConst                    // Value
 	FromResult                   // the call's result: 0 rax, 1 rdx
 	Unknown                      // nothing names it: the site can't be resumed
@@ -37,6 +37,7 @@ type SiteLocal struct {
 
 // site records that a resumed function may start here.
 func (e *emitter) site(v *ir.Value) {
+	e.setEnd = -1 // what follows starts with an empty operand stack
 	s := Site{Return: v.Info.Return, Off: uint32(len(e.b))}
 	if e.counterLocal >= 0 {
 		s.Locals = append(s.Locals, SiteLocal{Local: uint32(e.counterLocal), Kind: FromConst, Value: abi.LoopStrip})
@@ -53,13 +54,13 @@ func (e *emitter) site(v *ir.Value) {
 // siteSP is rsp after the call, as a distance from the function's sp.
 func siteSP(v *ir.Value) (int64, bool) {
 	if v.Op == ir.Call {
-		d, ok := spDistance(v.Args[0])
-		return d + 8, ok
+		base, d := distance(v.Args[0])
+		return d + 8, base.Op == ir.SP
 	}
 	for _, r := range v.Info.State {
 		if r.Reg == abi.RSP {
-			d, ok := spDistance(r.Value)
-			return d - abi.PageBias, ok
+			base, d := distance(r.Value)
+			return d - abi.PageBias, base.Op == ir.SP
 		}
 	}
 	return 0, false
@@ -79,31 +80,52 @@ func (e *emitter) source(call *ir.Value, at int32, sp int64, spKnown bool) SiteL
 	if v == call {
 		return SiteLocal{Kind: FromResult}
 	}
-	for _, r := range call.Info.State {
-		if e.c.canon(r.Value) == v {
-			return SiteLocal{Kind: FromReg, Reg: r.Reg}
-		}
+	if l, ok := e.register(call, v, 0); ok {
+		return l
 	}
-	if d, ok := spDistance(v); ok && spKnown && v.Type == ir.I32 {
+	base, d := distance(v)
+	switch {
+	case base.Op == ir.SP && spKnown:
 		return SiteLocal{Kind: FromSP, Value: d - sp}
+	case base.Op == ir.Lin:
+		return SiteLocal{Kind: FromLin, Value: d}
+	case v.Type == ir.I32 || sums64(v, base):
+		if l, ok := e.register(call, base, d); ok {
+			return l
+		}
 	}
 	return SiteLocal{Kind: Unknown}
 }
 
-// spDistance is v as a distance from the function's sp.
-func spDistance(v *ir.Value) (int64, bool) {
-	switch v.Op {
-	case ir.SP:
-		return 0, true
-	case ir.I64ExtendI32U, ir.I32WrapI64:
-		return spDistance(v.Args[0])
-	case ir.I32Add, ir.I64Add:
-		c, ok := v.Args[1].IsConst()
-		if !ok {
-			return 0, false
+// register finds a register that holds v at the call.
+func (e *emitter) register(call, v *ir.Value, plus int64) (SiteLocal, bool) {
+	for _, r := range call.Info.State {
+		if e.c.canon(r.Value) == e.c.canon(v) {
+			return SiteLocal{Kind: FromReg, Reg: r.Reg, Value: plus}, true
 		}
-		d, ok := spDistance(v.Args[0])
-		return d + c, ok
 	}
-	return 0, false
+	return SiteLocal{}, false
+}
+
+// sums64 reports whether v is base plus constants in 64 bits throughout.
+func sums64(v, base *ir.Value) bool {
+	for v != base && v.Op == ir.I64Add {
+		v = v.Args[0]
+	}
+	return v == base
+}
+
+// distance takes v apart into a base and a constant, modulo 2³². Addresses do
+// not wrap, so for them it does not matter where they are extended.
+func distance(v *ir.Value) (base *ir.Value, d int64) {
+	switch v.Op {
+	case ir.I64ExtendI32U, ir.I32WrapI64:
+		return distance(v.Args[0])
+	case ir.I32Add, ir.I64Add:
+		if c, ok := v.Args[1].IsConst(); ok {
+			base, d = distance(v.Args[0])
+			return base, d + c
+		}
+	}
+	return v, 0
 }

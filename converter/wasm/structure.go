@@ -73,14 +73,19 @@ func (e *emitter) tree(i int) {
 		e.withMerges(i)
 		return
 	}
-	e.open(opLoop)
-	e.outerAt[i] = e.frames
-	e.strip(e.c.cfg.Order[i].Poll)
+	polls := e.c.polls(i)
+	if polls {
+		e.open(opLoop)
+		e.outerAt[i] = e.frames
+		e.strip(e.c.cfg.Order[i].Poll)
+	}
 	e.open(opLoop)
 	e.innerAt[i] = e.frames
 	e.withMerges(i)
 	e.close()
-	e.close()
+	if polls {
+		e.close()
+	}
 	e.op(opUnreachable)
 }
 
@@ -170,8 +175,13 @@ func (e *emitter) copies(edge *ir.Edge) {
 }
 
 // again closes a loop: to the inner loop until the strip is used up, then to
-// the outer one, which looks at the budget.
+// the outer one, which looks at the budget. A loop that does not poll has no
+// outer one.
 func (e *emitter) again(to int) {
+	if !e.c.polls(to) {
+		e.br(e.innerAt[to])
+		return
+	}
 	e.local(opLocalGet, e.counterLocal)
 	e.constI32(1)
 	e.op(opI32Sub)

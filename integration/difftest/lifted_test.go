@@ -192,6 +192,7 @@ func wrap(asm string) string {
 
 // testCases compares all cases, n states each.
 func testCases(t *testing.T, cases []Case, n int) {
+	n *= *more
 	var asm []string
 	for _, c := range cases {
 		asm = append(asm, wrap(c.Asm))
@@ -258,9 +259,9 @@ func describe(s *State) string {
 		s.Data[0x100:0x110], reversed(s.XMM(0)), reversed(s.XMM(1)))
 }
 
-func TestInt(t *testing.T) { testCases(t, IntCases(), 100) }
+func TestInt(t *testing.T) { testCases(t, IntCases(), 50) }
 
-func TestSSE(t *testing.T) { testCases(t, SSECases(), 100) }
+func TestSSE(t *testing.T) { testCases(t, SSECases(), 50) }
 
 func TestMMX(t *testing.T) { testCases(t, MMXCases(), 50) }
 

@@ -1,10 +1,14 @@
 package difftest
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 )
+
+// more multiplies the number of states per case.
+var more = flag.Int("more", 1, "run `n` times as many states")
 
 // native is the runner that all tests share.
 var native *Native

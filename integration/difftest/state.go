@@ -71,10 +71,9 @@ func (s *State) SetMXCSR(v uint32) { binary.LittleEndian.PutUint32(s.FX[24:], v)
 
 // Mask says what Diff ignores.
 type Mask struct {
-	Flags  uint64 // EFLAGS bits; the rest of Arith and DF is compared
-	MXCSR  uint32 // bits
-	X87    bool   // the whole x87 state
-	Signal bool   // compare only whether there was a signal
+	Flags uint64 // EFLAGS bits; the rest of Arith and DF is compared
+	MXCSR uint32 // bits
+	X87   bool   // the whole x87 state
 }
 
 var gprNames = [16]string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}

@@ -23,11 +23,18 @@ func (Inode) Attr() (linux.Attr, error) {
 	return linux.Attr{Mode: 0o600, Nlink: 1, Blksize: linux.PageSize}, nil
 }
 
+// noSeek is lseek on a file without an offset, which does nothing.
+type noSeek struct{}
+
+// Lseek implements vfs.Seeker.
+func (noSeek) Lseek(cur, _ int64, _ int) (int64, error) { return cur, nil }
+
 // maxCount is the largest value of an eventfd.
 const maxCount = ^uint64(0) - 1
 
 // Counter is an eventfd.
 type Counter struct {
+	noSeek
 	queue     wait.Queue
 	semaphore bool
 
@@ -101,6 +108,7 @@ func (c *Counter) Write(p []byte) (int, error) {
 
 // Timer is a timerfd.
 type Timer struct {
+	noSeek
 	queue wait.Queue
 
 	mu       sync.Mutex

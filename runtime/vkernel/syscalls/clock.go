@@ -138,7 +138,10 @@ func sysNanosleep(t *kernel.Task, a Args) (uint64, error) {
 
 func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 	clock, flags := a.Int(0), a.Int(1)
-	if clock == unix.CLOCK_THREAD_CPUTIME_ID || !clocks[clock] {
+	if clock == unix.CLOCK_THREAD_CPUTIME_ID {
+		return 0, unix.EOPNOTSUPP
+	}
+	if !clocks[clock] {
 		return 0, unix.EINVAL
 	}
 	d, err := duration(t, a[2])

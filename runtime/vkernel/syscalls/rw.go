@@ -142,8 +142,8 @@ func gather(list [][]byte, write func(p []byte) (int, error)) (uint64, error) {
 	return count(write(whole))
 }
 
-// at makes a read or write at a moving position out of pread or pwrite.
-func at(off int64, op func(p []byte, off int64) (int, error)) func(p []byte) (int, error) {
+// moving makes a read or write at a moving position out of pread or pwrite.
+func moving(off int64, op func(p []byte, off int64) (int, error)) func(p []byte) (int, error) {
 	return func(p []byte) (int, error) {
 		n, err := op(p, off)
 		off += int64(n)
@@ -177,7 +177,7 @@ func sysPreadv(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil || a.Long(3) < 0 {
 			return 0, firstError(err, unix.EINVAL)
 		}
-		read := at(a.Long(3), d.Pread)
+		read := moving(a.Long(3), d.Pread)
 		return scatter(list, read, read)
 	})
 }
@@ -188,7 +188,7 @@ func sysPwritev(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil || a.Long(3) < 0 {
 			return 0, firstError(err, unix.EINVAL)
 		}
-		return gather(list, at(a.Long(3), d.Pwrite))
+		return gather(list, moving(a.Long(3), d.Pwrite))
 	})
 }
 

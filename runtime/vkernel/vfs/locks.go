@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ type lockSet struct {
 
 	mu      sync.Mutex
 	flocks  map[*Description]bool // true: exclusive
-	records []record              // by owner, no two of one owner overlap
+	records []record              // ascending; no two of one owner overlap
 }
 
 // record is a POSIX record lock.
@@ -137,7 +138,7 @@ func (d *Description) SetLock(owner any, k Lock, whence int16) error {
 	}
 	l.cut(r)
 	if k.Type != unix.F_UNLCK {
-		l.records = append(l.records, r)
+		l.add(r)
 	}
 	l.queue.Notify(wait.In | wait.Out)
 	return nil
@@ -205,6 +206,21 @@ func (l *lockSet) cut(r record) {
 		}
 	}
 	l.records = out
+}
+
+// add adds r, joined with its owner's locks of the same type beside it.
+func (l *lockSet) add(r record) {
+	l.records = slices.DeleteFunc(l.records, func(o record) bool {
+		if o.owner != r.owner || o.write != r.write || o.last != r.start-1 && o.start-1 != r.last {
+			return false
+		}
+		r.start, r.last = min(r.start, o.start), max(r.last, o.last)
+		return true
+	})
+	i, _ := slices.BinarySearchFunc(l.records, r.start, func(o record, start int64) int {
+		return cmp.Compare(o.start, start)
+	})
+	l.records = slices.Insert(l.records, i, r)
 }
 
 // releaseOwner drops the locks of a table or a description that closes the

@@ -67,7 +67,7 @@ func Compare(t *testing.T, script string, newGuest func(t *testing.T, setup []st
 	if i := slices.Index(lines, "---"); i >= 0 {
 		setup, lines = lines[:i], lines[i+1:]
 	}
-	host := onHost(t, slices.Concat(setup, lines))[len(setup):]
+	host := OnHost(t, t.TempDir(), slices.Concat(setup, lines))[len(setup):]
 	guest := newRunner(newGuest(t, setup))
 	for i, line := range lines {
 		if got := guest.do(line); got != host[i] {
@@ -105,10 +105,10 @@ func Lines(script string) []string {
 	return lines
 }
 
-// onHost runs lines on the host, in a thread of its own with its own root.
-func onHost(t *testing.T, lines []string) []string {
+// OnHost runs lines on the host, in a thread of its own whose root is dir. It
+// skips the test where that is not allowed.
+func OnHost(t *testing.T, dir string, lines []string) []string {
 	t.Helper()
-	dir := t.TempDir()
 	done := make(chan []string)
 	failed := make(chan error, 1)
 	go func() {

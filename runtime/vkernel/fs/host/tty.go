@@ -2,8 +2,10 @@ package host
 
 import (
 	"encoding/binary"
+	"strings"
 	"unsafe"
 
+	"github.com/megabin/megabin/runtime/vkernel/fs/synth"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -87,3 +89,14 @@ func (s *Stdio) Foreground() int32 { return s.pgrp.Load() }
 
 // SetForeground sets it (the kernel does at the start).
 func (s *Stdio) SetForeground(pgrp int32) { s.pgrp.Store(pgrp) }
+
+// Devpts is the file system for /dev/pts, with the terminal under the number
+// it has on the host, so that ttyname finds it; nil if it has none.
+func (s *Stdio) Devpts() vfs.FileSystem {
+	number, ok := strings.CutPrefix(s.Name(), "/dev/pts/")
+	if !ok || !s.tty {
+		return nil
+	}
+	names := synth.Static{{Name: number, Inode: s}}
+	return &synth.FS{Name: "devpts", Magic: unix.DEVPTS_SUPER_MAGIC, Top: synth.NewDir(0o755, 0, 0, names)}
+}

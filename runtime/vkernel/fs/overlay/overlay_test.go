@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/megabin/megabin/runtime/vkernel/fs/fstest"
@@ -224,5 +225,55 @@ func TestMap(t *testing.T) {
 		if _, err := d.Pwrite([]byte("new"), 5000); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestConcurrent makes random operations from several callers at once, for
+// the race detector; in the end the tree must be whole.
+func TestConcurrent(t *testing.T) {
+	first := fstest.NewGuest(t, newOverlay(t, fstest.Lines(fstest.Random(1, 60))))
+	var tasks sync.WaitGroup
+	for i := range 4 {
+		fs := first.Caller.FS.Fork()
+		tasks.Add(1)
+		go func() {
+			defer tasks.Done()
+			g := &fstest.Guest{
+				Caller: &vfs.Caller{NS: first.Caller.NS, FS: fs, Creds: vfs.RootCreds()},
+				FDs:    vfs.NewFDTable(func() int { return 64 }),
+			}
+			defer g.FDs.Release()
+			fstest.Run(g, fstest.Lines(fstest.Random(uint64(100+i), 1500)))
+		}()
+	}
+	tasks.Wait()
+	checkLinks(t, first, "/")
+}
+
+// checkLinks checks that a directory's link count is 2 and one for each
+// directory in it, and so on below.
+func checkLinks(t *testing.T, g *fstest.Guest, dir string) {
+	t.Helper()
+	fd, err := g.Open(dir, linux.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := g.ReadDir(fd)
+	g.Close(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := uint32(0)
+	for _, e := range entries {
+		if e.Type != unix.DT_DIR {
+			continue
+		}
+		links++
+		if e.Name != "." && e.Name != ".." {
+			checkLinks(t, g, filepath.Join(dir, e.Name))
+		}
+	}
+	if a, err := g.Stat(dir, 0); err != nil || a.Nlink != links {
+		t.Errorf("%s has %d links, want %d (%v)", dir, a.Nlink, links, err)
 	}
 }

@@ -1,0 +1,60 @@
+package x87
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"testing"
+
+	"github.com/megabin/megabin/layers/abi"
+)
+
+// The unit is compared with the processor's in integration/difftest; here is
+// what a processor can't tell.
+
+func TestBounds(t *testing.T) {
+	mem := make([]byte, 64)
+	s := NewState()
+	ops := []abi.X87Op{
+		abi.X87(abi.X87Load, abi.X87SrcF80, 0, 0), abi.X87(abi.X87StoreF80, 0, 0, 1), abi.X87(abi.X87StoreBCD, 0, 0, 1),
+		abi.X87(abi.X87GetEnv, 0, 0, 0), abi.X87(abi.X87SetEnv, 0, 0, 0), abi.X87(abi.X87Save, 0, 0, 0), abi.X87(abi.X87Restore, 0, 0, 0),
+	}
+	for _, op := range ops {
+		for _, addr := range []int64{55, 64, 0xffffffff, -1} {
+			if _, err := s.Do(mem, op, addr); !errors.Is(err, ErrBounds) {
+				t.Errorf("operation %#x at %#x: %v, want ErrBounds", op, addr, err)
+			}
+		}
+	}
+}
+
+// FuzzDo runs any operation: whatever a unit asks for, the machine lives.
+func FuzzDo(f *testing.F) {
+	for op := range abi.NumX87Ops {
+		f.Add(int32(abi.X87(op, abi.X87SrcF64, 1, 1)), int64(math.Float64bits(1.5)), uint16(0x37f))
+	}
+	f.Fuzz(func(t *testing.T, op int32, operand int64, cw uint16) {
+		mem := make([]byte, 256)
+		s := NewState()
+		s.SetCW(cw)
+		for i := range uint8(4) {
+			s.push(fromInt(operand >> i))
+		}
+		s.Do(mem, abi.X87Op(op), operand)
+		s.Do(mem, abi.X87Op(op), operand&0x7f)
+	})
+}
+
+// TestDivision compares with exact rationals, in all rounding modes.
+func TestDivision(t *testing.T) {
+	for _, c := range [][2]int64{{1, 3}, {2, 3}, {-1, 3}, {355, 113}, {1, math.MaxInt64}, {math.MinInt64, 7}} {
+		for rc, mode := range []big.RoundingMode{big.ToNearestEven, big.ToNegativeInf, big.ToPositiveInf, big.ToZero} {
+			u := unit{rc: rc, prec: extended}
+			got := u.div(fromInt(c[0]), fromInt(c[1])).exactFloat()
+			want := new(big.Float).SetPrec(64).SetMode(mode).SetRat(big.NewRat(c[0], c[1]))
+			if got.Cmp(want) != 0 {
+				t.Errorf("%d/%d, rounding control %d: %v, want %v", c[0], c[1], rc, got, want)
+			}
+		}
+	}
+}
