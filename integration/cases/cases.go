@@ -20,6 +20,7 @@ package cases
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -157,6 +158,9 @@ func (p *parser) finish() error {
 	para := p.para
 	p.para = paragraph{}
 	if len(para.steps) == 0 {
+		if para.filters != nil || para.name != "" {
+			return errors.New("a paragraph without commands ends here")
+		}
 		if para.locales != nil {
 			p.locales = para.locales
 		}
