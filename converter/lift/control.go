@@ -174,6 +174,9 @@ func (c *ctx) branch(cond *ir.Value, then, els *disasm.Block) {
 		c.jump(then)
 		return
 	}
+	for cond.Op == ir.I32Eqz { // the engine does not fold a negation into the branch
+		cond, then, els = cond.Args[0], els, then
+	}
 	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{}, {}}}
 	c.edge(0, then)
 	c.edge(1, els)
