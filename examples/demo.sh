@@ -30,10 +30,10 @@ show "$megabin" run "$image" ls -l /
 show "$megabin" run "$image" cat /etc/os-release
 show "$megabin" run "$image" echo 'hello from WebAssembly'
 
-printf '\nA program of which one byte was changed has another hash, so it is refused:\n'
+printf '\nA program of which a few bytes were changed has another hash, so it is refused:\n'
 rootfs=$(echo "${source#oci:}" | sed 's,/oci:latest$,/rootfs,')
 cp "$rootfs/bin/echo" "$dir/tampered"
-printf '\377' | dd of="$dir/tampered" bs=1 seek=9000 conv=notrunc status=none
+printf tampered | dd of="$dir/tampered" bs=1 seek=9000 conv=notrunc status=none
 chmod +x "$dir/tampered"
 expect 126 "$megabin" run -v "$(realpath "$dir")/tampered:/tampered:ro" "$image" /tampered hello
 
