@@ -56,11 +56,7 @@ func binary(op ir.Op, kind recipeKind, atomic ir.Op) row {
 
 func cmp(c *ctx, in *x86.Inst) error {
 	size := c.size(0)
-	x, err := c.read(0, size)
-	if err != nil {
-		return err
-	}
-	y, err := c.read(1, size)
+	x, y, err := c.readPair(0, 1, size)
 	if err != nil {
 		return err
 	}

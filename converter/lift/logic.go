@@ -21,11 +21,7 @@ func not(c *ctx, in *x86.Inst) error {
 
 func test(c *ctx, in *x86.Inst) error {
 	size := c.size(0)
-	x, err := c.read(0, size)
-	if err != nil {
-		return err
-	}
-	y, err := c.read(1, size)
+	x, y, err := c.readPair(0, 1, size)
 	if err != nil {
 		return err
 	}

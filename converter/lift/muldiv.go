@@ -29,11 +29,7 @@ func imul(c *ctx, in *x86.Inst) error {
 	if in.Args[2] != nil {
 		i = 1
 	}
-	x, err := c.read(i, size)
-	if err != nil {
-		return err
-	}
-	y, err := c.read(i+1, size)
+	x, y, err := c.readPair(i, i+1, size)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,15 @@ func (c *ctx) read(i, size int) (*ir.Value, error) {
 	return nil, errOperand
 }
 
+// readPair reads operands i and j, size bytes of each, in this order.
+func (c *ctx) readPair(i, j, size int) (x, y *ir.Value, err error) {
+	if x, err = c.read(i, size); err != nil {
+		return nil, nil, err
+	}
+	y, err = c.read(j, size)
+	return x, y, err
+}
+
 // imm is an immediate cut to size bytes.
 func (c *ctx) imm(x int64, size int) *ir.Value {
 	if size < 4 {

@@ -29,8 +29,7 @@ func register(t map[x86asm.Op]row) bool {
 	return true
 }
 
-// lockable runs a read-modify-write row: with a LOCK prefix on memory it is
-// done by an atomic operation (atomic.go).
+// hasPrefix reports whether prefix p is in force.
 func hasPrefix(in *x86.Inst, p x86asm.Prefix) bool {
 	for _, q := range in.Prefix {
 		if q == 0 {

@@ -25,6 +25,16 @@ func (c *ctx) count(i, size int) (*ir.Value, error) {
 	return c.AndC(n, 31), nil
 }
 
+// shifted reads the operands of a shift or rotation: the count and what is
+// shifted.
+func (c *ctx) shifted(size int) (n, x *ir.Value, err error) {
+	if n, err = c.count(1, size); err != nil {
+		return nil, nil, err
+	}
+	x, err = c.read(0, size)
+	return n, x, err
+}
+
 // asType converts an I32 count to the type of an operand of size bytes.
 func (c *ctx) asType(n *ir.Value, size int) *ir.Value { return c.widen(n, size, false) }
 
@@ -59,11 +69,7 @@ func sar(c *ctx, x, n *ir.Value, size int) (r, cf, of *ir.Value) {
 func shift(f shiftFn) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
-		n, err := c.count(1, size)
-		if err != nil {
-			return err
-		}
-		x, err := c.read(0, size)
+		n, x, err := c.shifted(size)
 		if err != nil {
 			return err
 		}
@@ -104,11 +110,7 @@ func (c *ctx) setUnlessZero(n *ir.Value, s Set, vals [numFlags]*ir.Value) {
 func rotate(right bool) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
-		n, err := c.count(1, size)
-		if err != nil {
-			return err
-		}
-		x, err := c.read(0, size)
+		n, x, err := c.shifted(size)
 		if err != nil {
 			return err
 		}
@@ -153,11 +155,7 @@ func rotateCarry(right bool) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
 		w := int64(8 * size)
-		n, err := c.count(1, size)
-		if err != nil {
-			return err
-		}
-		x, err := c.read(0, size)
+		n, x, err := c.shifted(size)
 		if err != nil {
 			return err
 		}
@@ -203,11 +201,7 @@ func double(right bool) row {
 		if err != nil {
 			return err
 		}
-		x, err := c.read(0, size)
-		if err != nil {
-			return err
-		}
-		y, err := c.read(1, size)
+		x, y, err := c.readPair(0, 1, size)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
 		Coverage: unit.Coverage{Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
 	}
-	if f.Entry == 0 {
+	if f.Entry == 0 { // none: not a distance below VMin
 		m.Entry = 0
 	}
 	for i := range f.Segments {
