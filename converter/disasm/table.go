@@ -21,6 +21,8 @@ const (
 	// A table of at most this many entries may have some that are never used
 	// and lead nowhere; hand-written code counts from odd places.
 	maxHoles = 64
+	// Unrolled code is entered at this many steps at most.
+	maxSteps = 512
 	// noTarget marks such an entry.
 	noTarget = ^uint64(0)
 )
@@ -163,7 +165,7 @@ func (e *evaluator) reading() (reading, bool) {
 	}
 	v := e.jumpTarget()
 	switch {
-	case !v.known, v.load != nil && !v.load.plausible(v.base):
+	case !v.known, v.load != nil && (v.step != 0 || !v.load.plausible(v.base)):
 		return reading{}, false
 	case v.load == nil:
 		return reading{v, 0, 0}, e.near(e.insts[0].Addr, v.base)
@@ -191,7 +193,7 @@ func (e *evaluator) jumpTarget() value {
 // start of something else.
 func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
 	if r.load == nil {
-		return []uint64{r.base}
+		return d.steps(at, r)
 	}
 	v, bound := &r.value, r.bound
 	limit := bound
@@ -225,6 +227,36 @@ func withoutTail(targets []uint64) []uint64 {
 		targets = targets[:len(targets)-1]
 	}
 	return targets
+}
+
+// steps gives the addresses base + n × step, for n around 0, at which
+// instructions begin; only base if there is no step.
+func (d *discovery) steps(at uint64, r *reading) []uint64 {
+	targets := []uint64{r.base}
+	if r.step == 0 {
+		return targets
+	}
+	for to := r.base; len(targets) < maxSteps && !d.entryIn(to, to+r.step) && d.isStep(at, to+r.step); {
+		to += r.step
+		targets = append(targets, to)
+	}
+	for to := r.base; len(targets) < maxSteps && !d.entryIn(to-r.step, to) && d.isStep(at, to-r.step); {
+		to -= r.step
+		targets = append(targets, to)
+	}
+	return targets
+}
+
+func (d *discovery) isStep(at, to uint64) bool { return !d.insideInst(to) && d.tryTarget(at, to) }
+
+// entryIn reports whether a function begins in (after, to].
+func (d *discovery) entryIn(after, to uint64) bool {
+	for a := after + 1; a <= to; a++ {
+		if d.entries[a]&firm != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // readBackwards reads the entries in front of a table's base, for indexes that

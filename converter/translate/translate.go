@@ -21,7 +21,7 @@ import (
 
 // Version names the translator in units, manifests and cache keys. It changes
 // with every change of the code it generates.
-const Version = "megabin-0.4d"
+const Version = "megabin-0.4e"
 
 // ELF recompiles an ELF file. name is for error messages.
 func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
