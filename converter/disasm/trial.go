@@ -42,6 +42,9 @@ func (d *discovery) trial(addr uint64) bool {
 			if !d.fallsThrough(f, a) {
 				break
 			}
+			if d.entries[a]&byPointer != 0 {
+				return false // a table in front of its function, as GHC has them
+			}
 		}
 	}
 	return !d.isRead(seen)
@@ -147,7 +150,8 @@ func (d *discovery) tryGap(r *region, off int) int {
 	return off
 }
 
-// padding is the length of the filler at off: int3, zeros, or a nop.
+// padding is the length of the filler at off: int3, zeros, a nop, or the ud2
+// behind a call that does not return.
 func (d *discovery) padding(r *region, off int) int {
 	switch r.code[off] {
 	case 0xcc, 0x00, 0x90:
@@ -157,7 +161,7 @@ func (d *discovery) padding(r *region, off int) int {
 	if err != nil || r.cover[min(off+in.Len, len(r.code))-1] {
 		return 0
 	}
-	if in.Op == x86asm.NOP || isLeaNop(&in) {
+	if in.Op == x86asm.NOP || in.Op == x86asm.UD2 || isLeaNop(&in) {
 		return in.Len
 	}
 	return 0
