@@ -122,8 +122,7 @@ func (c *container) run(ctx context.Context) (int, error) {
 	}
 	stop := forward(task.Group)
 	defer stop()
-	task.Run()
-	return task.Group.Wait().Code(), ctx.Err()
+	return c.kernel.Run(task).Code(), ctx.Err()
 }
 
 // prepare builds everything but the program.
