@@ -219,6 +219,7 @@ func (t *Task) commit(img *image) {
 	t.Group.mu.Lock()
 	t.Handlers = handlers
 	t.Group.mu.Unlock()
+	t.Group.PosixTimers.DeleteAll()
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}

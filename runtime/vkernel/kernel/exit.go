@@ -186,6 +186,7 @@ func (t *Task) leaveChildren() {
 func (g *ThreadGroup) end(status WaitStatus) {
 	k := g.k
 	g.Timers.Stop()
+	g.PosixTimers.DeleteAll()
 	g.mu.Lock()
 	g.exiting = true
 	g.pending = sigQueue{}

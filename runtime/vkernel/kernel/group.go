@@ -35,10 +35,11 @@ func (s WaitStatus) Code() int {
 // ThreadGroup is a process: what all its threads share that no clone flag
 // separates.
 type ThreadGroup struct {
-	ID     int
-	Limits *Limits
-	Timers Timers
-	k      *Kernel
+	ID          int
+	Limits      *Limits
+	Timers      Timers
+	PosixTimers PosixTimers
+	k           *Kernel
 
 	started time.Time
 	done    chan struct{} // closed when the process has ended

@@ -120,6 +120,7 @@ func (t *FDTable) closed(d *Description) {
 		return
 	}
 	d.state.locks.releaseOwner(t)
+	d.system().lockWaits.wake(t)
 	d.Unref()
 }
 
