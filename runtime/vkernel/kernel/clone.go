@@ -72,7 +72,10 @@ func (a CloneArgs) has(flag uint64) bool { return a.Flags&flag != 0 }
 
 // Clone makes a task as fork, vfork and clone do, and gives its id. With
 // CLONE_VFORK it returns when the child has left the memory it shares.
-func (t *Task) Clone(a CloneArgs) (int, error) {
+func (t *Task) Clone(a CloneArgs) (int, error) { return t.clone(a, (*Task).Run) }
+
+// clone is Clone of a task that does what run says.
+func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 	if err := a.check(); err != nil {
 		return 0, err
 	}
@@ -92,7 +95,7 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	t.K.running.Add(1)
 	go func() {
 		defer t.K.running.Done()
-		child.Run()
+		run(child)
 	}()
 	if vfork != nil {
 		t.sleepUnlessKilled(vfork)
