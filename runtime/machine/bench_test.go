@@ -160,7 +160,7 @@ func BenchmarkDispatch(b *testing.B) {
 
 // BenchmarkClone copies touched anonymous memory.
 func BenchmarkClone(b *testing.B) {
-	for _, mb := range []uint64{1, 5, 50} {
+	for _, mb := range []uint64{1, 5, 100} {
 		b.Run(fmt.Sprintf("%dMB", mb), func(b *testing.B) {
 			as := newTestSpace(b, newTestEngine(b, Options{}), nil)
 			as.MapAnon(0x1000000, mb<<20, ProtRead|ProtWrite)

@@ -27,6 +27,7 @@ type Engine struct {
 	stats   counters
 
 	fetcher fetcher
+	spares  spares
 
 	mu    sync.Mutex
 	parts map[partID]*part
@@ -80,6 +81,7 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 // Close frees the compiled code. All CPUs must be closed.
 func (e *Engine) Close() error {
 	e.fetcher.close()
+	e.spares.free()
 	err := e.runtime.Close(context.Background())
 	if e.cache != nil {
 		err = e.cache.Close(context.Background())

@@ -17,6 +17,7 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 	"github.com/megabin/megabin/runtime/vkernel/syscalls"
+	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -79,6 +80,10 @@ type container struct {
 	engine *machine.Engine
 	kernel *kernel.Kernel
 	sys    *vfs.System
+
+	ptys      *tty.Table
+	terminals map[uint64]*tty.Control // of the standard streams, by device number
+	console   *tty.Control            // the first of them, nil if there is none
 }
 
 // Run runs the container to its end. An error is the runner's own; the
@@ -122,10 +127,14 @@ func (c *container) run(ctx context.Context) (int, error) {
 	if err := c.start(task, env); err != nil {
 		return c.notStarted(err), nil
 	}
-	stop := forward(task.Group)
+	if c.spec.TTY && c.console != nil {
+		if err := task.AcquireTerminal(c.console); err != nil {
+			return ExitFailure, fmt.Errorf("controlling terminal: %w", err)
+		}
+	}
+	stop := c.forward(task.Group)
 	defer stop()
-	task.Run()
-	return task.Group.Wait().Code(), ctx.Err()
+	return c.kernel.Run(task).Code(), ctx.Err()
 }
 
 // prepare builds everything but the program.
@@ -195,13 +204,26 @@ func (c *container) notStarted(err error) int {
 // forwarded are the signals that the runner passes on to the first process.
 var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH}
 
-// forward passes signals on until stop is called.
-func forward(g *kernel.ThreadGroup) (stop func()) {
+// fromTerminal are those that come from a terminal's keys and window: they are
+// the foreground process group's.
+var fromTerminal = map[os.Signal]bool{unix.SIGINT: true, unix.SIGQUIT: true, unix.SIGTSTP: true, unix.SIGWINCH: true}
+
+// forward passes signals on until stop is called. The guest's shell does job
+// control on the host's terminal: the runner itself is never stopped by it.
+func (c *container) forward(init *kernel.ThreadGroup) (stop func()) {
 	ch := make(chan os.Signal, 16)
-	signal.Notify(ch, forwarded...)
+	signals := forwarded
+	if c.spec.TTY && c.console != nil {
+		signals = append(signals, unix.SIGTSTP)
+	}
+	signal.Notify(ch, signals...)
 	go func() {
 		for s := range ch {
-			g.Send(kernel.SigInfo{Signo: s.(unix.Signal), Code: kernel.SiUser})
+			if sig := s.(unix.Signal); c.spec.TTY && c.console != nil && fromTerminal[s] {
+				c.console.Signal(sig)
+			} else {
+				init.Send(kernel.SigInfo{Signo: sig, Code: kernel.SiUser})
+			}
 		}
 	}()
 	return func() {

@@ -13,6 +13,9 @@ import (
 // readFrom reads into p, waiting for data unless the file is non-blocking.
 func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 	op := func() error {
+		if err := mayRead(t, d); err != nil {
+			return err
+		}
 		n, err = d.Read(p)
 		return err
 	}
@@ -26,6 +29,9 @@ func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 // writeTo writes all of p, waiting for room unless the file is non-blocking.
 // What was written before an error counts.
 func writeTo(t *kernel.Task, d *vfs.Description, p []byte) (int, error) {
+	if err := mayWrite(t, d); err != nil {
+		return 0, err
+	}
 	done := 0
 	op := func() error {
 		for {
