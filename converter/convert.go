@@ -18,7 +18,7 @@ import (
 )
 
 // Translate recompiles an ELF. It is a pure function of the ELF's bytes; name
-// is one of its paths, for messages. An error means that this ELF can't be
+// is one of its paths, for messages. Who made the unit is filled in later. An error means that this ELF can't be
 // recompiled, and says why.
 type Translate func(ctx context.Context, name string, elf []byte) (*unit.Unit, error)
 

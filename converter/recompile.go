@@ -70,6 +70,7 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 		panic("BUG: the translator made a unit of another file")
 	}
 	if err == nil {
+		u.Translator = c.Translator
 		err = u.Validate()
 	}
 	if err != nil {

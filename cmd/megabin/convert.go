@@ -83,7 +83,7 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 	bar := newProgress(errw)
 	converted, report, err := converter.Convert(ctx, img, converter.Options{
 		Translate:  translate.ELF,
-		Translator: translate.Version,
+		Translator: converter.TranslatorVersion(),
 		CacheDir:   cache,
 		Jobs:       flags.jobs,
 		KeepNative: flags.keepNative,
