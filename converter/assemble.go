@@ -37,7 +37,7 @@ func (c *conversion) pack(ctx context.Context) (err error) {
 	if c.megabinary, err = image.TempFile(); err != nil {
 		return err
 	}
-	res, err := pack.Write(c.megabinary, sources)
+	res, err := pack.Write(c.megabinary, sources, c.Jobs)
 	if err != nil {
 		return err
 	}

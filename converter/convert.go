@@ -131,9 +131,7 @@ func (c *conversion) checkSource(context.Context) error {
 
 func (c *conversion) closeTemporary() {
 	for _, l := range c.layers {
-		if l != nil && l.spool != nil {
-			l.spool.Close()
-		}
+		l.close()
 	}
 	if c.megabinary != nil {
 		c.megabinary.Close()

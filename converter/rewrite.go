@@ -84,13 +84,9 @@ func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range)
 }
 
 func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
-	r, _, err := image.Uncompressed(l.layer)
-	if err != nil {
-		return newLayer{}, err
-	}
-	defer r.Close()
+	tar := reader{ctx, io.NewSectionReader(l.tar, 0, l.size)}
 	return c.writeLayer(l.compression, func(w io.Writer) error {
-		_, err := io.Copy(w, tarfs.Mask(reader{ctx, r}, ranges))
+		_, err := io.Copy(w, tarfs.Mask(tar, ranges))
 		return err
 	})
 }

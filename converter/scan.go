@@ -1,6 +1,7 @@
 package converter
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -31,9 +32,11 @@ type scannedLayer struct {
 	diffID      v1.Hash
 	compression image.Compression
 	entries     []tarfs.Entry
-	offsets     map[int]int64 // entry that is an ELF → content in the tar stream, or -1
-	spool       *os.File      // the ELFs' contents, one after another
-	spooled     map[blob.ID]tarfs.Range
+	offsets     map[int]int64                 // entry that is an ELF → content in the tar stream, or -1
+	contents    map[blob.ID]*io.SectionReader // of ELFs
+	tar         *os.File                      // the tar stream
+	size        int64                         // of it, bytes
+	sparse      *os.File                      // contents of sparse ELFs, if there are any
 }
 
 // elf is a distinct ELF of the image.
@@ -50,7 +53,7 @@ type elf struct {
 	wasmBytes    int64
 }
 
-// scan reads each layer once and keeps the ELFs in it.
+// scan reads each layer once, keeps its tar stream, and finds the ELFs in it.
 func (c *conversion) scan(ctx context.Context) error {
 	list, err := c.sourceLayers()
 	if err != nil {
@@ -90,7 +93,7 @@ func (c *conversion) sourceLayers() ([]*scannedLayer, error) {
 	list := make([]*scannedLayer, len(layers))
 	for i, l := range layers {
 		list[i] = &scannedLayer{layer: l, desc: m.Layers[i], diffID: config.RootFS.DiffIDs[i],
-			offsets: map[int]int64{}, spooled: map[blob.ID]tarfs.Range{}}
+			offsets: map[int]int64{}, contents: map[blob.ID]*io.SectionReader{}}
 	}
 	return list, nil
 }
@@ -102,17 +105,22 @@ func (l *scannedLayer) scan(ctx context.Context) error {
 	}
 	defer r.Close()
 	l.compression = compression
-	if l.spool, err = image.TempFile(); err != nil {
+	if l.tar, err = image.TempFile(); err != nil {
 		return err
 	}
 	sum := sha256.New()
-	if err := tarfs.Walk(io.TeeReader(reader{ctx, r}, sum), l.visit); err != nil {
+	out := bufio.NewWriterSize(io.MultiWriter(l.tar, sum), 1<<18)
+	if err := tarfs.Walk(io.TeeReader(reader{ctx, r}, out), l.visit); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
 		return err
 	}
 	if got := hashOf(sum); got != l.diffID {
 		return fmt.Errorf("%w: its tar stream is %v, the config says %v", image.ErrInvalid, got, l.diffID)
 	}
-	return nil
+	l.size, err = l.tar.Seek(0, io.SeekCurrent)
+	return err
 }
 
 func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) error {
@@ -127,7 +135,7 @@ func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) error {
 	if string(magic) != elfMagic {
 		return nil
 	}
-	id, err := l.keep(io.MultiReader(bytes.NewReader(magic), content), e.Size)
+	id, err := l.keep(io.MultiReader(bytes.NewReader(magic), content), e.Size, content.Offset)
 	if err != nil {
 		return err
 	}
@@ -137,27 +145,44 @@ func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) error {
 	return nil
 }
 
-// keep appends content to the spool; what is there already is not kept twice.
-func (l *scannedLayer) keep(r io.Reader, size int64) (blob.ID, error) {
-	off, err := l.spool.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return blob.ID{}, err
-	}
+// keep remembers where an ELF's content is: at off in the tar stream, or if
+// it does not lie there in one piece, in a file of its own.
+func (l *scannedLayer) keep(r io.Reader, size, off int64) (id blob.ID, err error) {
 	h := blob.NewHasher()
-	n, err := io.Copy(io.MultiWriter(l.spool, h), r)
+	var w io.Writer = h
+	file := l.tar
+	if off < 0 {
+		if file, off, err = l.sparseEnd(); err != nil {
+			return id, err
+		}
+		w = io.MultiWriter(h, file)
+	}
+	n, err := io.Copy(w, r)
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil {
-		return blob.ID{}, err
-	}
-	id := h.ID()
-	if _, ok := l.spooled[id]; ok {
-		_, err = l.spool.Seek(off, io.SeekStart)
-	} else {
-		l.spooled[id] = tarfs.Range{Off: off, Size: size}
-	}
+	id = h.ID()
+	l.contents[id] = io.NewSectionReader(file, off, size)
 	return id, err
+}
+
+func (l *scannedLayer) sparseEnd() (f *os.File, off int64, err error) {
+	if l.sparse == nil {
+		if l.sparse, err = image.TempFile(); err != nil {
+			return nil, 0, err
+		}
+	}
+	off, err = l.sparse.Seek(0, io.SeekCurrent)
+	return l.sparse, off, err
+}
+
+// close ends the use of the temporary files.
+func (l *scannedLayer) close() {
+	for _, f := range []*os.File{l.tar, l.sparse} {
+		if f != nil {
+			f.Close()
+		}
+	}
 }
 
 // find lists the distinct ELFs of the merged tree.
@@ -194,8 +219,8 @@ func (c *conversion) find(context.Context) error {
 
 func (c *conversion) content(id blob.ID) io.ReaderAt {
 	for _, l := range c.layers {
-		if s, ok := l.spooled[id]; ok {
-			return io.NewSectionReader(l.spool, s.Off, s.Size)
+		if r, ok := l.contents[id]; ok {
+			return r
 		}
 	}
 	panic("BUG: an ELF of the tree is in no layer")

@@ -51,8 +51,8 @@ func lift(ctx context.Context, name, output string) (*unit.Unit, error) {
 	if output == "" {
 		return u, nil
 	}
-	return u, writeFile(output, func(w io.Writer) error {
-		_, err := w.Write(u.Encode())
+	return u, writeFile(output, func(f *os.File) error {
+		_, err := f.Write(u.Encode())
 		return err
 	})
 }

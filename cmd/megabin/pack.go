@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/megabin/megabin/layers/pack"
 	"github.com/spf13/cobra"
@@ -29,8 +29,8 @@ the same for all of an image.`,
 				sources[i] = pack.File(u)
 			}
 			var result *pack.Result
-			err := writeFile(output, func(w io.Writer) (err error) {
-				result, err = pack.Write(w, sources)
+			err := writeFile(output, func(f *os.File) (err error) {
+				result, err = pack.Write(f, sources, runtime.GOMAXPROCS(0))
 				return err
 			})
 			if err != nil {
@@ -48,7 +48,7 @@ the same for all of an image.`,
 }
 
 // writeFile makes a file that is there either whole or not at all.
-func writeFile(name string, write func(io.Writer) error) error {
+func writeFile(name string, write func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".megabin-*")
 	if err != nil {
 		return err

@@ -117,8 +117,8 @@ func build(t *testing.T, name string, fns []*ir.Func) machine.Unit {
 		}
 		u.Funcs = append(u.Funcs, unit.Func{Entry: f.Entry, Part: uint32(partOf(i)), Body: code.Body, Calls: code.Calls})
 	}
-	var b bytes.Buffer
-	if _, err := pack.Write(&b, []pack.Source{pack.Unit(u)}); err != nil {
+	var b pack.Buffer
+	if _, err := pack.Write(&b, []pack.Source{pack.Unit(u)}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))

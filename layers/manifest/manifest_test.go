@@ -26,8 +26,8 @@ func sample(t testing.TB) (*manifest.Manifest, []byte) {
 		units[u.Source] = u
 		sources = append(sources, pack.Unit(u))
 	}
-	var mb bytes.Buffer
-	res, err := pack.Write(&mb, sources)
+	var mb pack.Buffer
+	res, err := pack.Write(&mb, sources, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

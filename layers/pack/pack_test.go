@@ -46,8 +46,8 @@ func sources(units []*unit.Unit) (list []pack.Source) {
 
 func write(t testing.TB, units []*unit.Unit) ([]byte, *pack.Result) {
 	t.Helper()
-	var b bytes.Buffer
-	res, err := pack.Write(&b, sources(units))
+	var b pack.Buffer
+	res, err := pack.Write(&b, sources(units), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 
 func TestTwice(t *testing.T) {
 	u := samples()[0]
-	if _, err := pack.Write(&bytes.Buffer{}, sources([]*unit.Unit{u, u})); err == nil {
+	if _, err := pack.Write(new(pack.Buffer), sources([]*unit.Unit{u, u}), 1); err == nil {
 		t.Error("a unit is accepted twice")
 	}
 }
