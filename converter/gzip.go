@@ -30,7 +30,7 @@ func (nopCloser) Close() error { return nil }
 
 const (
 	gzipBlock = 1 << 20 // bytes compressed on their own
-	gzipLevel = 5
+	gzipLevel = 4       // a fifth faster than 5, 3 % larger
 )
 
 // The gzip header (RFC 1952): deflate, no name, no time, unknown system.

@@ -15,6 +15,7 @@ import (
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
+	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -46,7 +47,8 @@ type elf struct {
 	paths        []string    // ascending
 	data         io.ReaderAt // size bytes
 	meta         *unit.Meta  // nil: it can't be recompiled
-	reason       string      // why not
+	unit         *pack.Source
+	reason       string // why not
 	cached       bool
 	carrier      blob.ID
 	funcs, parts int

@@ -24,13 +24,16 @@ the same for all of an image.`,
   megabin pack -o both.wasm ls.wasm cat.wasm`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, units []string) error {
-			sources := make([]pack.Source, len(units))
+			sources := make([]*pack.Source, len(units))
 			for i, u := range units {
-				sources[i] = pack.File(u)
+				var err error
+				if sources[i], err = pack.File(u); err != nil {
+					return err
+				}
 			}
 			var result *pack.Result
 			err := writeFile(output, func(f *os.File) (err error) {
-				result, err = pack.Write(f, sources, runtime.GOMAXPROCS(0))
+				result, err = pack.Write(cmd.Context(), f, sources, runtime.GOMAXPROCS(0))
 				return err
 			})
 			if err != nil {

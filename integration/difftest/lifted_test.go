@@ -65,7 +65,11 @@ func startLifted(t *testing.T, snippets []string) *lifted {
 		t.Logf("untranslated: %s × %d", r.Name, r.Count)
 	}
 	var mega pack.Buffer
-	if _, err := pack.Write(&mega, []pack.Source{pack.Unit(u)}, 1); err != nil {
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &mega, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(mega.Bytes()), int64(mega.Len()))

@@ -1,7 +1,10 @@
 package pack
 
 import (
+	"context"
 	"fmt"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/blob"
@@ -9,16 +12,26 @@ import (
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// emit is the second pass. Each unit has two places in the file: its bodies
-// and its part of the index.
-func (g *generator) emit() error {
+// emit writes the file. Each unit has two places in it, its bodies and its
+// part of the index, so that several can be written at a time.
+func (g *generator) emit(ctx context.Context) error {
 	if err := g.write(0, g.codeStart()); err != nil {
 		return err
 	}
 	if err := g.write(g.indexOff, g.indexStart); err != nil {
 		return err
 	}
-	if err := g.each(len(g.units), func(i int) error { return g.emitUnit(g.units[i]) }); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(g.jobs)
+	for _, s := range g.units {
+		group.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			return g.emitUnit(s)
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	return g.emitDirectory()
@@ -29,7 +42,7 @@ func (g *generator) write(off uint64, b []byte) error {
 	return err
 }
 
-func (g *generator) emitUnit(s *surveyed) error {
+func (g *generator) emitUnit(s *placed) error {
 	u, err := s.reload()
 	if err != nil {
 		return err
@@ -41,13 +54,13 @@ func (g *generator) emitUnit(s *surveyed) error {
 }
 
 // indexOf is the megabinary's index, less the imports, of a unit's function.
-func (g *generator) indexOf(s *surveyed, ordinal uint32) uint32 {
+func (g *generator) indexOf(s *placed, ordinal uint32) uint32 {
 	return g.index[g.fold.class[s.firstFunc+int(ordinal)]]
 }
 
 // emitBodies writes those bodies that were not folded into earlier ones. As
 // indexes follow the units' order, they lie one after another.
-func (g *generator) emitBodies(s *surveyed, u *unit.Unit) error {
+func (g *generator) emitBodies(s *placed, u *unit.Unit) error {
 	var b []byte
 	start := uint64(0)
 	for _, ordinal := range s.order {
@@ -73,7 +86,7 @@ func (g *generator) emitBodies(s *surveyed, u *unit.Unit) error {
 }
 
 // emitRecord writes the unit's record, call table and sites.
-func (g *generator) emitRecord(s *surveyed, u *unit.Unit) error {
+func (g *generator) emitRecord(s *placed, u *unit.Unit) error {
 	b := s.head.append(make([]byte, 0, s.dir.size+uint64(s.head.calls)*callSize+s.head.siteLen))
 	calls := uint32(0)
 	for i := range u.Funcs {

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,21 +10,49 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// Source loads a unit. Write calls it twice, from one of its jobs, and has at
-// most one unit per job loaded.
-type Source func() (*unit.Unit, error)
+// Source is a unit to be packed: what Write has to know of it beforehand, and
+// how to get all of it.
+type Source struct {
+	load      func() (*unit.Unit, error)
+	source    blob.ID
+	functions []function
+	head      head
+	order     []uint32 // ordinals by part
+	bodyBytes int64
+}
+
+// Survey makes a Source of a unit. load is called once by Write, which so has
+// at most one unit per job in memory; it must return an equal unit.
+func Survey(u *unit.Unit, load func() (*unit.Unit, error)) (*Source, error) {
+	if err := u.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Source{load: load, source: u.Source, functions: summarize(u), order: make([]uint32, len(u.Funcs))}
+	s.head = head{
+		funcs:   uint32(len(u.Funcs)),
+		parts:   uint32(u.NumParts()),
+		metaLen: uint32(len(u.Meta.Append(nil))),
+		siteLen: uint64(len(u.Sites)),
+		siteSum: blob.Hash(u.Sites),
+	}
+	for i := range u.Funcs {
+		s.order[i] = uint32(i)
+		s.head.calls += uint32(len(u.Funcs[i].Calls))
+		s.bodyBytes += int64(len(u.Funcs[i].Body))
+	}
+	slices.SortStableFunc(s.order, func(a, b uint32) int { return int(u.Funcs[a].Part) - int(u.Funcs[b].Part) })
+	return s, nil
+}
 
 // File is the Source of a unit in a file.
-func File(name string) Source {
-	return func() (*unit.Unit, error) {
+func File(name string) (*Source, error) {
+	load := func() (*unit.Unit, error) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -34,11 +63,16 @@ func File(name string) Source {
 		}
 		return u, nil
 	}
+	u, err := load()
+	if err != nil {
+		return nil, err
+	}
+	return Survey(u, load)
 }
 
 // Unit is the Source of a unit in memory.
-func Unit(u *unit.Unit) Source {
-	return func() (*unit.Unit, error) { return u, nil }
+func Unit(u *unit.Unit) (*Source, error) {
+	return Survey(u, func() (*unit.Unit, error) { return u, nil })
 }
 
 // Result tells what Write wrote.
@@ -71,26 +105,26 @@ type Output interface {
 // Write writes the megabinary of the given units to out, a pure function of
 // the set of units: neither their order nor the number of jobs, which work at
 // the same time, matters. Two units of one source are an error.
-func Write(out Output, sources []Source, jobs int) (*Result, error) {
+func Write(ctx context.Context, out Output, sources []*Source, jobs int) (*Result, error) {
 	g := &generator{out: out, jobs: max(jobs, 1), fold: newFolder()}
-	if err := g.survey(sources); err != nil {
+	if err := g.add(sources); err != nil {
 		return nil, err
 	}
 	g.fold.fold()
 	if err := g.place(); err != nil {
 		return nil, err
 	}
-	if err := g.emit(); err != nil {
+	if err := g.emit(ctx); err != nil {
 		return nil, fmt.Errorf("writing the megabinary: %w", err)
 	}
 	return g.result()
 }
 
-// generator holds what Write knows between its passes over the units.
+// generator holds what Write knows of all units.
 type generator struct {
 	out        Output
 	jobs       int
-	units      []*surveyed // ascending by source
+	units      []*placed // ascending by source
 	fold       *folder
 	index      []uint32 // per class: function index in the megabinary, less the imports
 	kept       []uint32 // per index: the function whose body is written
@@ -103,54 +137,25 @@ type generator struct {
 	dirSum     blob.ID
 }
 
-// surveyed is what the first pass keeps of a unit.
-type surveyed struct {
-	load      Source
-	source    blob.ID
-	functions []function
+// placed is a Source that has its place among the others.
+type placed struct {
+	*Source
 	firstFunc int // number in the folder
-	head      head
-	order     []uint32 // ordinals by part
-	bodyBytes int64
 	dir       dirEntry
 }
 
-// each calls f for 0 … n-1, several at a time.
-func (g *generator) each(n int, f func(i int) error) error {
-	var group errgroup.Group
-	group.SetLimit(g.jobs)
-	for i := range n {
-		group.Go(func() error { return f(i) })
+// add sorts the units and gives their functions to the folder.
+func (g *generator) add(sources []*Source) error {
+	for _, s := range sources {
+		g.units = append(g.units, &placed{Source: s})
 	}
-	return group.Wait()
-}
-
-// survey is the first pass: it checks the units, sorts them, and gives their
-// functions to the folder.
-func (g *generator) survey(sources []Source) error {
-	g.units = make([]*surveyed, len(sources))
-	err := g.each(len(sources), func(i int) error {
-		u, err := sources[i]()
-		if err == nil {
-			err = u.Validate()
-		}
-		if err != nil {
-			return fmt.Errorf("unit %d: %w", i, err)
-		}
-		g.units[i] = newSurveyed(u, sources[i])
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(g.units, func(a, b *surveyed) int { return bytes.Compare(a.source[:], b.source[:]) })
+	slices.SortFunc(g.units, func(a, b *placed) int { return bytes.Compare(a.source[:], b.source[:]) })
 	for i, s := range g.units {
 		if i > 0 && s.source == g.units[i-1].source {
 			return fmt.Errorf("two units of %v", s.source)
 		}
 		s.firstFunc = len(g.fold.class)
 		g.fold.add(s.functions)
-		s.functions = nil
 	}
 	if len(g.fold.class) > math.MaxInt32-abi.NumImports {
 		return fmt.Errorf("%d functions are too many", len(g.fold.class))
@@ -158,8 +163,8 @@ func (g *generator) survey(sources []Source) error {
 	return nil
 }
 
-// reload loads the unit for a further pass.
-func (s *surveyed) reload() (*unit.Unit, error) {
+// reload loads the whole unit.
+func (s *placed) reload() (*unit.Unit, error) {
 	u, err := s.load()
 	if err == nil && (u.Source != s.source || len(u.Funcs) != int(s.head.funcs) || len(u.Sites) != int(s.head.siteLen)) {
 		err = errChanged
@@ -171,24 +176,6 @@ func (s *surveyed) reload() (*unit.Unit, error) {
 }
 
 var errChanged = errors.New("it changed while it was packed")
-
-func newSurveyed(u *unit.Unit, load Source) *surveyed {
-	s := &surveyed{load: load, source: u.Source, functions: summarize(u), order: make([]uint32, len(u.Funcs))}
-	s.head = head{
-		funcs:   uint32(len(u.Funcs)),
-		parts:   uint32(u.NumParts()),
-		metaLen: uint32(len(u.Meta.Append(nil))),
-		siteLen: uint64(len(u.Sites)),
-		siteSum: blob.Hash(u.Sites),
-	}
-	for i := range u.Funcs {
-		s.order[i] = uint32(i)
-		s.head.calls += uint32(len(u.Funcs[i].Calls))
-		s.bodyBytes += int64(len(u.Funcs[i].Body))
-	}
-	slices.SortStableFunc(s.order, func(a, b uint32) int { return int(u.Funcs[a].Part) - int(u.Funcs[b].Part) })
-	return s
-}
 
 // place gives each class its function index and its body's file offset. The
 // bodies of a part come together, so that loading it is few reads.

@@ -37,7 +37,11 @@ func packed(t *testing.T) Unit {
 	}
 	u.Funcs[0].Calls = []unit.Call{{Off: uint32(at), Target: 3}}
 	var b pack.Buffer
-	if _, err := pack.Write(&b, []pack.Source{pack.Unit(u)}, 1); err != nil {
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &b, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
