@@ -114,7 +114,12 @@ func tree(t *testing.T, img v1.Image) map[string]string {
 	files := map[string]string{}
 	for i, n := range tr.Nodes {
 		if n.Entry.Kind == tarfs.Regular {
-			b, err := os.ReadFile(s.BlobPath(n.Entry.Blob))
+			f, err := s.Open(n.Entry.Blob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(f)
+			f.Close()
 			if err != nil {
 				t.Fatal(err)
 			}

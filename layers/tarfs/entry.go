@@ -1,7 +1,6 @@
 // Package tarfs reads the layers of an image: the entries of a layer's tar
 // stream (Walk), the file tree that a stack of layers gives (Merge), and a
-// store on disk from which an unpacked layer is opened in milliseconds
-// (Store). It follows the OCI image specification's "Image Layer Filesystem
+// store on disk from which a layer is opened in milliseconds (Store). It follows the OCI image specification's "Image Layer Filesystem
 // Changeset". It knows neither manifests nor what files mean.
 package tarfs
 
@@ -67,8 +66,13 @@ type Entry struct {
 	Major    uint32 // of a device
 	Minor    uint32
 	Xattrs   []Xattr // ascending by name
-	Blob     blob.ID // of a regular file's content; set by a Store
+	// Blob and Offset are of a regular file's content and set by a Store:
+	// its hash, and its place in the tar stream, as in Content.
+	Blob   blob.ID
+	Offset int64
 }
+
+func (e *Entry) isSparse() bool { return e.Kind == Regular && e.Offset < 0 }
 
 // Xattr is an extended attribute.
 type Xattr struct{ Name, Value string }

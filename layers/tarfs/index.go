@@ -8,15 +8,16 @@ import (
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// The index of a stored layer is its entries in order, each field a LEB128
+// The index of a stored layer is the length of its tar stream and its entries in order, each field a LEB128
 // number or a counted string, between a magic number and the BLAKE3 hash of
 // all before it. It is a cache: whatever is wrong with it, it is made again.
-const indexMagic = "megabin layer 1\n"
+const indexMagic = "megabin layer 2\n"
 
 var errIndex = errors.New("layer index is damaged")
 
-func encodeIndex(entries []Entry) []byte {
-	b := wasmenc.AppendU([]byte(indexMagic), uint64(len(entries)))
+func encodeIndex(entries []Entry, size int64) []byte {
+	b := wasmenc.AppendU([]byte(indexMagic), uint64(size))
+	b = wasmenc.AppendU(b, uint64(len(entries)))
 	for i := range entries {
 		b = entries[i].append(b)
 	}
@@ -36,27 +37,28 @@ func (e *Entry) append(b []byte) []byte {
 		b = wasmenc.AppendName(wasmenc.AppendName(b, x.Name), x.Value)
 	}
 	if e.Kind == Regular {
-		b = append(b, e.Blob[:]...)
+		b = append(wasmenc.AppendU(b, uint64(e.Offset+1)), e.Blob[:]...)
 	}
 	return b
 }
 
-func decodeIndex(b []byte) ([]Entry, error) {
+func decodeIndex(b []byte) (entries []Entry, size int64, err error) {
 	end := len(b) - blob.Size
 	if end < len(indexMagic) || !bytes.HasPrefix(b, []byte(indexMagic)) || blob.Hash(b[:end]) != blob.ID(b[end:]) {
-		return nil, errIndex
+		return nil, 0, errIndex
 	}
 	text := string(b[:end]) // the names of all entries are pieces of it
 	r := wasmenc.NewReader(b[:end])
 	r.Bytes(uint64(len(indexMagic)))
-	entries := make([]Entry, r.Count(12))
+	size = int64(r.U())
+	entries = make([]Entry, r.Count(12))
 	for i := range entries {
 		entries[i].read(r, text)
 	}
 	if r.Err() != nil || r.Len() > 0 {
-		return nil, errIndex
+		return nil, 0, errIndex
 	}
-	return entries, nil
+	return entries, size, nil
 }
 
 func (e *Entry) read(r *wasmenc.Reader, text string) {
@@ -77,6 +79,7 @@ func (e *Entry) read(r *wasmenc.Reader, text string) {
 		e.Xattrs[i] = Xattr{name(), name()}
 	}
 	if e.Kind == Regular {
+		e.Offset = int64(r.U()) - 1
 		copy(e.Blob[:], r.Bytes(blob.Size))
 	}
 }
