@@ -30,6 +30,7 @@ type newLayer struct {
 	diffID v1.Hash
 	file   *os.File // the blob; nil: it is the source's
 	source v1.Layer
+	blocks *image.Blocks // of a gzip blob in file
 }
 
 // write makes the layers of the result: those of the source, and at the same
@@ -120,8 +121,12 @@ func (c *conversion) addLayer(ctx context.Context) error {
 		}
 		return tw.Close()
 	})
+	if err != nil {
+		return err
+	}
+	l.desc.Annotations = map[string]string{image.AnnotationBlocks: l.blocks.String()}
 	c.out[len(c.layers)] = l
-	return err
+	return nil
 }
 
 // writeLayer makes a layer of the tar stream that write writes.
@@ -152,7 +157,11 @@ func (c *conversion) writeLayer(kind image.Compression, write func(io.Writer) er
 		return l, err
 	}
 	desc := v1.Descriptor{MediaType: image.LayerType(kind), Size: size, Digest: hashOf(sum)}
-	return newLayer{desc: desc, diffID: hashOf(diff), file: f}, nil
+	l = newLayer{desc: desc, diffID: hashOf(diff), file: f}
+	if g, ok := z.(*gzipWriter); ok {
+		l.blocks = g.blocks()
+	}
+	return l, nil
 }
 
 func hashOf(h hash.Hash) v1.Hash {

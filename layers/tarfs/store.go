@@ -22,6 +22,8 @@ import (
 //	layers/HEX        index of the layer whose diff id is sha256:HEX
 //	layers/HEX.tar    its tar stream
 //	blobs/XX/HEX      content of a regular file by BLAKE3
+//	lazy/KEY          a file that is filled as it is read; see Lazy
+//	lazy/KEY.marks    what is filled of it
 //	tmp/              what is being written
 //
 // A layer is written as one file, since that takes a tenth of the time that
@@ -42,11 +44,12 @@ type Store struct {
 type stored struct {
 	digest  string // of its diff id, hex
 	entries []Entry
+	open    func() (io.ReadCloser, error) // if it is not unpacked yet
 }
 
 // OpenStore makes the store's directories where they are missing.
 func OpenStore(dir string) (*Store, error) {
-	for _, sub := range []string{"layers", "blobs", "tmp"} {
+	for _, sub := range []string{"layers", "blobs", "lazy", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("opening the layer store: %w", err)
 		}
@@ -78,10 +81,20 @@ func (s *Store) Layer(diffID string, open func() (io.ReadCloser, error)) ([]Entr
 			return nil, fmt.Errorf("unpacking layer %s: %w", diffID, err)
 		}
 	}
+	s.add(stored{digest, entries, nil})
+	return entries, nil
+}
+
+// LayerLater is for a layer whose entries are known already, as Layer would
+// return them: it is unpacked when one of its contents is opened.
+func (s *Store) LayerLater(diffID string, entries []Entry, open func() (io.ReadCloser, error)) {
+	s.add(stored{strings.TrimPrefix(diffID, "sha256:"), entries, open})
+}
+
+func (s *Store) add(l stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.layers = append(s.layers, stored{digest, entries})
-	return entries, nil
+	s.layers = append(s.layers, l)
 }
 
 // load reads the index and checks that what it tells of is there.
@@ -176,75 +189,63 @@ func (s *Store) Open(id blob.ID) (*os.File, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	digest, e := s.find(id)
+	l, e := s.find(id)
 	if e == nil {
 		return nil, err
 	}
-	if err := s.extract(digest, e); err != nil {
+	if err := s.extract(l, e); err != nil {
 		return nil, fmt.Errorf("layer store: %s: %w", e.Name, err)
 	}
 	return os.Open(s.blobPath(id))
 }
 
-// find returns an entry whose content lies in the tar stream of the layer
-// with the returned digest.
-func (s *Store) find(id blob.ID) (digest string, e *Entry) {
+// find returns a layer and its entry whose content lies in its tar stream.
+func (s *Store) find(id blob.ID) (l stored, e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.layers {
 		for i := range l.entries {
 			if e := &l.entries[i]; e.Blob == id && e.Kind == Regular && !e.isSparse() {
-				return l.digest, e
+				return l, e
 			}
 		}
 	}
-	return "", nil
+	return stored{}, nil
 }
 
 // extract copies a file out of a layer's tar stream. If it is not what its
 // hash says, the stream was damaged, and the layer is forgotten, so that the
 // next use unpacks it again.
-func (s *Store) extract(digest string, e *Entry) error {
-	tar, err := os.Open(s.tarPath(digest))
+func (s *Store) extract(l stored, e *Entry) error {
+	if l.open != nil {
+		if _, err := s.load(l.digest); err != nil {
+			if _, err := s.unpack(l.digest, l.open); err != nil {
+				return err
+			}
+		}
+	}
+	tar, err := os.Open(s.tarPath(l.digest))
 	if err != nil {
 		return err
 	}
 	defer tar.Close()
 	id, err := s.putBlob(io.NewSectionReader(tar, e.Offset, e.Size), e.Size)
 	if err == nil && id != e.Blob {
-		s.Forget(e.Blob)
-		err = fmt.Errorf("%s is damaged; it will be made again", s.tarPath(digest))
+		s.Forget(l.digest)
+		err = fmt.Errorf("%s is damaged; it will be made again", s.tarPath(l.digest))
 	}
 	return err
 }
 
-// Forget is called when what OpenInPlace opened turns out to be damaged: the
-// layer that has it will be unpacked again.
-func (s *Store) Forget(id blob.ID) {
-	if digest, e := s.find(id); e != nil {
-		os.Remove(s.indexPath(digest))
-	}
+// OpenTar opens the tar stream of a layer that the store has. What is read is
+// not checked.
+func (s *Store) OpenTar(diffID string) (*os.File, error) {
+	return os.Open(s.tarPath(strings.TrimPrefix(diffID, "sha256:")))
 }
 
-// OpenInPlace opens the content with a hash without copying it out of its
-// layer's tar stream. What is read is not checked.
-func (s *Store) OpenInPlace(id blob.ID) (*Section, error) {
-	digest, e := s.find(id)
-	if e == nil {
-		return nil, &fs.PathError{Op: "open", Path: s.blobPath(id), Err: fs.ErrNotExist}
-	}
-	f, err := os.Open(s.tarPath(digest))
-	if err != nil {
-		return nil, err
-	}
-	return &Section{io.NewSectionReader(f, e.Offset, e.Size), f}, nil
-}
-
-// Section is a part of a file.
-type Section struct {
-	*io.SectionReader
-	io.Closer
-}
+// Forget is called when a layer in the store turns out to be damaged: it will
+// be unpacked again.
+func (s *Store) Forget(diffID string) { os.Remove(s.indexPath(strings.TrimPrefix(diffID, "sha256:"))) }
 
 // putBlob stores content of the given size; it hashes while it writes, so
 // that memory is bounded.
