@@ -21,7 +21,7 @@ layers/unit/...: layers/abi layers/blob layers/wasmenc
 layers/pack: layers/abi layers/blob layers/wasmenc layers/unit/...
 layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
 layers/tarfs: layers/blob layers/wasmenc
-layers/image/...: layers/blob layers/manifest layers/pack layers/tarfs
+layers/image/...: layers/blob layers/wasmenc layers/manifest layers/pack layers/tarfs
 layers:
 
 converter/x86:

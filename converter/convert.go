@@ -93,6 +93,7 @@ type conversion struct {
 	elves      []*elf // ascending by hash
 	megabinary *os.File
 	manifest   []byte
+	treeFile   []byte
 	out        []newLayer // the source's, rewritten, and the last one
 	report     *Report
 }

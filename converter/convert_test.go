@@ -111,6 +111,12 @@ func tree(t *testing.T, img v1.Image) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return contents(t, s, tr)
+}
+
+// contents reads all files of a tree.
+func contents(t *testing.T, s *tarfs.Store, tr *tarfs.Tree) map[string]string {
+	t.Helper()
 	files := map[string]string{}
 	for i, n := range tr.Nodes {
 		if n.Entry.Kind == tarfs.Regular {
@@ -142,7 +148,7 @@ func TestConvert(t *testing.T) {
 			t.Errorf("%s: %.60q, want %.60q", path, after[path], want)
 		}
 	}
-	if len(after) != len(before)+2 {
+	if len(after) != len(before)+3 {
 		t.Errorf("%d files of %d", len(after), len(before))
 	}
 	unittest.Validate(t, []byte(after["/.megabin/megabinary.wasm"]))
@@ -162,6 +168,56 @@ func TestConvert(t *testing.T) {
 	res, err := image.Check(t.Context(), img, out)
 	if err != nil || res.Units != 3 || res.Carriers != 4 || res.Layers != 5 {
 		t.Errorf("check: %+v, %v", res, err)
+	}
+}
+
+// TestProgram opens converted images in each way there is, and reads their
+// files and their code.
+func TestProgram(t *testing.T) {
+	img := sample(t)
+	out, _ := convert(t, img, new(translator).options(""))
+	want := tree(t, out)
+	dir := t.TempDir()
+	for _, target := range []string{"oci:" + dir + "/layout", "oci-archive:" + dir + "/oci.tar", "docker-archive:" + dir + "/docker.tar"} {
+		ref, err := image.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ref.Write(t.Context(), out, nil); err != nil {
+			t.Fatal(err)
+		}
+		img, done, err := ref.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		store := t.TempDir()
+		for range 2 { // with an empty store, and with what that left
+			checkProgram(t, store, img, want)
+		}
+		lazy, _ := filepath.Glob(store + "/lazy/*.marks")
+		if n := len(lazy); n != 2 && ref.Transport != image.DockerArchive {
+			t.Errorf("%s: %d layers are read as needed, not 2", target, n)
+		}
+	}
+}
+
+func checkProgram(t *testing.T, store string, img v1.Image, want map[string]string) {
+	t.Helper()
+	s, err := tarfs.OpenStore(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := image.OpenProgram(s, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Megabinary.Verify(); err != nil {
+		t.Error(err)
+	}
+	if got := contents(t, s, p.Tree); !reflect.DeepEqual(got, want) {
+		t.Errorf("%d files, want %d", len(got), len(want))
 	}
 }
 

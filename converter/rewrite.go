@@ -30,7 +30,6 @@ type newLayer struct {
 	diffID v1.Hash
 	file   *os.File // the blob; nil: it is the source's
 	source v1.Layer
-	blocks *image.Blocks // of a gzip blob in file
 }
 
 // write makes the layers of the result: those of the source, and at the same
@@ -75,13 +74,35 @@ func (c *conversion) rewrite(ctx context.Context) error {
 // ranges are the covered bytes of a layer's tar stream. A sparse file has no
 // place in it and stays as it is.
 func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range) {
-	for at, off := range l.offsets {
-		if m := metas[l.entries[at].Blob]; m != nil && off >= 0 {
-			list = append(list, covered(m, off)...)
+	for i := range l.entries {
+		e := &l.entries[i]
+		if m := metas[e.Blob]; e.Kind == tarfs.Regular && m != nil && e.Offset >= 0 {
+			list = append(list, covered(m, e.Offset)...)
 		}
 	}
 	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
 	return list
+}
+
+// tree lists what is in the layers of the result but the last.
+func (c *conversion) tree() []byte {
+	carriers := map[blob.ID]blob.ID{}
+	for _, e := range c.elves {
+		if e.meta != nil && !c.KeepNative {
+			carriers[e.id] = e.carrier
+		}
+	}
+	layers := make([]image.LayerTree, len(c.layers))
+	for i, l := range c.layers {
+		layers[i] = image.LayerTree{Entries: slices.Clone(l.entries), Size: l.size}
+		for j := range layers[i].Entries {
+			e := &layers[i].Entries[j]
+			if carrier, ok := carriers[e.Blob]; ok && e.Kind == tarfs.Regular && e.Offset >= 0 {
+				e.Blob = carrier
+			}
+		}
+	}
+	return image.EncodeTree(layers)
 }
 
 func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
@@ -92,7 +113,7 @@ func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges [
 	})
 }
 
-// addLayer makes the last layer: the manifest and the megabinary.
+// addLayer makes the last layer: the manifest, the tree and the megabinary.
 func (c *conversion) addLayer(ctx context.Context) error {
 	size, err := c.megabinary.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -109,6 +130,7 @@ func (c *conversion) addLayer(ctx context.Context) error {
 		}{
 			{manifest.Dir + "/", tar.TypeDir, 0o755, bytes.NewReader(nil), 0},
 			{manifest.Name, tar.TypeReg, 0o644, bytes.NewReader(c.manifest), int64(len(c.manifest))},
+			{manifest.TreeName, tar.TypeReg, 0o644, bytes.NewReader(c.treeFile), int64(len(c.treeFile))},
 			{manifest.MegabinaryName, tar.TypeReg, 0o644, io.NewSectionReader(c.megabinary, 0, size), size},
 		} {
 			h := &tar.Header{Typeflag: f.kind, Name: f.name, Mode: f.mode, Size: f.size, ModTime: time.Unix(0, 0)}
@@ -121,12 +143,8 @@ func (c *conversion) addLayer(ctx context.Context) error {
 		}
 		return tw.Close()
 	})
-	if err != nil {
-		return err
-	}
-	l.desc.Annotations = map[string]string{image.AnnotationBlocks: l.blocks.String()}
 	c.out[len(c.layers)] = l
-	return nil
+	return err
 }
 
 // writeLayer makes a layer of the tar stream that write writes.
@@ -157,11 +175,10 @@ func (c *conversion) writeLayer(kind image.Compression, write func(io.Writer) er
 		return l, err
 	}
 	desc := v1.Descriptor{MediaType: image.LayerType(kind), Size: size, Digest: hashOf(sum)}
-	l = newLayer{desc: desc, diffID: hashOf(diff), file: f}
 	if g, ok := z.(*gzipWriter); ok {
-		l.blocks = g.blocks()
+		desc.Annotations = map[string]string{image.AnnotationBlocks: g.blocks().String()}
 	}
-	return l, nil
+	return newLayer{desc: desc, diffID: hashOf(diff), file: f}, nil
 }
 
 func hashOf(h hash.Hash) v1.Hash {

@@ -2,13 +2,11 @@ package image
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/flate"
 )
 
@@ -85,25 +83,4 @@ func (b *Blocks) reader(blob io.ReaderAt) func(i int64) ([]byte, error) {
 		}
 		return out, nil
 	}
-}
-
-// randomAccess opens a layer's blob for reading anywhere, unchecked, if the
-// image's source can.
-func randomAccess(l v1.Layer) (source, error) {
-	r, err := l.Compressed()
-	if err != nil {
-		return source{}, err
-	}
-	if v, ok := r.(*verifier); ok {
-		if at, ok := v.ReadCloser.(io.ReaderAt); ok {
-			return source{at, r}, nil
-		}
-	}
-	return source{}, errors.Join(errors.ErrUnsupported, r.Close())
-}
-
-// source is a blob that can be read anywhere.
-type source struct {
-	io.ReaderAt
-	io.Closer
 }

@@ -28,7 +28,8 @@ type CheckResult struct {
 }
 
 // Check reads all of a converted image and checks every hash: of the blobs,
-// of the tar streams, of the manifest, the megabinary, its units and parts.
+// of the tar streams, of the manifest, the megabinary, its units and parts, and
+// that the layers can be entered where they say and hold what the tree says.
 // With a source, which may be nil, it also checks that the image was made of
 // that source, and that its layers differ from the source's in nothing but
 // covered bytes of recompiled files, which are zero.
@@ -39,7 +40,7 @@ func Check(ctx context.Context, source, converted v1.Image) (*CheckResult, error
 		return nil, err
 	}
 	defer k.conv.Close()
-	for _, step := range []func() error{k.conv.verifyAll, k.checkSource, k.checkLayers} {
+	for _, step := range []func() error{k.conv.verifyAll, k.checkSource, k.checkLayers, k.checkEntries} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,136 +21,137 @@ type Program struct {
 	Tree       *tarfs.Tree
 	Manifest   *manifest.Manifest
 	Megabinary *pack.Megabinary
-	tar        io.Closer
+
+	store *tarfs.Store
+	open  []io.Closer
 }
 
-// Close ends the use of the megabinary.
-func (p *Program) Close() error { return p.tar.Close() }
+// Close ends the use of the megabinary and of the files in the store.
+func (p *Program) Close() error {
+	var errs []error
+	for _, c := range p.open {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // OpenProgram opens a converted image, with the files' contents in the store.
-// Where the last layer can be entered anywhere, no more of it is decompressed
-// than is asked for. docs/formats.md says what is checked when.
+// Where a layer can be entered anywhere, no more of it is decompressed than is
+// asked for. docs/formats.md says what is checked when.
 func OpenProgram(s *tarfs.Store, img v1.Image) (*Program, error) {
-	list, err := diffLayers(img)
-	if err != nil {
+	p := &Program{store: s}
+	if err := p.openAll(img); err != nil {
+		p.Close()
 		return nil, err
 	}
-	if len(list) == 0 {
-		return nil, ErrNotConverted
+	return p, nil
+}
+
+func (p *Program) openAll(img v1.Image) error {
+	list, err := diffLayers(img)
+	if err != nil {
+		return err
 	}
 	m, err := img.Manifest()
 	if err != nil {
-		return nil, err
-	}
-	last := codeLayer{store: s, diffLayer: list[len(list)-1], desc: m.Layers[len(list)-1], sum: m.Annotations[AnnotationManifest]}
-	entries := make([][]tarfs.Entry, len(list))
-	var p *Program
-	var group errgroup.Group
-	group.Go(func() (err error) {
-		p, entries[len(list)-1], err = last.open()
 		return err
-	})
-	group.Go(func() error { return unpack(s, list[:len(list)-1], entries) })
-	err = group.Wait()
-	if err == nil {
-		p.Tree, err = tarfs.Merge(entries)
 	}
-	if err == nil {
-		return p, nil
+	if len(list) == 0 || len(list) != len(m.Layers) {
+		return ErrNotConverted
 	}
-	if p != nil {
-		p.Close()
+	last := len(list) - 1
+	code := codeLayer{diffLayer: list[last], sum: m.Annotations[AnnotationManifest]}
+	if err := p.openCode(&code, m.Layers[last]); err != nil {
+		return err
 	}
-	return nil, err
+	entries := make([][]tarfs.Entry, len(list))
+	entries[last] = code.entries
+	if err := p.openFiles(list[:last], m.Layers, code.tree, entries); err != nil {
+		return err
+	}
+	p.Tree, err = tarfs.Merge(entries)
+	return err
+}
+
+// openFiles opens the layers below the last; tree, which may be empty, says
+// what is in them.
+func (p *Program) openFiles(list []diffLayer, descs []v1.Descriptor, tree []LayerTree, entries [][]tarfs.Entry) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	lazy := make([]*lazyLayer, len(list))
+	for i, l := range list {
+		group.Go(func() (err error) {
+			if i < len(tree) && tree[i].seekable() {
+				lazy[i], err = openLazy(p.store, l, descs[i])
+			}
+			if lazy[i] == nil && (err == nil || errors.Is(err, errors.ErrUnsupported)) {
+				entries[i], err = p.store.Layer(l.diffID.String(), l.uncompressed)
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	for i, l := range lazy {
+		if l == nil {
+			continue
+		}
+		p.open = append(p.open, l)
+		if entries[i] = tree[i].Entries; l.size != tree[i].Size {
+			return fmt.Errorf("%w: /%s: layer %d has %d bytes, not %d", ErrInvalid, manifest.TreeName, i, l.size, tree[i].Size)
+		}
+		l.addTo(p.store, entries[i])
+	}
+	return err
 }
 
 // codeLayer is the last layer of a converted image.
 type codeLayer struct {
-	store *tarfs.Store
 	diffLayer
-	desc v1.Descriptor
-	sum  string // hash of manifest.json by the image's annotation, if there is one
+	sum string // hash of manifest.json by the image's annotation, if there is one
 
-	tar     tarStream
+	tar     io.ReaderAt
 	entries []tarfs.Entry
-	forget  func() // that the store has it
+	tree    []LayerTree
 }
 
-// tarStream is a tar stream that can be read anywhere.
-type tarStream interface {
-	io.ReaderAt
-	io.Closer
-}
-
-func (l *codeLayer) open() (*Program, []tarfs.Entry, error) {
-	err := l.openLazily()
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = l.openStored()
+// openCode opens the last layer: as a lazy one if manifest.json can be checked
+// without the store's index, else unpacked.
+func (p *Program) openCode(l *codeLayer, d v1.Descriptor) error {
+	var lazy *lazyLayer
+	err := errors.ErrUnsupported
+	if l.sum != "" {
+		lazy, err = openLazy(p.store, l, d)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := l.read()
-	if err != nil {
-		l.tar.Close()
-		l.forget()
-		return nil, nil, err
-	}
-	return p, l.entries, nil
-}
-
-// openStored has the store unpack the layer.
-func (l *codeLayer) openStored() (err error) {
-	if l.entries, err = l.store.Layer(l.diffID.String(), l.uncompressed); err != nil {
+	switch {
+	case err == nil:
+		p.open = append(p.open, lazy)
+		l.tar = lazy
+		if err = tarfs.WalkAt(lazy, lazy.size, l.add); err == nil {
+			err = p.readCode(l)
+		}
+		if err != nil {
+			lazy.forget()
+		}
+		lazy.addTo(p.store, l.entries)
+		return err
+	case !errors.Is(err, errors.ErrUnsupported):
 		return err
 	}
-	l.forget = func() { l.store.Forget(l.diffID.String()) }
-	l.tar, err = l.store.OpenTar(l.diffID.String())
+	diffID := l.diffID.String()
+	if l.entries, err = p.store.Layer(diffID, l.uncompressed); err != nil {
+		return err
+	}
+	tar, err := p.store.OpenTar(diffID)
+	if err != nil {
+		return err
+	}
+	p.open = append(p.open, tar)
+	l.tar = tar
+	if err = p.readCode(l); err != nil {
+		p.store.Forget(diffID)
+	}
 	return err
 }
-
-// openLazily has the store fill in what is read. It is not supported if the
-// layer does not say where it can be entered, or its source only gives it
-// from beginning to end.
-func (l *codeLayer) openLazily() error {
-	text, ok := l.desc.Annotations[AnnotationBlocks]
-	if !ok || l.sum == "" {
-		return errors.ErrUnsupported
-	}
-	blocks, err := parseBlocks(text, l.desc.Size)
-	if err != nil {
-		return err
-	}
-	source, err := randomAccess(l)
-	if err != nil {
-		return err
-	}
-	key := blob.Hash([]byte(l.desc.Digest.String() + " " + text))
-	lazy, err := l.store.OpenLazy(key, tarfs.Source{
-		Size: blocks.Total, Block: blocks.Block, Fill: blocks.reader(source), Check: func() error { return readAll(l) },
-	})
-	if err != nil {
-		source.Close()
-		return err
-	}
-	l.tar = lazyLayer{lazy, source}
-	l.forget = func() { l.store.ForgetLazy(key) }
-	if err := tarfs.WalkAt(lazy, blocks.Total, l.add); err != nil {
-		l.tar.Close()
-		l.forget()
-		return err
-	}
-	l.store.LayerLater(l.diffID.String(), l.entries, l.uncompressed)
-	return nil
-}
-
-// lazyLayer closes the file and its source.
-type lazyLayer struct {
-	*tarfs.Lazy
-	source io.Closer
-}
-
-func (l lazyLayer) Close() error { return errors.Join(l.Lazy.Close(), l.source.Close()) }
 
 // add makes an entry; its hash is filled in when it is known.
 func (l *codeLayer) add(e *tarfs.Entry, c *tarfs.Content) error {
@@ -158,76 +160,68 @@ func (l *codeLayer) add(e *tarfs.Entry, c *tarfs.Content) error {
 	return nil
 }
 
-// readAll reads a layer's blob to its end, and so checks its digest.
-func readAll(l v1.Layer) error {
-	r, err := l.Compressed()
-	if err != nil {
-		return err
+// readCode reads the manifest, the tree and the megabinary's directory.
+func (p *Program) readCode(l *codeLayer) error {
+	for _, f := range []struct {
+		name string
+		read func(*codeLayer, *tarfs.Entry) error
+	}{{manifest.Name, p.readManifest}, {manifest.TreeName, p.readTree}, {manifest.MegabinaryName, p.readMegabinary}} {
+		if f.name == manifest.TreeName && p.Manifest.Tree == nil {
+			continue
+		}
+		i := slices.IndexFunc(l.entries, func(e tarfs.Entry) bool { return e.Name == f.name && e.Kind == tarfs.Regular && e.Offset >= 0 })
+		if i < 0 {
+			return fmt.Errorf("%w: no /%s", ErrNotConverted, f.name)
+		}
+		if err := f.read(l, &l.entries[i]); err != nil {
+			return fmt.Errorf("/%s: %w", f.name, err)
+		}
 	}
-	defer r.Close()
-	_, err = io.Copy(io.Discard, r)
-	return err
-}
-
-// read reads the manifest and the megabinary's directory.
-func (l *codeLayer) read() (*Program, error) {
-	text, err := l.file(manifest.Name)
-	if err != nil {
-		return nil, err
-	}
-	code, err := l.file(manifest.MegabinaryName)
-	if err != nil {
-		return nil, err
-	}
-	p := &Program{tar: l.tar}
-	if p.Manifest, err = l.readManifest(text); err != nil {
-		return nil, fmt.Errorf("/%s: %w", manifest.Name, err)
-	}
-	code.Blob = p.Manifest.Megabinary.BLAKE3
-	p.Megabinary, err = pack.Open(l.content(code), code.Size)
-	if err == nil {
-		err = p.Manifest.Verify(p.Megabinary)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("/%s: %w", manifest.MegabinaryName, err)
-	}
-	return p, nil
-}
-
-func (l *codeLayer) content(e *tarfs.Entry) *io.SectionReader {
-	return io.NewSectionReader(l.tar, e.Offset, e.Size)
-}
-
-// file finds a regular file that lies in one piece.
-func (l *codeLayer) file(name string) (*tarfs.Entry, error) {
-	i := slices.IndexFunc(l.entries, func(e tarfs.Entry) bool { return e.Name == name && e.Kind == tarfs.Regular && e.Offset >= 0 })
-	if i < 0 {
-		return nil, fmt.Errorf("%w: no /%s", ErrNotConverted, name)
-	}
-	return &l.entries[i], nil
+	return nil
 }
 
 // readManifest checks manifest.json by the image's annotation, or where it has
 // none (a docker archive), by the store's index.
-func (l *codeLayer) readManifest(e *tarfs.Entry) (*manifest.Manifest, error) {
+func (p *Program) readManifest(l *codeLayer, e *tarfs.Entry) error {
+	want := l.sum
+	if want == "" {
+		want = e.Blob.String()
+	}
+	b, err := l.read(e, want)
+	if err == nil {
+		p.Manifest, err = manifest.Decode(b)
+	}
+	return err
+}
+
+func (p *Program) readTree(l *codeLayer, e *tarfs.Entry) error {
+	b, err := l.read(e, p.Manifest.Tree.String())
+	if err == nil {
+		l.tree, err = decodeTree(b)
+	}
+	return err
+}
+
+func (p *Program) readMegabinary(l *codeLayer, e *tarfs.Entry) (err error) {
+	e.Blob = p.Manifest.Megabinary.BLAKE3
+	p.Megabinary, err = pack.Open(io.NewSectionReader(l.tar, e.Offset, e.Size), e.Size)
+	if err != nil {
+		return err
+	}
+	return p.Manifest.Verify(p.Megabinary)
+}
+
+// read reads a small file with a hash.
+func (l *codeLayer) read(e *tarfs.Entry, want string) ([]byte, error) {
 	if e.Size > maxManifest {
 		return nil, fmt.Errorf("%w: %d bytes", ErrInvalid, e.Size)
 	}
-	b, err := io.ReadAll(l.content(e))
-	if err != nil {
+	b := make([]byte, e.Size)
+	if _, err := l.tar.ReadAt(b, e.Offset); err != nil {
 		return nil, err
 	}
-	id := blob.Hash(b)
-	if want := l.want(e); id.String() != want {
-		return nil, fmt.Errorf("%w: its hash is %v, not %s", ErrInvalid, id, want)
+	if e.Blob = blob.Hash(b); e.Blob.String() != want {
+		return nil, fmt.Errorf("%w: its hash is %v, not %s", ErrInvalid, e.Blob, want)
 	}
-	e.Blob = id
-	return manifest.Decode(b)
-}
-
-func (l *codeLayer) want(e *tarfs.Entry) string {
-	if l.sum != "" {
-		return l.sum
-	}
-	return e.Blob.String()
+	return b, nil
 }

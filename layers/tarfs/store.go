@@ -40,11 +40,17 @@ type Store struct {
 	layers []stored // that Layer returned
 }
 
-// stored is a layer in the store.
+// stored is a layer whose contents can be opened.
 type stored struct {
-	digest  string // of its diff id, hex
 	entries []Entry
-	open    func() (io.ReadCloser, error) // if it is not unpacked yet
+	tar     func() (Tar, error) // opens its tar stream
+	forget  func()              // is called when that is damaged
+}
+
+// Tar is a tar stream that can be read anywhere.
+type Tar interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // OpenStore makes the store's directories where they are missing.
@@ -81,20 +87,17 @@ func (s *Store) Layer(diffID string, open func() (io.ReadCloser, error)) ([]Entr
 			return nil, fmt.Errorf("unpacking layer %s: %w", diffID, err)
 		}
 	}
-	s.add(stored{digest, entries, nil})
+	s.AddLayer(entries, func() (Tar, error) { return s.OpenTar(diffID) }, func() { s.Forget(diffID) })
 	return entries, nil
 }
 
-// LayerLater is for a layer whose entries are known already, as Layer would
-// return them: it is unpacked when one of its contents is opened.
-func (s *Store) LayerLater(diffID string, entries []Entry, open func() (io.ReadCloser, error)) {
-	s.add(stored{strings.TrimPrefix(diffID, "sha256:"), entries, open})
-}
-
-func (s *Store) add(l stored) {
+// AddLayer is for a layer that is not to be unpacked: its entries, as Layer
+// would return them, a function that opens its tar stream, and one that is
+// called when the stream turns out to be damaged.
+func (s *Store) AddLayer(entries []Entry, tar func() (Tar, error), forget func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.layers = append(s.layers, l)
+	s.layers = append(s.layers, stored{entries, tar, forget})
 }
 
 // load reads the index and checks that what it tells of is there.
@@ -103,7 +106,7 @@ func (s *Store) load(digest string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, size, err := decodeIndex(b)
+	entries, size, err := DecodeIndex(b)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (s *Store) unpack(digest string, open func() (io.ReadCloser, error)) ([]Ent
 	if err := f.name(s.tarPath(digest)); err != nil {
 		return nil, err
 	}
-	return entries, s.writeFile(s.indexPath(digest), encodeIndex(entries, size))
+	return entries, s.writeFile(s.indexPath(digest), EncodeIndex(entries, size))
 }
 
 // index lists the entries of a tar stream. The contents of sparse files are
@@ -217,29 +220,22 @@ func (s *Store) find(id blob.ID) (l stored, e *Entry) {
 // hash says, the stream was damaged, and the layer is forgotten, so that the
 // next use unpacks it again.
 func (s *Store) extract(l stored, e *Entry) error {
-	if l.open != nil {
-		if _, err := s.load(l.digest); err != nil {
-			if _, err := s.unpack(l.digest, l.open); err != nil {
-				return err
-			}
-		}
-	}
-	tar, err := os.Open(s.tarPath(l.digest))
+	tar, err := l.tar()
 	if err != nil {
 		return err
 	}
 	defer tar.Close()
 	id, err := s.putBlob(io.NewSectionReader(tar, e.Offset, e.Size), e.Size)
 	if err == nil && id != e.Blob {
-		s.Forget(l.digest)
-		err = fmt.Errorf("%s is damaged; it will be made again", s.tarPath(l.digest))
+		l.forget()
+		err = errors.New("the layer is damaged in the store; it will be made again")
 	}
 	return err
 }
 
 // OpenTar opens the tar stream of a layer that the store has. What is read is
 // not checked.
-func (s *Store) OpenTar(diffID string) (*os.File, error) {
+func (s *Store) OpenTar(diffID string) (Tar, error) {
 	return os.Open(s.tarPath(strings.TrimPrefix(diffID, "sha256:")))
 }
 
