@@ -144,22 +144,18 @@ func openImage(s *runner.Spec, img v1.Image) (closeCode func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := image.Unpack(store, img)
+	p, err := image.OpenProgram(store, img)
 	if err != nil {
 		return nil, err
 	}
-	code, err := openCode(store, tree)
-	if err != nil {
-		return nil, err
-	}
-	s.Units = runner.NewUnits(code.manifest, code.megabinary, func(err error) {
+	s.Units = runner.NewUnits(p.Manifest, p.Megabinary, func(err error) {
 		fmt.Fprintf(os.Stderr, "megabin: %v\n", err)
 	})
-	if s.Root, err = imagefs.FromLayers(tree, store); err != nil {
-		code.Close()
+	if s.Root, err = imagefs.FromLayers(p.Tree, store); err != nil {
+		p.Close()
 		return nil, err
 	}
-	return code.Close, nil
+	return p.Close, nil
 }
 
 // argv is the image's entrypoint and command, or what replaces them.
