@@ -42,6 +42,8 @@ frontend: converter layers/image/...
 
 cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
+integration/debian:
+integration/coverage: integration/debian converter/elf converter/disasm converter/lift
 integration/...:
 `
 
