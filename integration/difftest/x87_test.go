@@ -161,7 +161,7 @@ func (c *x87Case) test(t *testing.T, code []byte) {
 func (c *x87Case) tolerate(got, want *State) {
 	undef := c.undef
 	if c.ulps > 0 {
-		undef |= 1 << 9
+		undef |= inexactStatus
 		for i := range 2 {
 			if near(got.ST(i), want.ST(i), c.ulps) {
 				copy(got.ST(i), want.ST(i))
