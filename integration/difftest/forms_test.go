@@ -24,6 +24,12 @@ func effort() (variants, states int) {
 // perProgram is how many snippets are recompiled together.
 const perProgram = 400
 
+// engines run the same program.
+type engines struct {
+	lifted      *lifted
+	interpreted *interpreted
+}
+
 // specimen is one encoding of a form.
 type specimen struct {
 	form *Form
@@ -69,9 +75,10 @@ func testSpecimens(t *testing.T, list []specimen, states int) {
 		asm[i] = wrap(byteDirective(s.code))
 	}
 	code := assemble(t, asm)
-	l := startLifted(t, asm, sharedDump)
+	image, entries := link(t, asm, sharedDump)
+	e := engines{loadLifted(t, image, entries), startInterpreted(t, image, entries)}
 	for i, s := range list {
-		t.Run(s.form.Name, func(t *testing.T) { s.test(t, l, i, code[i], states) })
+		t.Run(s.form.Name, func(t *testing.T) { s.test(t, e, i, code[i], states) })
 	}
 }
 
@@ -87,7 +94,7 @@ func byteDirective(code []byte) string {
 	return b.String()
 }
 
-func (s *specimen) test(t *testing.T, l *lifted, i int, code []byte, n int) {
+func (s *specimen) test(t *testing.T, e engines, i int, code []byte, n int) {
 	r := NewRandom(uint64(i))
 	in := make([]State, n)
 	for j := range in {
@@ -102,12 +109,13 @@ func (s *specimen) test(t *testing.T, l *lifted, i int, code []byte, n int) {
 	}
 	bad := 0
 	for j := range in {
-		got, w := l.run(t, i, in[j]), want[j]
-		takeFlags(&got)
-		takeFlags(&w)
-		adjust(&s.inst, &in[j], &got, &w)
-		m := Mask{Flags: Undefined(&s.inst, &in[j]), MXCSR: noExceptions.MXCSR}
-		if d := Diff(&got, &w, m); d != "" {
+		d := s.diff(&in[j], e.lifted.run(t, i, in[j]), want[j])
+		if got, ok := e.interpreted.run(t, i, in[j]); ok {
+			if di := s.diff(&in[j], got, want[j]); di != d {
+				d += "interpreted:\n" + di
+			}
+		}
+		if d != "" {
 			if bad++; bad <= 1 {
 				t.Errorf("% x (%v): vector %d: %s\n%s", s.code, s.inst, j, describe(&in[j]), d)
 			}
@@ -116,4 +124,12 @@ func (s *specimen) test(t *testing.T, l *lifted, i int, code []byte, n int) {
 	if bad > 1 {
 		t.Errorf("%d of %d vectors differ", bad, n)
 	}
+}
+
+// diff describes how got, started from in, differs from want.
+func (s *specimen) diff(in *State, got, want State) string {
+	takeFlags(&got)
+	takeFlags(&want)
+	adjust(&s.inst, in, &got, &want)
+	return Diff(&got, &want, Mask{Flags: Undefined(&s.inst, in), MXCSR: noExceptions.MXCSR})
 }

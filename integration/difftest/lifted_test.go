@@ -59,6 +59,12 @@ func (l *lifted) Poll(*machine.CPU) bool { return false }
 func startLifted(t *testing.T, snippets []string, end string) *lifted {
 	t.Helper()
 	elf, entries := link(t, snippets, end)
+	return loadLifted(t, elf, entries)
+}
+
+// loadLifted recompiles and loads a linked program.
+func loadLifted(t *testing.T, elf []byte, entries []uint64) *lifted {
+	t.Helper()
 	u, err := translate.ELF(context.Background(), "snippets", elf)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +178,12 @@ func (l *lifted) run(t *testing.T, i int, s State) State {
 		t.Fatal(exit.Err)
 	}
 	c.SaveFX(s.FX[:])
+	s.collect(data, stack)
+	return s
+}
+
+// collect takes memory, and the registers that dump left there.
+func (s *State) collect(data, stack []byte) {
 	regs := data[dumpBase-DataBase:]
 	for r := range s.GPR {
 		s.GPR[r] = binary.LittleEndian.Uint64(regs[8*r:])
@@ -179,7 +191,6 @@ func (l *lifted) run(t *testing.T, i int, s State) State {
 	copy(s.FX[160:416], regs[128:])
 	copy(s.Data[:], data)
 	copy(s.Stack[:], stack)
-	return s
 }
 
 func (l *lifted) slice(t *testing.T, addr uint64) []byte {
