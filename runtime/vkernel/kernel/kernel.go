@@ -18,6 +18,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
+	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	NS       *vfs.Namespace
 	Memory   vfs.TmpMaker // makes files without a name, for memfd_create
 	Hostname string
+	Net      *socket.Network // nil: there are no sockets
 	Calls    Dispatcher
 	// Refused is told of each file that was to be executed and may not be.
 	Refused func(Refusal)
