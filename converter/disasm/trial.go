@@ -16,7 +16,10 @@ const trialLimit = 2000
 // looks like a function: every path decodes to instructions that compilers
 // emit, in step with known code, and ends in a jump or a return. Constants
 // between functions must fail: the carrier zeroes what is taken for code.
-func (d *discovery) trial(addr uint64) bool {
+func (d *discovery) trial(addr uint64) bool { return d.try(addr, false) }
+
+// try is trial; lonely means that nothing refers to addr.
+func (d *discovery) try(addr uint64, lonely bool) bool {
 	seen := map[uint64]bool{}
 	work := []uint64{addr}
 	for len(work) > 0 && len(seen) < trialLimit {
@@ -42,7 +45,7 @@ func (d *discovery) trial(addr uint64) bool {
 			if !d.fallsThrough(f, a) {
 				break
 			}
-			if d.entries[a]&byPointer != 0 {
+			if lonely && d.entries[a]&byPointer != 0 {
 				return false // a table in front of its function, as GHC has them
 			}
 		}
@@ -133,7 +136,7 @@ func (d *discovery) scanGaps() {
 // functions are aligned. It returns where to go on.
 func (d *discovery) tryGap(r *region, off int) int {
 	addr := r.base + uint64(off)
-	if d.trial(addr) {
+	if d.try(addr, true) {
 		if d.isLabel(addr) {
 			d.labels = append(d.labels, addr)
 			d.queue = append(d.queue, addr)
