@@ -113,7 +113,12 @@ func (d *merger) param(t ir.Type, of func(*ir.Block) *ir.Value) *ir.Value {
 
 // jump replaces b's switch by a look at the range.
 func (d *merger) jump(b *ir.Block, n int, args []*ir.Value) {
+	to := ir.Edge{To: d.block, Args: args}
+	if bits := ir.KnownBits(b.Term.Cond); bits < 32 && 1<<bits <= n {
+		b.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{to}, State: b.Term.State}
+		return
+	}
 	builder := ir.Builder{B: b}
 	in := builder.Bin(ir.I32LtU, b.Term.Cond, builder.Const32(int64(n)))
-	b.Term = ir.Term{Kind: ir.Branch, Cond: in, Succs: []ir.Edge{{To: d.block, Args: args}, b.Term.Succs[n]}}
+	b.Term = ir.Term{Kind: ir.Branch, Cond: in, Succs: []ir.Edge{to, b.Term.Succs[n]}, State: b.Term.State}
 }
