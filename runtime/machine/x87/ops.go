@@ -79,10 +79,10 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87GetSW:     {do: func(s *State, c *call) { c.result = int64(s.SW()) }, quiet: true},
 	abi.X87Clear:     {do: func(s *State, c *call) { s.sw &^= exceptions | stackFault }, quiet: true},
 	abi.X87Init:      {do: func(s *State, c *call) { s.init() }, quiet: true},
-	abi.X87GetEnv:    {do: getEnv, mem: EnvSize, quiet: true},
-	abi.X87SetEnv:    {do: func(s *State, c *call) { s.SetEnv(c.mem) }, mem: EnvSize, quiet: true},
-	abi.X87Save:      {do: func(s *State, c *call) { s.PutSave(c.mem) }, mem: SaveSize, quiet: true},
-	abi.X87Restore:   {do: func(s *State, c *call) { s.SetSave(c.mem) }, mem: SaveSize, quiet: true},
+	abi.X87GetEnv:    {do: getEnv, mem: envSize, quiet: true},
+	abi.X87SetEnv:    {do: func(s *State, c *call) { s.SetEnv(c.mem) }, mem: envSize, quiet: true},
+	abi.X87Save:      {do: func(s *State, c *call) { s.PutSave(c.mem) }, mem: envSize + regsSize, quiet: true},
+	abi.X87Restore:   {do: func(s *State, c *call) { s.SetSave(c.mem) }, mem: envSize + regsSize, quiet: true},
 	abi.X87GetMMX:    {do: func(s *State, c *call) { c.result = int64(s.MMX(c.op.Reg())) }, quiet: true},
 	abi.X87SetMMX:    {do: func(s *State, c *call) { s.SetMMX(c.op.Reg(), uint64(c.operand)) }, quiet: true},
 	abi.X87Emms:      {do: func(s *State, c *call) { s.mmx(); s.valid = 0 }, quiet: true},
@@ -119,6 +119,9 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 func (r *row) memSize(op abi.X87Op) int {
 	if src := op.Src(); src == abi.X87SrcF80 || src == abi.X87SrcBCD {
 		return 10
+	}
+	if r.mem >= envSize && op.Reg() == abi.X87Small {
+		return r.mem - envSize/2
 	}
 	return r.mem
 }
