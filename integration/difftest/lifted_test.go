@@ -72,8 +72,12 @@ func loadLifted(t *testing.T, elf []byte, entries []uint64) *lifted {
 	for _, r := range u.Coverage.Reasons {
 		t.Logf("untranslated: %s × %d", r.Name, r.Count)
 	}
-	var mega bytes.Buffer
-	if _, err := pack.Write(&mega, []pack.Source{pack.Unit(u)}); err != nil {
+	var mega pack.Buffer
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &mega, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(mega.Bytes()), int64(mega.Len()))
