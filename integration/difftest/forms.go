@@ -87,6 +87,9 @@ func (e encoding) visitModRM(visit func(encoding)) {
 	for e.reg = range byte(8) {
 		e.mod, e.rm, e.fixed = 0, 3, false
 		visit(e)
+		if e.escape == "" && e.opcode == 0xd9 && e.reg == 3 {
+			continue // D9 D8+i, undocumented: fstp to us, but never at fault when ST(0) is empty
+		}
 		e.mod = 3
 		e.fixed = e.escape == "" && e.opcode >= 0xd8 && e.opcode <= 0xdf || e.escape == "\x0f" && (e.opcode == 1 || e.opcode == 0xae || e.opcode == 0x1e)
 		if !e.fixed {

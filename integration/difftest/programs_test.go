@@ -118,7 +118,7 @@ func (g *generator) program() string {
 
 // TestRandomPrograms compares generated programs.
 func TestRandomPrograms(t *testing.T) {
-	programs, states := 3000, 8
+	programs, states := 300, 8
 	if thorough {
 		programs, states = 6000, 30
 	}

@@ -381,7 +381,7 @@ func remainder(ieee bool) func(*State, *call) {
 			res, q, partial = s.unit.remainder(a, b, ieee)
 		}
 		s.set(0, res)
-		if s.unit.flags&invalid != 0 { // the quotient's bits are undefined: they stay
+		if s.unit.flags&invalid != 0 || a.isNaN() || b.isNaN() { // no quotient: its bits stay
 			return
 		}
 		var cond uint16
