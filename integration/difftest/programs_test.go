@@ -47,16 +47,11 @@ func composable(f *Form) bool {
 		return false
 	}
 	for _, a := range f.Inst.Args {
-		if _, ok := isSegmentName(a); ok {
+		if r, ok := a.(x86asm.Reg); ok && r >= x86asm.ES && r <= x86asm.GS {
 			return false
 		}
 	}
 	return true
-}
-
-func isSegmentName(a x86asm.Arg) (x86asm.Reg, bool) {
-	r, ok := a.(x86asm.Reg)
-	return r, ok && r >= x86asm.ES && r <= x86asm.GS
 }
 
 // instruction is one instruction as assembler text. Flags that it leaves
