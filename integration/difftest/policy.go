@@ -48,9 +48,9 @@ func (f *Form) Untested() string {
 // The function gets the instruction and the state before it.
 var undefined = map[string]func(in *x86.Inst, s *State) uint64{
 	"AND OR XOR TEST": always(AF),                     // "The state of the AF flag is undefined."
-	"SHL SHR SAR":     shifted(AF),                 // OF is defined for 1-bit shifts only; AF is undefined for a non-zero count
-	"ROL ROR RCL RCR": shifted(0),                  // OF is defined for 1-bit rotates only
-	"SHLD SHRD":       shifted(AF),                 // likewise
+	"SHL SHR SAR":     shifted(AF),                    // OF is defined for 1-bit shifts only; AF is undefined for a non-zero count
+	"ROL ROR RCL RCR": shifted(0),                     // OF is defined for 1-bit rotates only
+	"SHLD SHRD":       shifted(AF),                    // likewise
 	"MUL IMUL":        always(SF | ZF | AF | PF),      // "The SF, ZF, AF, and PF flags are undefined."
 	"DIV IDIV":        always(Arith),                  // "The CF, OF, SF, ZF, AF, and PF flags are undefined."
 	"BT BTS BTR BTC":  always(OF | SF | AF | PF),      // "The OF, SF, AF, and PF flags are undefined."
