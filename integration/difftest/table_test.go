@@ -113,7 +113,7 @@ func (f *Form) status() string {
 		File:  &elf.File{VMin: CodeBase},
 		Funcs: []*disasm.Func{{Entry: in.Addr, Blocks: []*disasm.Block{block}}},
 	})
-	if len(res.Untranslated) > 0 && !isFarJump(f.Op) {
+	if len(res.Untranslated) > 0 {
 		return untranslated
 	}
 	status := translated
@@ -131,10 +131,7 @@ func (f *Form) status() string {
 	return status
 }
 
-// isFarJump: untranslated for one selector, #GP for the others.
-func isFarJump(op x86asm.Op) bool { return op == x86asm.LCALL || op == x86asm.LJMP }
-
-var faults = map[abi.TrapKind]string{abi.TrapUD: "#UD", abi.TrapPrivileged: "#GP", abi.TrapBreakpoint: "#BP", abi.TrapUntranslated: "#GP"}
+var faults = map[abi.TrapKind]string{abi.TrapUD: "#UD", abi.TrapPrivileged: "#GP", abi.TrapBreakpoint: "#BP"}
 
 func (f *Form) tests() string {
 	if why := f.Untested(); why != "" {
