@@ -26,6 +26,7 @@ func isRestart(err error) bool { return err == ERESTARTSYS || err == ERESTARTNOH
 
 // wake makes a sleeping task look at its signals and its group's state.
 func (t *Task) wake() {
+	t.arrivals.Notify(wait.In)
 	select {
 	case t.kick <- struct{}{}:
 	default:

@@ -99,7 +99,7 @@ func (h *Half) End() {
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()
-	h.Reader.Notify(AtEnd)
+	h.Reader.Notify(Gone)
 }
 
 // Break says that nobody will read: what is written is EPIPE from now on.

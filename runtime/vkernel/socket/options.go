@@ -161,6 +161,18 @@ func (c *Common) option(key OptionName) (Option, bool) {
 	return Option{}, false
 }
 
+// hasLevel tells whether there is any option of a level.
+func (c *Common) hasLevel(level int) bool {
+	for _, t := range c.tables {
+		for name := range t {
+			if name.Level == level {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Names of the time-outs whose 64-bit form has a name of its own,
 // asm-generic/socket.h.
 const (
@@ -182,7 +194,10 @@ func (c *Common) SetOption(level, name int, value []byte) error {
 		}
 	}
 	o, known := c.option(OptionName{level, name})
-	if !known || o.Fit == nil {
+	switch {
+	case !c.hasLevel(level) && len(c.tables) == 1:
+		return unix.EOPNOTSUPP
+	case !known, o.Fit == nil:
 		return unix.ENOPROTOOPT
 	}
 	v, err := intValue(level, value)
@@ -252,6 +267,9 @@ func (c *Common) Option(level, name, _ int) ([]byte, error) {
 			on, _ := Bool(map[bool]int{true: 1}[l.On])
 			return append(EncodeInt(on), EncodeInt(l.Seconds)...), nil
 		}
+	}
+	if !c.hasLevel(level) && c.Domain != unix.AF_INET6 {
+		return nil, unix.EOPNOTSUPP
 	}
 	if _, known := c.option(OptionName{level, name}); !known {
 		return nil, unix.ENOPROTOOPT

@@ -40,7 +40,10 @@ func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 		return 0, unix.EPERM
 	}
 	r.MaxProt = protAll
-	if shared && !d.Writable() {
+	if shared && r.Prot&unix.PROT_WRITE != 0 && d.WriteSealed() {
+		return unix.EPERM
+	}
+	if shared && (!d.Writable() || d.WriteSealed()) {
 		r.MaxProt &^= unix.PROT_WRITE
 	}
 	r.File = t.NewMapping(d)

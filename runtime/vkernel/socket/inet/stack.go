@@ -139,6 +139,8 @@ type base struct {
 	remote    netip.AddrPort // valid if connected
 	bound     bool           // local is in ports
 	listening bool
+	// What bind was told to take, rather than any.
+	choseAddr, chosePort bool
 }
 
 // v6only tells whether an AF_INET6 socket is for IPv6 alone.
@@ -205,7 +207,25 @@ func (b *base) Bind(c *socket.Caller, addr []byte) error {
 	if b.bound || b.remote.IsValid() {
 		return unix.EINVAL
 	}
+	b.choseAddr, b.chosePort = !a.Addr().IsUnspecified(), a.Port() != 0
 	return b.ports.take(b, a)
+}
+
+// forget takes away what connect gave: the peer, and a name that was not
+// chosen.
+// Preconditions: the stack is locked.
+func (b *base) forget() {
+	b.remote = netip.AddrPort{}
+	ip := b.local.Addr()
+	if !b.choseAddr {
+		ip = b.any()
+	}
+	if !b.chosePort {
+		b.ports.release(b)
+		b.local = netip.AddrPortFrom(ip, 0)
+		return
+	}
+	b.local = netip.AddrPortFrom(ip, b.local.Port())
 }
 
 // bindAddr is parse for bind, which takes any address without a family for

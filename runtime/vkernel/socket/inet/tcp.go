@@ -341,7 +341,8 @@ func (t *tcp) disconnect() {
 	defer t.stack.mu.Unlock()
 	t.conn.Store(nil)
 	t.dead.Store(false)
-	t.told, t.remote = false, netip.AddrPort{}
+	t.told = false
+	t.forget()
 }
 
 // Send implements socket.Socket.
@@ -478,8 +479,6 @@ func (t *tcp) readyAlone() wait.Mask {
 	t.stack.mu.Lock()
 	defer t.stack.mu.Unlock()
 	switch {
-	case t.stopped:
-		return socket.AtEnd | wait.Out | wait.Hup
 	case t.queue != nil && len(t.queue.ready) > 0:
 		return wait.In
 	case t.queue != nil, t.waiting != nil:

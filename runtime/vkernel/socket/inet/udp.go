@@ -42,8 +42,7 @@ func (u *udp) Connect(_ *socket.Caller, addr []byte) error {
 	u.stack.mu.Lock()
 	defer u.stack.mu.Unlock()
 	if socket.Domain(addr) == unix.AF_UNSPEC && len(addr) >= 2 {
-		u.remote = netip.AddrPort{}
-		u.local = netip.AddrPortFrom(u.any(), u.local.Port())
+		u.forget()
 		return nil
 	}
 	to, err := u.parse(addr)

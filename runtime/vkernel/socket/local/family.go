@@ -154,13 +154,24 @@ func (b *base) Bind(c *socket.Caller, addr []byte) error {
 	case err != nil:
 		return err
 	case b.named():
-		return unix.EINVAL
+		return b.bindAgain(c, name)
 	case name == "":
 		return b.autobind()
 	case name[0] == 0:
 		return b.bindAbstract(name)
 	}
 	return b.bindPath(c, name)
+}
+
+// bindAgain is the error for a socket that has a name: a path that exists
+// counts first.
+func (b *base) bindAgain(c *socket.Caller, name string) error {
+	if name != "" && name[0] != 0 {
+		if _, err := c.VFS.Resolve(vfs.Path{}, name, unix.AT_SYMLINK_NOFOLLOW); err == nil {
+			return unix.EADDRINUSE
+		}
+	}
+	return unix.EINVAL
 }
 
 func (b *base) named() bool {

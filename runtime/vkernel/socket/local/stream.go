@@ -220,7 +220,7 @@ func (s *stream) Recv(m *socket.Message) (int, error) {
 		return 0, s.notConnected(true)
 	}
 	if m.Flags&unix.MSG_OOB != 0 {
-		return 0, unix.EOPNOTSUPP
+		return 0, unix.EINVAL
 	}
 	if s.Type == unix.SOCK_SEQPACKET {
 		if err := s.TakeError(); err != nil {
