@@ -113,6 +113,10 @@ func (flags *runFlags) run(ctx context.Context, text string, args []string, errw
 	return result.Code, err
 }
 
+// restlessVar, if set, makes the machine leave WebAssembly wherever it can
+// (machine.Options.Restless). It is for megabin's own tests.
+const restlessVar = "MEGABIN_RESTLESS"
+
 // spec makes what the runner is to do of the flags and the image's config.
 func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCode func() error, err error) {
 	config, err := img.ConfigFile()
@@ -124,6 +128,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
 		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
+		Restless: os.Getenv(restlessVar) != "",
 	}
 	if len(s.Argv) == 0 {
 		return s, nil, errors.New("the image has no command: give one")
@@ -154,22 +159,18 @@ func openImage(s *runner.Spec, img v1.Image) (closeCode func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := image.Unpack(store, img)
+	p, err := image.OpenProgram(store, img)
 	if err != nil {
 		return nil, err
 	}
-	code, err := openCode(store, tree)
-	if err != nil {
-		return nil, err
-	}
-	s.Units = runner.NewUnits(code.manifest, code.megabinary, func(err error) {
+	s.Units = runner.NewUnits(p.Manifest, p.Megabinary, func(err error) {
 		fmt.Fprintf(os.Stderr, "megabin: %v\n", err)
 	})
-	if s.Root, err = imagefs.FromLayers(tree, store); err != nil {
-		code.Close()
+	if s.Root, err = imagefs.FromLayers(p.Tree, store); err != nil {
+		p.Close()
 		return nil, err
 	}
-	return code.Close, nil
+	return p.Close, nil
 }
 
 // argv is the image's entrypoint and command, or what replaces them.

@@ -75,11 +75,6 @@ func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := t.Creds()
-	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | 0o777, UID: c.FSUID, GID: c.FSGID})
-	if err != nil {
-		return 0, err
-	}
 	seals := uint32(unix.F_SEAL_SEAL)
 	switch {
 	case a.Uint(1)&unix.MFD_NOEXEC_SEAL != 0:
@@ -87,15 +82,25 @@ func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
 	case a.Uint(1)&unix.MFD_ALLOW_SEALING != 0:
 		seals = 0
 	}
-	file, err := tmp.OpenMemfd(inode, linux.O_RDWR, seals)
+	d, err := memoryFile(t, "/memfd:"+name+" (deleted)", seals)
 	if err != nil {
 		return 0, err
 	}
-	flags := 0
-	if a.Uint(1)&unix.MFD_CLOEXEC != 0 {
-		flags = linux.O_CLOEXEC
+	return install(t, d, a.Uint(1)&unix.MFD_CLOEXEC != 0)
+}
+
+// memoryFile opens a new file without a path, with F_SEAL_*.
+func memoryFile(t *kernel.Task, name string, seals uint32) (*vfs.Description, error) {
+	c := t.Creds()
+	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | 0o777, UID: c.FSUID, GID: c.FSGID})
+	if err != nil {
+		return nil, err
 	}
-	return anon(t, file, inode, "/memfd:"+name+" (deleted)", flags)
+	file, err := tmp.OpenMemfd(inode, linux.O_RDWR, seals)
+	if err != nil {
+		return nil, err
+	}
+	return t.K.NS.System().NewAnon(file, inode, name, linux.O_RDWR), nil
 }
 
 // timerClocks are the clocks of timerfd_create.

@@ -17,6 +17,9 @@ func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 		return int(n), err
 	}
 	op := func() error {
+		if err := mayRead(t, d); err != nil {
+			return err
+		}
 		n, err = d.Read(p)
 		return err
 	}
@@ -36,6 +39,9 @@ func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 // writeTo writes all of p, waiting for room unless the file is non-blocking.
 // What was written before an error counts.
 func writeTo(t *kernel.Task, d *vfs.Description, p []byte) (int, error) {
+	if err := mayWrite(t, d); err != nil {
+		return 0, err
+	}
 	if s, isSocket := asSocket(d); isSocket {
 		n, err := writeSocket(t, d, s, [][]byte{p})
 		return int(n), err
