@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -48,21 +49,33 @@ func TestSockets(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for _, name := range strings.Fields(string(list)) {
-		id := "sockets: " + name
-		ids[id] = true
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			// A case that waits for ever ends with a status of its own.
-			ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, program, name)
-			cmd.Dir = t.TempDir()
-			want := capture(t, cmd)
-			got := capture(t, exec.CommandContext(ctx, megabin(), "run", "-w", "/w", img.ref, "/sockets", name))
-			k.judge(t, id, socketDiffs(want, got))
-		})
+		run := func(id string, flags ...string) {
+			ids[id] = true
+			t.Run(strings.TrimPrefix(id, "sockets: "), func(t *testing.T) {
+				t.Parallel()
+				k.judge(t, id, socketDiffs(runSocketCase(t, img, name, flags)))
+			})
+		}
+		run("sockets: " + name)
+		if onHost.MatchString(name) {
+			run("sockets: "+name+" on the host's network", "--net", "host")
+		}
 	}
 	k.checkIDs(t, "sockets", ids)
+}
+
+// onHost are the cases that the host's sockets must pass too.
+var onHost = regexp.MustCompile("^(tcp|udp|inet|options_(tcp|udp|of)|interfaces|netlink|fork|thread|interrupted|splice|sendfile)")
+
+// runSocketCase runs a case natively and converted. One that waits for ever
+// ends with a status of its own.
+func runSocketCase(t *testing.T, img small, name string, flags []string) (want, got outcome) {
+	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(img.rootfs, "sockets"), name)
+	cmd.Dir = t.TempDir()
+	args := append(append([]string{"run", "-w", "/w"}, flags...), img.ref, "/sockets", name)
+	return capture(t, cmd), capture(t, exec.CommandContext(ctx, megabin(), args...))
 }
 
 // socketDiffs shows whole lines: each is one call.
