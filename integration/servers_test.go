@@ -20,22 +20,23 @@ import (
 )
 
 // serversImage has Debian's NGINX and Redis, as apt installs them.
-var serversImage = sync.OnceValues(func() (string, error) {
+var serversImage = sync.OnceValues(func() (small, error) {
 	base, err := scratch()
 	if err != nil {
-		return "", err
+		return small{}, err
 	}
 	dir, err := debian.CacheDir()
 	if err != nil {
-		return "", err
+		return small{}, err
 	}
 	spec := debian.Spec{Suite: debian.Minbase.Suite, Include: []string{"nginx-light", "redis-server"}}
 	img, err := debian.Build(context.Background(), spec, dir, os.Stderr)
 	if err != nil {
-		return "", err
+		return small{}, err
 	}
-	ref := "oci:" + filepath.Join(base, "servers") + ":latest"
-	return ref, convert(img.Ref(), ref)
+	s := small{rootfs: img.Rootfs, layout: filepath.Join(base, "servers")}
+	s.ref = "oci:" + s.layout + ":latest"
+	return s, convert(img.Ref(), s.ref)
 })
 
 // server is a running container with one published port.
@@ -50,7 +51,7 @@ type server struct {
 // that its port answers.
 func startServer(t *testing.T, guestPort int, ready func(addr string) error, args ...string) *server {
 	t.Helper()
-	ref := need(t, serversImage)
+	ref := need(t, serversImage).ref
 	s := &server{addr: freeAddr(t), done: make(chan error, 1)}
 	all := append([]string{"run", "-p", fmt.Sprintf("%s:%d", s.addr, guestPort), ref}, args...)
 	s.cmd = exec.Command(megabin(), all...)
@@ -123,15 +124,7 @@ func TestNginx(t *testing.T) {
 	}, "nginx", "-g", "daemon off;")
 	defer s.stop(t)
 	url := "http://" + s.addr
-	dir, err := debian.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := filepath.Glob(filepath.Join(dir, "debian-*/rootfs/var/www/html/index.nginx-debian.html"))
-	if err != nil || len(pages) == 0 {
-		t.Fatal("the image has no start page", err)
-	}
-	want, err := os.ReadFile(pages[0])
+	want, err := os.ReadFile(filepath.Join(need(t, serversImage).rootfs, "var/www/html/index.nginx-debian.html"))
 	if err != nil {
 		t.Fatal(err)
 	}

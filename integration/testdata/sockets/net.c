@@ -80,3 +80,59 @@ CASE(ioctl_others) {
 	T(fcntl(s, F_GETFL) & O_NONBLOCK);
 	T(isatty(s));
 }
+
+/* lines prints those of a file of /proc/net that are about this inode, without
+ * what differs from run to run. */
+static void lines(const char *file, int fd) {
+	char line[512], inode[32];
+	struct stat st;
+	fstat(fd, &st);
+	snprintf(inode, sizeof inode, "%lu", (unsigned long)st.st_ino);
+	FILE *f = fopen(file, "r");
+	if (!f)
+		die(file);
+	while (fgets(line, sizeof line, f)) {
+		char *word[32];
+		int n = 0, column = strstr(file, "unix") ? 6 : 9;
+		for (char *w = strtok(line, " \n"); w && n < 32; w = strtok(NULL, " \n"))
+			word[n++] = w;
+		if (n <= column || strcmp(word[column], inode) != 0)
+			continue;
+		if (strstr(file, "unix"))
+			printf("%s %s %s %s\n", word[3], word[4], word[5], n > 7 ? word[7] : "");
+		else
+			printf("%.8s %.8s %s %s\n", word[1], word[2], word[3], word[4]);
+	}
+	fclose(f);
+}
+
+CASE(proc_net) {
+	int port, s[2], l = listener(AF_INET, &port), six = listener(AF_INET6, &port), u = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in a = in4(0);
+	bind(u, SA(a));
+	tcp_pair(s);
+	lines("/proc/net/tcp", l);
+	lines("/proc/net/tcp6", six);
+	lines("/proc/self/net/udp", u);
+	write(s[0], "waiting", 7);
+	struct pollfd p = {s[1], POLLIN, 0};
+	poll(&p, 1, 1000);
+	lines("/proc/net/tcp", s[0]);
+	lines("/proc/net/tcp", s[1]);
+	int x[2], y = socket(AF_UNIX, SOCK_STREAM, 0);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, x);
+	struct sockaddr_un n = un("named.sock");
+	bind(y, SA(n));
+	listen(y, 1);
+	lines("/proc/net/unix", y);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, x);
+	lines("/proc/net/unix", x[0]);
+	n = un("");
+	strcpy(n.sun_path + 1, "megabin-proc");
+	int z = socket(AF_UNIX, SOCK_DGRAM, 0);
+	bind(z, (struct sockaddr *)&n, 2 + 13);
+	lines("/proc/net/unix", z);
+	char name[64] = "", link[64];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", l);
+	T(readlink(link, name, sizeof name) > 8 && strncmp(name, "socket:[", 8) == 0);
+}

@@ -105,7 +105,7 @@ func (it *item) ready() wait.Mask {
 	if it.gone || it.event.Mask&^flags == 0 {
 		return 0
 	}
-	return it.d.Ready() & it.event.Mask
+	return it.d.Ready().Full() & it.event.Mask
 }
 
 // push queues an item that may be ready, and tells who waits.

@@ -66,7 +66,11 @@ func (n *Network) NewPair(c *Caller, k Kind) (a, b *File, err error) {
 }
 
 // File gives a socket an inode number.
-func (n *Network) File(s Socket) *File { return &File{Socket: s, net: n, ino: n.lastIno.Add(1)} }
+func (n *Network) File(s Socket) *File {
+	f := &File{Socket: s, net: n, ino: n.lastIno.Add(1)}
+	s.Base().ino.Store(f.ino)
+	return f
+}
 
 // File is an open socket as the vfs sees it, and its own inode.
 type File struct {

@@ -30,7 +30,7 @@ func readyFor(t *kernel.Task, d *vfs.Description) wait.Mask {
 	if f, is := d.File().(perTask); is {
 		return f.ReadyFor(t).Full()
 	}
-	return d.Ready()
+	return d.Ready().Full()
 }
 
 func signalfd(t *kernel.Task, a Args, flags int) (uint64, error) {

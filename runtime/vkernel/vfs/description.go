@@ -198,9 +198,9 @@ func (d *Description) Ready() wait.Mask {
 		return wait.NVal
 	}
 	if p, ok := d.file.(Poller); ok {
-		return p.Ready().Full()
+		return p.Ready()
 	}
-	return (wait.In | wait.Out).Full()
+	return wait.In | wait.Out
 }
 
 // Queue is what to wait on after EAGAIN; nil if the file is always ready.

@@ -37,6 +37,11 @@ func (f *Family) New(k socket.Kind) (socket.Socket, error) {
 	return f.wrap(fd, k)
 }
 
+// ProcFiles implements socket.Prober: the host's.
+func (f *Family) ProcFiles() []socket.ProcFile {
+	return socket.HostProcFiles("tcp tcp6 udp udp6 route")
+}
+
 func (f *Family) wrap(fd int, k socket.Kind) (socket.Socket, error) {
 	s := &sock{fd: fd, poller: f.poller}
 	s.Init(k)

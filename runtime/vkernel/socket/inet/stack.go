@@ -5,7 +5,7 @@
 // resets, time of errors) is as on Linux. The runner can connect from outside
 // with Stack.Dial. The package knows nothing of tasks.
 //
-// Lock order: Stack.mu, then those of package socket.
+// Lock order: Stack.mu, Stack.allMu, then those of package socket.
 package inet
 
 import (
@@ -26,11 +26,15 @@ type Stack struct {
 	turn     uint // counts what is shared out among SO_REUSEPORT sockets
 	// outside are clients of published ports: addresses that are not ours.
 	outside map[netip.AddrPort]*udp
+
+	allMu      sync.Mutex
+	all        map[uint64]*base
+	lastNumber uint64
 }
 
 // NewStack makes a stack without sockets.
 func NewStack() *Stack {
-	return &Stack{tcp: newPorts(), udp: newPorts(), outside: map[netip.AddrPort]*udp{}}
+	return &Stack{tcp: newPorts(), udp: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
 }
 
 // Family is AF_INET or AF_INET6 of the stack.
@@ -130,9 +134,10 @@ func (p *ports) release(b *base) {
 // base is what sockets of both protocols have.
 type base struct {
 	socket.Common
-	stack *Stack
-	ports *ports
-	owner socket.Socket
+	stack  *Stack
+	ports  *ports
+	owner  socket.Socket
+	number uint64 // in stack.all
 
 	// Guarded by stack.mu.
 	local     netip.AddrPort // IPv4 addresses are not mapped

@@ -43,6 +43,7 @@ func newTCP(s *Stack, k socket.Kind) *tcp {
 	t.stack, t.ports, t.owner = s, &s.tcp, t
 	t.Init(k, tables(k)...)
 	t.local = netip.AddrPortFrom(t.any(), 0)
+	s.keep(&t.base)
 	return t
 }
 
@@ -278,6 +279,7 @@ func (t *tcp) stopListening() {
 		s.Fail(unix.ECONNREFUSED)
 	}
 	for _, r := range q.ready {
+		r.stack.drop(&r.base)
 		r.close(true)
 	}
 }
@@ -285,6 +287,7 @@ func (t *tcp) stopListening() {
 // Release implements vfs.File.
 func (t *tcp) Release() {
 	t.stopListening()
+	t.stack.drop(&t.base)
 	t.stack.mu.Lock()
 	if w := t.waiting; w != nil && w.queue != nil {
 		w.queue.drop(t)

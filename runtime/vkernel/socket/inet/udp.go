@@ -26,11 +26,13 @@ func newUDP(s *Stack, k socket.Kind) *udp {
 	u.local = netip.AddrPortFrom(u.any(), 0)
 	u.in = socket.Half{Reader: &u.Common}
 	u.in.SetLimit(socket.DefaultBuffer)
+	s.keep(&u.base)
 	return u
 }
 
 // Release implements vfs.File.
 func (u *udp) Release() {
+	u.stack.drop(&u.base)
 	u.stack.mu.Lock()
 	u.ports.release(&u.base)
 	u.stack.mu.Unlock()
