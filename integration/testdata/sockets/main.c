@@ -103,9 +103,29 @@ struct sockaddr_un un(const char *path) {
 	return a;
 }
 
+/* serve sends back what comes to a UDP port until an empty datagram comes, and
+ * tells the sender's port in front of it. */
+static int serve(int port) {
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)}, from;
+	int s = socket(AF_INET, SOCK_DGRAM, 0), n;
+	char in[2000], out[2048];
+	if (bind(s, SA(a)) < 0)
+		die("bind");
+	for (;;) {
+		socklen_t len = sizeof from;
+		if ((n = recvfrom(s, in, sizeof in, 0, (struct sockaddr *)&from, &len)) <= 0)
+			return n;
+		int head = sprintf(out, "%d:", ntohs(from.sin_port));
+		memcpy(out + head, in, n);
+		sendto(s, out, head + n, 0, SA(from));
+	}
+}
+
 /* Without an argument: the names of all cases. */
 int main(int argc, char **argv) {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (argc == 3 && strcmp(argv[1], "serve-udp") == 0)
+		return serve(atoi(argv[2]));
 	for (int i = 0; i < ncases; i++) {
 		if (argc < 2)
 			printf("%s\n", cases[i].name);
