@@ -140,6 +140,22 @@ CASE(rights_of_a_socket) {
 	ready("lost in flight", t[0]);
 }
 
+/* What is on its way is bounded, and counted down when it is received or lost. */
+CASE(rights_bounded) {
+	int s[2], fd = 1, sent = 0;
+	for (int round = 0; round < 2; round++) {
+		socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+		fcntl(s[0], F_SETFL, O_NONBLOCK);
+		for (int i = 0; i < 200; i++)
+			sent += pass(s[0], "x", 1, &fd, 1) == 1;
+		for (int i = 0; i < 100; i++)
+			take(s[1], 1, CMSG_SPACE(4), 0), close(got[0]);
+		close(s[0]);
+		close(s[1]);
+	}
+	T(sent);
+}
+
 CASE(creds) {
 	int s[2], on = 1;
 	struct ucred u;

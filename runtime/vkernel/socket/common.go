@@ -25,8 +25,8 @@ type Common struct {
 	listening bool
 }
 
-// Init sets up a new socket. tables are options besides those of SOL_SOCKET;
-// earlier ones win.
+// Init sets up a new socket. tables are options besides those that every
+// socket has, or in their place.
 func (c *Common) Init(k Kind, tables ...Table) {
 	c.Kind = k
 	c.tables = append(tables, solSocket)

@@ -291,6 +291,7 @@ func (p *packet) give(m *Message, peek bool) {
 	}
 	m.Control.Rights, m.Control.Other = p.control.Rights, p.control.Other
 	if !peek {
+		m.Control.flying = p.control.flying
 		p.control = Control{}
 		return
 	}

@@ -17,6 +17,7 @@ type Network struct {
 	Interfaces func() []Interface
 
 	lastIno atomic.Uint64
+	flying  atomic.Int64 // descriptors on their way
 }
 
 // maxType is SOCK_MAX.

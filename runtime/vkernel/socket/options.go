@@ -24,10 +24,14 @@ type Option struct {
 
 // Bool keeps 0 or 1.
 func Bool(v int) (int, error) {
-	if v != 0 {
-		return 1, nil
+	return toInt(v != 0), nil
+}
+
+func toInt(b bool) int {
+	if b {
+		return 1
 	}
-	return 0, nil
+	return 0
 }
 
 // Any keeps the value.
@@ -105,10 +109,7 @@ var computed = map[int]func(c *Common) int{
 	unix.SO_ACCEPTCONN: func(c *Common) int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.listening {
-			return 1
-		}
-		return 0
+		return toInt(c.listening)
 	},
 }
 
@@ -264,8 +265,7 @@ func (c *Common) Option(level, name, _ int) ([]byte, error) {
 		}
 		if name == unix.SO_LINGER {
 			l := c.Linger()
-			on, _ := Bool(map[bool]int{true: 1}[l.On])
-			return append(EncodeInt(on), EncodeInt(l.Seconds)...), nil
+			return append(EncodeInt(toInt(l.On)), EncodeInt(l.Seconds)...), nil
 		}
 	}
 	if !c.hasLevel(level) && c.Domain != unix.AF_INET6 {

@@ -179,7 +179,9 @@ func (s *dgram) Recv(m *socket.Message) (int, error) {
 		return 0, err
 	}
 	s.wakeBlocked()
-	s.received(m, s.passcred())
+	if !s.passcred() {
+		m.Control.Creds = nil
+	}
 	return n, nil
 }
 

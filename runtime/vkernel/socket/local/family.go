@@ -290,7 +290,7 @@ func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error)
 	if m.Flags&unix.MSG_OOB != 0 {
 		return socket.Ucred{}, unix.EOPNOTSUPP
 	}
-	if b.Int(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 && !b.named() {
+	if b.passcred() && !b.named() {
 		b.autobind()
 	}
 	if m.Control.Creds != nil {
@@ -299,13 +299,7 @@ func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error)
 	return c.Creds, nil
 }
 
-// received takes the credentials off a message unless they were asked for.
-func (b *base) received(m *socket.Message, passcred bool) {
-	if !passcred {
-		m.Control.Creds = nil
-	}
-}
-
+// passcred tells whether received messages show their senders.
 func (b *base) passcred() bool { return b.Int(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 }
 
 func (b *base) sendBuffer() int { return b.Int(unix.SOL_SOCKET, unix.SO_SNDBUF) }

@@ -155,3 +155,42 @@ func TestDatagramsUnderLoad(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestRightsAreBounded counts descriptors that are on their way.
+func TestRightsAreBounded(t *testing.T) {
+	var n socket.Network
+	sys, f := &vfs.System{}, New()
+	var released atomic.Int32
+	send := func(s socket.Socket) error {
+		m := &socket.Message{Data: [][]byte{{1}}}
+		d := sys.NewAnon(&watched{released: &released}, event.Inode{}, "", linux.O_RDWR)
+		if err := n.Add(&m.Control, d, 3); err != nil {
+			d.Unref()
+			return err
+		}
+		_, err := s.Send(caller, m)
+		return err
+	}
+	for round := range 2 {
+		a, b, _ := f.NewPair(caller, socket.Kind{Domain: unix.AF_UNIX, Type: unix.SOCK_STREAM})
+		for range 3 {
+			if err := send(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := send(a); err != unix.ETOOMANYREFS {
+			t.Errorf("round %d: the fourth: %v", round, err)
+		}
+		got := &socket.Message{Data: [][]byte{make([]byte, 1)}}
+		b.Recv(got)
+		got.Control.Release()
+		if err := send(a); err != nil {
+			t.Errorf("round %d: after one was received: %v", round, err)
+		}
+		a.Release()
+		b.Release()
+	}
+	if got := released.Load(); got != 10 {
+		t.Errorf("%d files were released, want 10", got)
+	}
+}
