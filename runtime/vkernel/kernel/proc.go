@@ -21,7 +21,19 @@ func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
+		Net: k.netFiles(),
 	})
+}
+
+// netFiles are the files of /proc/net.
+func (k *Kernel) netFiles() (list []proc.File) {
+	if k.Net == nil {
+		return nil
+	}
+	for _, f := range k.Net.ProcFiles() {
+		list = append(list, proc.File{Name: f.Name, Read: f.Read})
+	}
+	return list
 }
 
 // procTasks implements proc.Tasks.

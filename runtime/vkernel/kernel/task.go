@@ -11,6 +11,7 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
+	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
 // Task is one thread. The exported parts may be shared with other tasks; which
@@ -34,6 +35,8 @@ type Task struct {
 	next  *image // what execve left for the task's loop
 	kick  chan struct{}
 	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
+	// arrivals is told when a signal may have come: for signalfd.
+	arrivals wait.Queue
 
 	flow  flow     // why the CPU was stopped
 	stack []uint64 // frames of the signal handlers being run nested, innermost last

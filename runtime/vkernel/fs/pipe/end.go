@@ -173,3 +173,22 @@ func Pair(sys *vfs.System, uid, gid uint32, flags int) (r, w *vfs.Description) {
 	flags &= linux.O_NONBLOCK
 	return sys.NewAnon(reader, i, name, linux.O_RDONLY|flags), sys.NewAnon(writer, i, name, linux.O_WRONLY|flags)
 }
+
+// Peek implements vfs.Splicer.
+func (e *end) Peek(b []byte) (int, error) { return e.pipe.peek(b) }
+
+// Room implements vfs.Splicer.
+func (e *end) Room() int {
+	e.pipe.mu.Lock()
+	defer e.pipe.mu.Unlock()
+	if e.pipe.readers == 0 {
+		return 0
+	}
+	return e.pipe.room()
+}
+
+// Same implements vfs.Splicer.
+func (e *end) Same(other vfs.Splicer) bool {
+	o, isPipe := other.(*end)
+	return isPipe && o.pipe == e.pipe
+}

@@ -64,6 +64,22 @@ func (p *Pipe) read(b []byte) (int, error) {
 	return n, nil
 }
 
+// peek copies what read would take.
+func (p *Pipe) peek(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == 0 {
+		if p.writers == 0 {
+			return 0, nil
+		}
+		return 0, unix.EAGAIN
+	}
+	n := min(len(b), p.held)
+	first := copy(b[:n], p.buf[p.head:])
+	copy(b[first:n], p.buf)
+	return n, nil
+}
+
 // write puts what fits, but all or nothing of up to AtomicSize bytes.
 func (p *Pipe) write(b []byte) (int, error) {
 	p.mu.Lock()

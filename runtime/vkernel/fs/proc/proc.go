@@ -80,6 +80,12 @@ type Mapping struct {
 	Name       string
 }
 
+// File is a file that something else than tasks makes.
+type File struct {
+	Name string
+	Read func() []byte
+}
+
 // Limit is a resource limit; ^0 is unlimited.
 type Limit struct{ Cur, Max uint64 }
 
@@ -95,6 +101,7 @@ type Options struct {
 	Boot        time.Time
 	CPUs        int
 	CPUFlags    string // for cpuinfo, separated by spaces
+	Net         []File // of /proc/net
 }
 
 // fs is one proc file system.
