@@ -61,12 +61,7 @@ var ErrConverted = errors.New("the image is already converted")
 // translator and KeepNative: the same digest on each call, for any number of
 // jobs.
 func Convert(ctx context.Context, img v1.Image, o Options) (v1.Image, *Report, error) {
-	if o.Jobs <= 0 {
-		o.Jobs = runtime.GOMAXPROCS(0)
-	}
-	if o.Progress == nil {
-		o.Progress = noProgress{}
-	}
+	o = o.withDefaults()
 	if o.CacheDir == "" {
 		dir, err := os.MkdirTemp("", "megabin-*")
 		if err != nil {
@@ -81,6 +76,16 @@ func Convert(ctx context.Context, img v1.Image, o Options) (v1.Image, *Report, e
 		return nil, nil, fmt.Errorf("converting: %w", err)
 	}
 	return out, c.report, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = noProgress{}
+	}
+	return o
 }
 
 // conversion is one call of Convert; each step fills in what the next ones

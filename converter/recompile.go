@@ -41,15 +41,20 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
-	e.meta, e.funcs, e.parts = &u.Meta, len(u.Funcs), u.NumParts()
-	for i := range u.Funcs {
-		e.wasmBytes += int64(len(u.Funcs[i].Body))
-	}
+	e.use(u)
 	var n int64
 	if e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), covered(e.meta, 0))); err == nil && n != e.size {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// use sets what is known of an ELF by its unit.
+func (e *elf) use(u *unit.Unit) {
+	e.meta, e.funcs, e.parts = &u.Meta, len(u.Funcs), u.NumParts()
+	for i := range u.Funcs {
+		e.wasmBytes += int64(len(u.Funcs[i].Body))
+	}
 }
 
 // translate makes a unit and caches it; nil if the ELF can't be recompiled.

@@ -63,9 +63,13 @@ type MegabinaryReport struct {
 }
 
 func (c *conversion) startReport(res *pack.Result) {
-	c.report = &Report{Translator: c.Translator, ELFs: []ELFReport{}, Megabinary: MegabinaryReport{
-		res.Size, res.Functions, res.Bodies, res.BodyBytes, res.CodeBytes,
-	}}
+	c.reportELFs()
+	c.report.Megabinary = MegabinaryReport{res.Size, res.Functions, res.Bodies, res.BodyBytes, res.CodeBytes}
+}
+
+// reportELFs starts the report with what is known of the ELFs.
+func (c *conversion) reportELFs() {
+	c.report = &Report{Translator: c.Translator, ELFs: []ELFReport{}}
 	for _, e := range c.elves {
 		r := e.report()
 		c.report.ELFs = append(c.report.ELFs, r)

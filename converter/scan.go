@@ -162,6 +162,15 @@ func (l *scannedLayer) keep(r io.Reader, size int64) (blob.ID, error) {
 
 // find lists the distinct ELFs of the merged tree.
 func (c *conversion) find(context.Context) error {
+	err := c.merge()
+	for _, e := range c.elves {
+		e.data = c.content(e.id)
+	}
+	return err
+}
+
+// merge lists the distinct ELFs of the merged tree, with their paths.
+func (c *conversion) merge() error {
 	layers := make([][]tarfs.Entry, len(c.layers))
 	for i, l := range c.layers {
 		layers[i] = l.entries
@@ -180,7 +189,7 @@ func (c *conversion) find(context.Context) error {
 			continue
 		}
 		if found[e.Blob] == nil {
-			found[e.Blob] = &elf{id: e.Blob, size: e.Size, data: c.content(e.Blob)}
+			found[e.Blob] = &elf{id: e.Blob, size: e.Size}
 		}
 		found[e.Blob].paths = append(found[e.Blob].paths, path)
 	}
@@ -188,8 +197,13 @@ func (c *conversion) find(context.Context) error {
 		slices.Sort(e.paths)
 		c.elves = append(c.elves, e)
 	}
-	slices.SortFunc(c.elves, func(a, b *elf) int { return bytes.Compare(a.id[:], b.id[:]) })
+	sortELFs(c.elves)
 	return nil
+}
+
+// sortELFs sorts by hash, as manifests do.
+func sortELFs(list []*elf) {
+	slices.SortFunc(list, func(a, b *elf) int { return bytes.Compare(a.id[:], b.id[:]) })
 }
 
 func (c *conversion) content(id blob.ID) io.ReaderAt {

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/megabin/megabin/converter"
@@ -43,7 +40,7 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
   megabin convert --keep-native oci:debian oci:both   # still runs under runc`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			err := flags.convert(ctx, args[0], args[1], cmd.ErrOrStderr())
 			if ctx.Err() != nil {
@@ -120,10 +117,10 @@ func (flags *convertFlags) tell(report *converter.Report, errw io.Writer) error 
 			return err
 		}
 	}
-	t := report.Total
-	_, err := fmt.Fprintf(errw, "%d ELF files (%s), %d from the cache, %d can't run; %s of the code covered, %d of %d instructions not translated\n%s\n",
-		t.ELFs, size(t.Size), t.Cached, t.Refused, percent(t.CoveredBytes, t.ExecutableBytes),
-		t.Untranslated, t.Instructions+t.Untranslated, report.Result)
+	if err := printTotal(errw, report); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(errw, report.Result)
 	return err
 }
 

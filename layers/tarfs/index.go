@@ -15,7 +15,8 @@ const indexMagic = "megabin layer 1\n"
 
 var errIndex = errors.New("layer index is damaged")
 
-func encodeIndex(entries []Entry) []byte {
+// EncodeIndex writes entries as a Store keeps them.
+func EncodeIndex(entries []Entry) []byte {
 	b := wasmenc.AppendU([]byte(indexMagic), uint64(len(entries)))
 	for i := range entries {
 		b = entries[i].append(b)
@@ -41,7 +42,8 @@ func (e *Entry) append(b []byte) []byte {
 	return b
 }
 
-func decodeIndex(b []byte) ([]Entry, error) {
+// DecodeIndex reads what EncodeIndex wrote; an error means that it is damaged.
+func DecodeIndex(b []byte) ([]Entry, error) {
 	end := len(b) - blob.Size
 	if end < len(indexMagic) || !bytes.HasPrefix(b, []byte(indexMagic)) || blob.Hash(b[:end]) != blob.ID(b[end:]) {
 		return nil, errIndex

@@ -53,7 +53,7 @@ func (s *Store) Layer(diffID string, open func() (io.ReadCloser, error)) ([]Entr
 	}
 	index := filepath.Join(s.dir, "layers", digest)
 	if b, err := os.ReadFile(index); err == nil {
-		if entries, err := decodeIndex(b); err == nil {
+		if entries, err := DecodeIndex(b); err == nil {
 			return entries, nil
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Store) Layer(diffID string, open func() (io.ReadCloser, error)) ([]Entr
 	if err != nil {
 		return nil, fmt.Errorf("unpacking layer %s: %w", diffID, err)
 	}
-	return entries, s.writeFile(index, encodeIndex(entries))
+	return entries, s.writeFile(index, EncodeIndex(entries))
 }
 
 func (s *Store) unpack(digest string, open func() (io.ReadCloser, error)) ([]Entry, error) {
