@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/result"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/megabin/megabin/converter"
@@ -204,8 +205,10 @@ func stack(layers []*layer, result, last llb.State) llb.State {
 // put makes the result say what the image is now.
 func (c *converted) put(res *client.Result, p exptypes.Platform, withReport bool) error {
 	key := exptypes.ExporterImageConfigKey
+	var of *ocispecs.Platform // whose annotations; nil: the only image's
 	if len(res.Refs) > 0 {
 		key += "/" + p.ID
+		of = &p.Platform
 		res.AddRef(p.ID, c.ref)
 	} else {
 		res.SetRef(c.ref)
@@ -216,7 +219,7 @@ func (c *converted) put(res *client.Result, p exptypes.Platform, withReport bool
 	}
 	res.AddMeta(key, config)
 	for name, value := range c.annotations {
-		res.AddMeta(exptypes.AnnotationManifestKey(&p.Platform, name), []byte(value))
+		res.AddMeta(exptypes.AnnotationManifestKey(of, name), []byte(value))
 	}
 	if withReport {
 		res.AddAttestation(p.ID, client.Attestation{
