@@ -22,7 +22,8 @@ layers/pack: layers/abi layers/blob layers/wasmenc layers/unit/...
 layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
 layers/tarfs: layers/blob layers/wasmenc
 layers/treediff:
-layers/image/...: layers/blob layers/manifest layers/pack layers/tarfs
+layers/carrier: layers/unit/... layers/tarfs
+layers/image/...: layers/blob layers/carrier layers/manifest layers/pack layers/tarfs
 
 converter/x86:
 converter/elf:
@@ -32,7 +33,7 @@ converter/lift: converter/ir converter/x86 converter/disasm layers/abi
 converter/opt: converter/ir layers/abi
 converter/wasm: converter/ir layers/abi layers/wasmenc layers/unit/...
 converter/translate: converter/x86 converter/elf converter/disasm converter/ir converter/lift converter/opt converter/wasm layers/abi layers/blob layers/unit/...
-converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/treediff layers/image/...
+converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/treediff layers/carrier layers/image/...
 
 runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
 runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
@@ -42,7 +43,7 @@ frontend: converter layers/image/...
 
 cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
-integration/...:
+integration/...: layers/image/...
 `
 
 // onlyIn names packages from outside that one place alone may import.

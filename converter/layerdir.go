@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/treediff"
@@ -199,7 +200,7 @@ func (l *layerConversion) apply(ctx context.Context) error {
 	return treediff.Apply(ctx, l.dirs.Upper, l.dirs.Out, l.changes, func(i int, f *os.File) io.Reader {
 		r := io.Reader(reader{ctx, f})
 		if e := l.byPath[l.entries[i].Name]; e != nil && e.meta != nil {
-			r = tarfs.Mask(r, covered(e.meta, 0))
+			r = tarfs.Mask(r, carrier.Edits(e.meta, 0))
 		}
 		return r
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -43,7 +44,7 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 	}
 	e.use(u)
 	var n int64
-	if e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), covered(e.meta, 0))); err == nil && n != e.size {
+	if e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), carrier.Edits(e.meta, 0))); err == nil && n != e.size {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
@@ -98,14 +99,4 @@ func callTranslate(ctx context.Context, t Translate, name string, data []byte) (
 		}
 	}()
 	return t(ctx, name, data)
-}
-
-// covered are the ranges of a stream to be zeroed when the ELF begins at an
-// offset in it.
-func covered(m *unit.Meta, at int64) []tarfs.Range {
-	list := make([]tarfs.Range, len(m.Covered))
-	for i, s := range m.Covered {
-		list[i] = tarfs.Range{Off: at + int64(s.Off), Size: int64(s.Size)}
-	}
-	return list
 }

@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/tarfs"
@@ -59,9 +60,9 @@ func (c *conversion) rewrite(ctx context.Context) error {
 	}
 	for i, l := range c.layers {
 		n := newLayer{desc: l.desc, diffID: l.diffID, source: l.layer}
-		if ranges := l.ranges(metas); len(ranges) > 0 && !c.KeepNative {
+		if edits := l.edits(metas); len(edits) > 0 && !c.KeepNative {
 			var err error
-			if n, err = c.rewriteLayer(ctx, l, ranges); err != nil {
+			if n, err = c.rewriteLayer(ctx, l, edits); err != nil {
 				return fmt.Errorf("layer %v: %w", l.desc.Digest, err)
 			}
 		}
@@ -71,26 +72,26 @@ func (c *conversion) rewrite(ctx context.Context) error {
 	return nil
 }
 
-// ranges are the covered bytes of a layer's tar stream. A sparse file has no
+// edits are what carriers change in a layer's tar stream. A sparse file has no
 // place in it and stays as it is.
-func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range) {
+func (l *scannedLayer) edits(metas map[blob.ID]*unit.Meta) (list []tarfs.Edit) {
 	for at, off := range l.offsets {
 		if m := metas[l.entries[at].Blob]; m != nil && off >= 0 {
-			list = append(list, covered(m, off)...)
+			list = append(list, carrier.Edits(m, off)...)
 		}
 	}
-	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
+	slices.SortFunc(list, func(a, b tarfs.Edit) int { return cmp.Compare(a.Off, b.Off) })
 	return list
 }
 
-func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
+func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, edits []tarfs.Edit) (newLayer, error) {
 	r, _, err := image.Uncompressed(l.layer)
 	if err != nil {
 		return newLayer{}, err
 	}
 	defer r.Close()
 	return c.writeLayer(l.compression, func(w io.Writer) error {
-		_, err := io.Copy(w, tarfs.Mask(reader{ctx, r}, ranges))
+		_, err := io.Copy(w, tarfs.Mask(reader{ctx, r}, edits))
 		return err
 	})
 }
