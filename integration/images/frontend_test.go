@@ -1,7 +1,6 @@
 package images
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -203,34 +202,4 @@ func TestKeepNative(t *testing.T) {
 	if out := must(t, megabin(), "run", env.image("native:both"), "echo", "hello"); out != "hello\n" {
 		t.Errorf("it says %q", out)
 	}
-}
-
-// TestSubrequests checks that what is asked about a Dockerfile has BuildKit's
-// own answer.
-func TestSubrequests(t *testing.T) {
-	dir := buildContext(t, "ARG X=1\nFROM scratch AS one\nCOPY tool /tool\nFROM one AS two\ncopy tool /again\n", map[string]string{"tool": theProgram(t)})
-	for _, request := range []string{"frontend.outline", "frontend.targets", "frontend.lint"} {
-		opts := []string{"requestid=" + request, "frontend.caps=moby.buildkit.frontend.subrequests"}
-		want := build{dir: dir, way: plain, opts: opts}.answer(t)
-		have := build{dir: dir, way: gateway, opts: opts}.answer(t)
-		if have != want || !strings.Contains(want, "{") {
-			t.Errorf("%s gives %s, BuildKit %s", request, have, want)
-		}
-	}
-}
-
-// answer is the answer to a subrequest, which is in the build's metadata.
-func (b build) answer(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "metadata")
-	b.args = append(b.args, "--metadata-file", file)
-	b.mustRun(t)
-	var m map[string]any
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decode(t, string(text), &m)
-	s, _ := m["result.json"].(string)
-	return s
 }
