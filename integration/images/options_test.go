@@ -3,14 +3,11 @@ package images
 import (
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/megabin/megabin/integration/oracle"
 )
-
-func equalJSON(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // index is what is read of an image index.
 type index struct {
