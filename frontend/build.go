@@ -41,6 +41,10 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if _, ok := opts["cmdline"]; !ok {
 		opts["cmdline"] = opts["source"]
 	}
+	// Asking the registry for our own image takes as long as the rest.
+	found := make(chan error, 1)
+	b := &builder{settings: settings, client: c}
+	go func() { found <- b.prepare(ctx) }()
 	res, err := dockerfile.Build(ctx, c)
 	if err != nil {
 		return nil, err
@@ -48,8 +52,7 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if res.Ref == nil && len(res.Refs) == 0 {
 		return res, nil // a subrequest, which has an answer but no image
 	}
-	b, err := newBuilder(ctx, c, settings)
-	if err != nil {
+	if err := <-found; err != nil {
 		return nil, err
 	}
 	return res, b.convertAll(ctx, res)
@@ -63,22 +66,21 @@ type builder struct {
 	self    llb.State // the frontend's own image
 }
 
-func newBuilder(ctx context.Context, c client.Client, s settings) (*builder, error) {
-	opts := c.BuildOpts()
+// prepare finds what all conversions of a build need.
+func (b *builder) prepare(ctx context.Context) error {
+	opts := b.client.BuildOpts()
 	for _, need := range []apicaps.CapID{pb.CapMergeOp, pb.CapDiffOp} {
 		if err := opts.LLBCaps.Supports(need); err != nil {
-			return nil, fmt.Errorf("this BuildKit can't convert layer by layer: %w", err)
+			return fmt.Errorf("this BuildKit can't convert layer by layer: %w", err)
 		}
 	}
-	ui, err := dockerui.NewClient(c)
+	ui, err := dockerui.NewClient(b.client)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	self, err := ownImage(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return &builder{settings: s, client: c, imports: ui.CacheImports, self: self}, nil
+	b.imports = ui.CacheImports
+	b.self, err = ownImage(ctx, b.client)
+	return err
 }
 
 // ownImage is the image that this process runs from, by its digest, so that

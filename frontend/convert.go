@@ -69,18 +69,25 @@ func (b *builder) convert(ctx context.Context, ref client.Reference) (*converted
 	}
 	pack, meta := b.pack(layers)
 	c := &converted{}
+	group, groupCtx = errgroup.WithContext(ctx)
+	group.Go(func() error { return b.readMeta(groupCtx, meta, c) })
+	group.Go(func() (err error) {
+		c.ref, err = b.solve(groupCtx, stack(layers, result, pack))
+		return err
+	})
+	return c, group.Wait()
+}
+
+// readMeta reads what packing tells about the image.
+func (b *builder) readMeta(ctx context.Context, meta llb.State, c *converted) (err error) {
 	if c.report, err = b.solve(ctx, meta); err != nil {
-		return nil, err
+		return err
 	}
 	file, err := c.report.ReadFile(ctx, client.ReadRequest{Filename: AnnotationsFile})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := json.Unmarshal(file, &c.annotations); err != nil {
-		return nil, err
-	}
-	c.ref, err = b.solve(ctx, stack(layers, result, pack))
-	return c, err
+	return json.Unmarshal(file, &c.annotations)
 }
 
 // layers finds the layers of a result; state is all of it.
