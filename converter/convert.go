@@ -31,6 +31,9 @@ type Options struct {
 	// CacheDir is a directory that keeps units between conversions. Empty:
 	// nothing is kept.
 	CacheDir string
+	// Units is asked for what CacheDir does not have, and given what is made
+	// new. It may be nil.
+	Units UnitStore
 	// Jobs is the number of ELFs recompiled at a time; 0: one per processor.
 	Jobs int
 	// KeepNative leaves the original ELFs in the image.

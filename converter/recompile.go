@@ -39,6 +39,10 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 		e.cached = true
 	} else if e.reason, e.cached = c.cache.loadRefusal(e.id); e.cached {
 		return nil
+	} else if u, err = c.fetch(ctx, e); err != nil {
+		return err
+	} else if u != nil {
+		e.cached = true
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
@@ -85,7 +89,10 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 		}
 		return nil, c.cache.storeRefusal(e.id, e.reason)
 	}
-	return u, c.cache.store(u)
+	if err := c.cache.store(u); err != nil {
+		return nil, err
+	}
+	return u, c.share(ctx, u)
 }
 
 // errTranslator tells of a bug of the translator.

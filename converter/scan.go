@@ -89,6 +89,9 @@ func (c *conversion) sourceLayers() ([]*scannedLayer, error) {
 	}
 	list := make([]*scannedLayer, len(layers))
 	for i, l := range layers {
+		if !m.Layers[i].MediaType.IsDistributable() {
+			return nil, fmt.Errorf("layer %v is foreign (%s): it may not be distributed and is not converted", m.Layers[i].Digest, m.Layers[i].MediaType)
+		}
 		list[i] = &scannedLayer{layer: l, desc: m.Layers[i], diffID: config.RootFS.DiffIDs[i],
 			offsets: map[int]int64{}, spooled: map[blob.ID]tarfs.Range{}}
 	}

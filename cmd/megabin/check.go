@@ -44,7 +44,11 @@ func check(ctx context.Context, source, converted string) (*image.CheckResult, e
 	if source == "" {
 		return image.Check(ctx, nil, img)
 	}
-	src, closeSource, err := open(ctx, source)
+	ref, err := image.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	src, closeSource, err := ref.OpenSource(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -64,10 +64,16 @@ func openRegistry(ctx context.Context, path string, converted bool) (v1.Image, e
 	if err != nil {
 		return nil, err
 	}
+	var img v1.Image
 	if desc.MediaType.IsIndex() {
-		return selectFrom(desc, converted)
+		img, err = selectFrom(desc, converted)
+	} else {
+		img, err = desc.Image()
 	}
-	return desc.Image()
+	if err != nil || !converted {
+		return img, err
+	}
+	return orReferrer(ctx, ref.Context(), img)
 }
 
 // files is what a layout or archive consists of.
