@@ -23,7 +23,8 @@ layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
 layers/tarfs: layers/blob layers/wasmenc
 layers/treediff:
 layers/carrier: layers/unit/... layers/tarfs
-layers/image/...: layers/blob layers/carrier layers/manifest layers/pack layers/tarfs
+layers/image/...: layers/blob layers/carrier layers/wasmenc layers/manifest layers/pack layers/tarfs
+layers:
 
 converter/x86:
 converter/elf:
@@ -33,7 +34,7 @@ converter/lift: converter/ir converter/x86 converter/disasm layers/abi
 converter/opt: converter/ir layers/abi
 converter/wasm: converter/ir layers/abi layers/wasmenc layers/unit/...
 converter/translate: converter/x86 converter/elf converter/disasm converter/ir converter/lift converter/opt converter/wasm layers/abi layers/blob layers/unit/...
-converter: converter/elf converter/translate layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/treediff layers/carrier layers/image/...
+converter: converter/elf converter/translate layers layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/treediff layers/carrier layers/image/...
 
 runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
 runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
@@ -43,6 +44,8 @@ frontend: converter layers/image/...
 
 cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 
+integration/debian:
+integration/coverage: integration/debian converter/elf converter/disasm converter/lift
 integration/...: layers/image/...
 `
 

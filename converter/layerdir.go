@@ -234,7 +234,7 @@ func (l *layerConversion) save(context.Context) error {
 	if err := os.WriteFile(filepath.Join(l.dirs.State, StateFile), b, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(l.dirs.State, stateEntries), tarfs.EncodeIndex(l.entries), 0o644)
+	return os.WriteFile(filepath.Join(l.dirs.State, stateEntries), tarfs.EncodeIndex(l.entries, 0), 0o644)
 }
 
 // LayerChanged reads from a layer's StateFile whether ConvertLayer made

@@ -59,7 +59,7 @@ func (p *packing) load(context.Context) (err error) {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	return p.merge()
+	return p.merge(func(id blob.ID) bool { _, ok := p.known[id]; return ok })
 }
 
 func (p *packing) loadState(dir string) error {
@@ -74,7 +74,7 @@ func (p *packing) loadState(dir string) error {
 	if b, err = os.ReadFile(filepath.Join(dir, stateEntries)); err != nil {
 		return err
 	}
-	entries, err := tarfs.DecodeIndex(b)
+	entries, _, err := tarfs.DecodeIndex(b)
 	if err != nil {
 		return err
 	}
@@ -106,10 +106,7 @@ func link(to, name string) error {
 // resolve sets what is known of the ELFs that the image has in the end.
 func (p *packing) resolve(context.Context) error {
 	for _, e := range p.elves {
-		k, ok := p.known[e.id]
-		if !ok {
-			return fmt.Errorf("%s is in a layer's entries but not in its state", e.paths[0])
-		}
+		k := p.known[e.id]
 		e.cached = true
 		if k.Carrier == nil {
 			e.reason = k.Refused
@@ -119,7 +116,9 @@ func (p *packing) resolve(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.paths[0], err)
 		}
-		e.use(u)
+		if err := e.take(u, p.cache); err != nil {
+			return err
+		}
 		e.carrier = *k.Carrier
 	}
 	return nil

@@ -1,6 +1,7 @@
 package converter
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/carrier"
+	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -46,20 +48,27 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
-	e.use(u)
+	if err := e.take(u, c.cache); err != nil {
+		return err
+	}
 	var n int64
-	if e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), carrier.Edits(e.meta, 0))); err == nil && n != e.size {
+	e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), carrier.Edits(e.meta, 0)))
+	if err == nil && n != e.size {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// use sets what is known of an ELF by its unit.
-func (e *elf) use(u *unit.Unit) {
-	e.meta, e.funcs, e.parts = &u.Meta, len(u.Funcs), u.NumParts()
+// take keeps what is to be known of the unit, but not the unit itself.
+func (e *elf) take(u *unit.Unit, cache *unitCache) (err error) {
+	meta := u.Meta
+	meta.BuildID = bytes.Clone(meta.BuildID)
+	e.meta, e.funcs, e.parts = &meta, len(u.Funcs), u.NumParts()
 	for i := range u.Funcs {
 		e.wasmBytes += int64(len(u.Funcs[i].Body))
 	}
+	e.unit, err = pack.Survey(u, func() (*unit.Unit, error) { return cache.load(e.id) })
+	return err
 }
 
 // translate makes a unit and caches it; nil if the ELF can't be recompiled.
@@ -80,6 +89,7 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 		panic("BUG: the translator made a unit of another file")
 	}
 	if err == nil {
+		u.Translator = c.Translator
 		err = u.Validate()
 	}
 	if err != nil {

@@ -61,6 +61,36 @@ var converted = sync.OnceValues(func() (string, error) {
 	return ref, convert(img.Ref(), ref)
 })
 
+// syscallImage is an image of the one program in testdata/syscalls.
+var syscallImage = sync.OnceValues(func() (small, error) {
+	base, err := scratch()
+	if err != nil {
+		return small{}, err
+	}
+	s := small{rootfs: filepath.Join(base, "syscalls-rootfs"), layout: filepath.Join(base, "syscalls")}
+	s.ref = "oci:" + s.layout + ":latest"
+	for _, dir := range []string{"tmp", "etc"} {
+		if err := os.MkdirAll(filepath.Join(s.rootfs, dir), 0o777); err != nil {
+			return small{}, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.rootfs, "etc", "passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o644); err != nil {
+		return small{}, err
+	}
+	sources, err := filepath.Glob("testdata/syscalls/*.c")
+	if err != nil {
+		return small{}, err
+	}
+	// Without optimization gcc makes code on the stack for nested functions.
+	args := append([]string{"-O1", "-Werror=trampolines", "-static", "-pthread", "-o", filepath.Join(s.rootfs, "syscalls")}, sources...)
+	cmd := exec.Command("gcc", args...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return small{}, err
+	}
+	return s, convert("dir:"+s.rootfs, s.ref)
+})
+
 // small is an image of a few static C programs, native and converted: quick to
 // convert, so that tests may damage it in many ways.
 type small struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -125,7 +126,7 @@ func (flags *convertFlags) target(from image.Reference, target string) (image.Re
 
 func (flags *convertFlags) options(p converter.Progress) (o converter.Options, err error) {
 	o = converter.Options{
-		Translate: translate.ELF, Translator: translate.Version,
+		Translate: translate.ELF, Translator: converter.TranslatorVersion(),
 		Jobs: flags.jobs, KeepNative: flags.keepNative || flags.referrer, Progress: p,
 	}
 	if flags.units != "" {
@@ -206,8 +207,8 @@ func (c *conversion) all(ctx context.Context) ([]*converter.Report, error) {
 // terminal, and its sum in any case.
 func (flags *convertFlags) tell(report *converter.Report, errw io.Writer) error {
 	if flags.report != "" {
-		err := writeFile(flags.report, func(w io.Writer) error {
-			enc := json.NewEncoder(w)
+		err := writeFile(flags.report, func(f *os.File) error {
+			enc := json.NewEncoder(f)
 			enc.SetIndent("", "\t")
 			return enc.Encode(report)
 		})

@@ -49,7 +49,7 @@ type frontendFlags struct {
 
 func (flags *frontendFlags) options(p converter.Progress) converter.Options {
 	return converter.Options{
-		Translate: translate.ELF, Translator: translate.Version,
+		Translate: translate.ELF, Translator: converter.TranslatorVersion(),
 		CacheDir: flags.cache, KeepNative: flags.keepNative, Progress: p,
 	}
 }

@@ -13,8 +13,7 @@ import (
 
 // Control transfer instructions that do not end a block; end has the others.
 var controlRows = map[x86asm.Op]row{
-	x86asm.CALL: call, x86asm.UD2: trapRow(abi.TrapUD), x86asm.UD0: trapRow(abi.TrapUD), x86asm.UD1: trapRow(abi.TrapUD), x86asm.INT: interrupt, x86asm.HLT: trapRow(abi.TrapPrivileged),
-	x86asm.NOP: nop, x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.SYSCALL: syscall,
+	x86asm.CALL: call, x86asm.SYSCALL: syscall,
 }
 
 // site is a call or system call, kept with the state in front of it until
@@ -243,7 +242,7 @@ func (c *ctx) ret() {
 
 func (c *ctx) plainReturn() {
 	ra := c.Load(ir.Load32, c.New(ir.SP), 0)
-	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra}})
+	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, c.New(ir.SP)}})
 }
 
 // exit ends the function; what it hands back is filled in by link.
@@ -261,15 +260,31 @@ func (c *ctx) leave(sp *ir.Value, extra int64) {
 	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp, pc, pc}})
 }
 
-// tailCall jumps to another function, with rsp wherever it is.
+// tailCall jumps to another function. If rsp may be anywhere, as in longjmp,
+// and is not where the function began, the wasm stack does not follow.
 func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
-	sp := c.stack(c.get(RSP))
+	rsp := c.get(RSP)
+	sp := c.stack(rsp)
+	if _, known := spOffset(rsp); !known {
+		same, other := c.arms(c.Bin(ir.I32Eq, sp, c.New(ir.SP)))
+		c.B = other
+		c.leaveTo(info, target, rsp)
+		c.B = same
+	}
 	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)
 	}
 	c.exit(ir.Term{Kind: ir.TailCall, Args: args, Info: info})
+}
+
+// leaveTo is a jump that the wasm stack does not follow.
+func (c *ctx) leaveTo(info *ir.CallInfo, target, rsp *ir.Value) {
+	if target == nil {
+		target = c.codeAddr(info.Target)
+	}
+	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{target, rsp, target, target}})
 }
 
 // indirect is a jump through a register or memory.

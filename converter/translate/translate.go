@@ -19,11 +19,8 @@ import (
 	"github.com/megabin/megabin/layers/unit"
 )
 
-// Version names the translator in units, manifests and cache keys. It changes
-// with every change of the code it generates.
-const Version = "megabin-0.4"
-
-// ELF recompiles an ELF file. name is for error messages.
+// ELF recompiles an ELF file. name is for error messages. The unit's
+// Translator is left to the caller.
 func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 	f, err := elf.Parse(name, data)
 	if err != nil {
@@ -48,7 +45,7 @@ func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 // meta fills in everything but the functions.
 func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 	m := unit.Meta{
-		SourceSize: uint64(len(f.Data)), Translator: Version, Kind: unit.Kind(f.Kind),
+		SourceSize: uint64(len(f.Data)), Kind: unit.Kind(f.Kind),
 		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
 		Coverage: unit.Coverage{Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
 	}
@@ -120,6 +117,7 @@ func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
 		opt.Run(f)
 	}
 	e := newEnv(fns)
+	var sites []unit.Site
 	for i, f := range fns {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -130,7 +128,12 @@ func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
 			return fmt.Errorf("function %#x: %w", f.Entry, err)
 		}
 		u.Funcs = append(u.Funcs, unit.Func{Entry: f.Entry, Part: e.part, Body: code.Body, Calls: code.Calls})
+		for _, s := range code.Sites {
+			s.Ordinal = uint32(i)
+			sites = append(sites, s)
+		}
 		fns[i] = nil
 	}
+	u.Sites = unit.EncodeSites(sites)
 	return nil
 }

@@ -148,7 +148,7 @@ func BenchmarkStop(b *testing.B) {
 // BenchmarkDispatch is a function that leaves for the dispatcher each time.
 func BenchmarkDispatch(b *testing.B) {
 	u := &testUnit{name: "self", funcs: []testFunc{
-		{0, asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).function(0, 0)},
+		{0, asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).i32(0).function(0, 0)},
 		{0, exitBody(testExit)},
 	}}
 	n := 0
@@ -160,7 +160,7 @@ func BenchmarkDispatch(b *testing.B) {
 
 // BenchmarkClone copies touched anonymous memory.
 func BenchmarkClone(b *testing.B) {
-	for _, mb := range []uint64{1, 5, 50} {
+	for _, mb := range []uint64{1, 5, 100} {
 		b.Run(fmt.Sprintf("%dMB", mb), func(b *testing.B) {
 			as := newTestSpace(b, newTestEngine(b, Options{}), nil)
 			as.MapAnon(0x1000000, mb<<20, ProtRead|ProtWrite)

@@ -16,28 +16,115 @@ type pageRange struct{ start, end uint64 }
 // Clone returns a copy with one reference: fork. Shared mappings stay shared;
 // of the others the pages that were written are copied.
 func (as *AddressSpace) Clone() (*AddressSpace, error) {
-	child, err := as.engine.NewAddressSpace()
-	if err != nil {
-		return nil, err
+	mem, used := as.engine.spares.take()
+	if !used {
+		var err error
+		if mem, err = reserve(); err != nil {
+			return nil, err
+		}
 	}
-	as.mu.RLock()
-	defer as.mu.RUnlock()
-	child.areas = as.areas.clone()
-	child.code.copyFrom(&as.code)
-	child.program = as.program.retain()
-	if err := child.mapFiles(); err != nil {
-		child.Release()
-		return nil, err
-	}
-	if err := copyPrivate(child.mem, as.mem); err != nil {
+	child := as.engine.newSpace(mem)
+	child.cloned = true
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if err := as.cloneTo(child, used); err != nil {
+		child.cloned = false
 		child.Release()
 		return nil, err
 	}
 	return child, nil
 }
 
-// mapFiles makes the host's mappings of all areas with files.
-func (as *AddressSpace) mapFiles() error {
+// cloneTo fills a new address space, in memory that was used before or not.
+func (as *AddressSpace) cloneTo(child *AddressSpace, used bool) error {
+	child.areas = as.areas.clone()
+	child.code.copyFrom(&as.code)
+	child.program = as.program.retain()
+	pages, err := privatePages(as.mem)
+	if err != nil {
+		return err
+	}
+	if bytesOf(pages) >= snapshotBytes && len(as.code.cpus) <= 1 {
+		if err := as.snapshot(pages); err != nil {
+			return err
+		}
+		if pages, err = privatePages(as.mem); err != nil {
+			return err
+		}
+	}
+	if err := child.mapFiles(as.snaps); err != nil {
+		return err
+	}
+	if used {
+		if err := dropOthers(child.mem, pages); err != nil {
+			return err
+		}
+	}
+	for _, r := range pages {
+		if !used {
+			// Populating a range at once costs less than a fault per page; when it
+			// fails the copy faults them in.
+			_ = unix.Madvise(child.mem[r.start:r.end], unix.MADV_POPULATE_WRITE)
+		}
+		copy(child.mem[r.start:r.end], as.mem[r.start:r.end])
+	}
+	return nil
+}
+
+// dropOthers makes all private pages zero but those that are to be written.
+func dropOthers(mem []byte, but []pageRange) error {
+	stale, err := privatePages(mem)
+	if err != nil {
+		return err
+	}
+	for _, r := range subtract(stale, but) {
+		if err := unix.Madvise(mem[r.start:r.end], unix.MADV_DONTNEED); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bytesOf(list []pageRange) (n uint64) {
+	for _, r := range list {
+		n += r.end - r.start
+	}
+	return n
+}
+
+// privatePages lists the pages of mem that no file gives.
+func privatePages(mem []byte) (list []pageRange, err error) {
+	add := func(r pageRange) { list = append(list, r) }
+	err = scanPages(mem, add)
+	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
+		list = nil
+		err = readPagemap(mem, add)
+	}
+	return list, err
+}
+
+// subtract gives what is in a and not in b; both are ascending.
+func subtract(a, b []pageRange) (rest []pageRange) {
+	for _, r := range a {
+		for len(b) > 0 && b[0].end <= r.start {
+			b = b[1:]
+		}
+		for i := 0; i < len(b) && b[i].start < r.end; i++ {
+			if b[i].start > r.start {
+				rest = append(rest, pageRange{r.start, b[i].start})
+			}
+			r.start = min(b[i].end, r.end)
+		}
+		if r.start < r.end {
+			rest = append(rest, r)
+		}
+	}
+	return rest
+}
+
+// mapFiles makes the host's mappings of all areas with files, and of another's
+// snapshots.
+func (as *AddressSpace) mapFiles(snaps areas) error {
 	for _, a := range as.areas {
 		if a.file == nil {
 			continue
@@ -46,21 +133,12 @@ func (as *AddressSpace) mapFiles() error {
 			return err
 		}
 	}
-	return nil
-}
-
-// copyPrivate copies the pages of src that no file gives.
-func copyPrivate(dst, src []byte) error {
-	err := scanPages(src, func(r pageRange) {
-		// Populating a range at once costs less than a fault per page; when it
-		// fails the copy faults them in.
-		_ = unix.Madvise(dst[r.start:r.end], unix.MADV_POPULATE_WRITE)
-		copy(dst[r.start:r.end], src[r.start:r.end])
-	})
-	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
-		return readPagemap(src, func(r pageRange) { copy(dst[r.start:r.end], src[r.start:r.end]) })
+	for _, a := range snaps {
+		if err := as.mapSnapshot(a); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // The PAGEMAP_SCAN ioctl of Linux 6.7: include/uapi/linux/fs.h.

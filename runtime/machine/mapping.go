@@ -129,9 +129,14 @@ func (as *AddressSpace) hostZero(start, end uint64) error {
 	return as.hostMmap(start, end, -1, 0, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 }
 
-// hostMmap maps [start, end) of guest addresses, readable and writable.
+// hostMmap maps [start, end) of guest addresses, readable and writable, in
+// place of what is there.
+// Preconditions: as.mu is held for writing, or nobody else has as.
 func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int) error {
 	at := unsafe.Pointer(&as.mem[linear(start)])
 	_, err := unix.MmapPtr(fd, off, at, uintptr(end-start), unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_FIXED)
+	if err == nil && len(as.snaps) > 0 {
+		as.snaps = as.snaps.replace(start, end)
+	}
 	return err
 }

@@ -48,24 +48,47 @@ type AddressSpace struct {
 	engine *Engine
 	mem    []byte // linear memory
 	refs   atomic.Int32
+	cloned bool // made by Clone
 
 	mu      sync.RWMutex
 	areas   areas
+	snaps   areas // what is mapped privately of snapshots; see snapshot.go
 	code    code
 	program *program // nil: nothing is remembered
 }
 
 // NewAddressSpace reserves an empty address space with one reference.
 func (e *Engine) NewAddressSpace() (*AddressSpace, error) {
+	mem, err := reserve()
+	if err != nil {
+		return nil, err
+	}
+	return e.newSpace(mem), nil
+}
+
+// newSpace is an address space in memory from reserve.
+func (e *Engine) newSpace(mem []byte) *AddressSpace {
+	as := &AddressSpace{engine: e, mem: mem}
+	as.refs.Store(1)
+	as.code.init()
+	return as
+}
+
+// reserve gives fresh linear memory.
+func reserve() ([]byte, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, memorySize, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserving guest memory: %w", err)
 	}
-	as := &AddressSpace{engine: e, mem: unsafe.Slice((*byte)(p), memorySize)}
-	as.refs.Store(1)
-	as.code.init()
-	return as, nil
+	return unsafe.Slice((*byte)(p), memorySize), nil
+}
+
+// unreserve gives linear memory back to the host.
+func unreserve(mem []byte) {
+	if err := unix.MunmapPtr(unsafe.Pointer(&mem[0]), memorySize); err != nil {
+		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
+	}
 }
 
 // Retain adds a reference.
@@ -80,11 +103,27 @@ func (as *AddressSpace) Release() {
 		panic("BUG: address space released too often")
 	}
 	as.program.release()
-	as.areas.replace(0, 1<<32)
-	if err := unix.MunmapPtr(unsafe.Pointer(&as.mem[0]), memorySize); err != nil {
-		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
+	if !as.cloned || !as.unmapFiles() || !as.engine.spares.put(as.mem) {
+		unreserve(as.mem)
 	}
+	as.areas.replace(0, 1<<32)
+	as.snaps.replace(0, 1<<32)
 	as.mem = nil
+}
+
+// unmapFiles leaves nothing but anonymous memory.
+func (as *AddressSpace) unmapFiles() bool {
+	for len(as.snaps) > 0 {
+		if as.hostZero(as.snaps[0].start, as.snaps[0].end) != nil {
+			return false
+		}
+	}
+	for _, a := range as.areas {
+		if a.file != nil && as.hostZero(a.start, a.end) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // span returns the linear memory of [addr, addr+n) after checking that all of

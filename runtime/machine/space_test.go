@@ -289,3 +289,86 @@ func pageList(list []pageRange) (pages []uint64) {
 	}
 	return pages
 }
+
+// TestCloneReuses: a child in the memory of an earlier one has its parent's
+// pages and no others.
+func TestCloneReuses(t *testing.T) {
+	as := emptySpace(t)
+	const base = 0x100000
+	check(t, as.MapAnon(base, 100*pageSize, ProtRead|ProtWrite))
+	f := testFile(t, pageSize)
+	for round := uint64(0); round < 6; round++ {
+		check(t, as.Store64(base+round*pageSize, round+1))
+		child, err := as.Clone()
+		check(t, err)
+		for i := uint64(0); i < 100; i++ {
+			want := uint64(0)
+			if i <= round {
+				want = i + 1
+			}
+			if v, err := child.Load64(base + i*pageSize); v != want {
+				t.Fatalf("round %d, page %d: %#x, %v, want %#x", round, i, v, err, want)
+			}
+			check(t, child.Store64(base+i*pageSize, 0xbad))
+		}
+		check(t, child.MapFile(base+50*pageSize, pageSize, f, 0, ProtRead|ProtWrite, true))
+		child.Release()
+	}
+}
+
+func TestSubtract(t *testing.T) {
+	got := subtract([]pageRange{{0, 10}, {20, 30}, {40, 50}}, []pageRange{{2, 4}, {6, 7}, {9, 21}, {29, 45}, {60, 70}})
+	if want := []pageRange{{0, 2}, {4, 6}, {7, 9}, {21, 29}, {45, 50}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestCloneSnapshots: parents with much memory, their children and
+// grandchildren have the same pages, and what one writes the others don't see.
+func TestCloneSnapshots(t *testing.T) {
+	as := emptySpace(t)
+	const base, pages, hole = 0x1000000, 4 * snapshotBytes / pageSize, 100
+	check(t, as.MapAnon(base, pages*pageSize, ProtRead|ProtWrite))
+	f := testFile(t, pageSize)
+	check(t, as.MapFile(base+7*pageSize, pageSize, f, 0, ProtRead|ProtWrite, false))
+	for i := uint64(0); i < pages; i++ {
+		if i != 7 && i%hole != 50 {
+			check(t, as.Store64(base+i*pageSize, i+1))
+		}
+	}
+	verify := func(as *AddressSpace, what string, changed uint64) {
+		t.Helper()
+		for i := uint64(0); i < pages; i++ {
+			want := i + 1
+			switch {
+			case i == changed:
+				want = 0xc0ffee
+			case i == 7:
+				want = 0x0101010101010101
+			case i%hole == 50:
+				want = 0
+			}
+			if v, err := as.Load64(base + i*pageSize); v != want {
+				t.Fatalf("%s, page %d: %#x, %v, want %#x", what, i, v, err, want)
+			}
+		}
+	}
+	for round := range 3 {
+		child, err := as.Clone()
+		check(t, err)
+		check(t, child.Store64(base+200*pageSize, 0xc0ffee))
+		grandchild, err := child.Clone()
+		check(t, err)
+		verify(as, "parent", pages)
+		verify(child, "child", 200)
+		verify(grandchild, "grandchild", 200)
+		check(t, grandchild.MapAnon(base+200*pageSize, pageSize, ProtRead|ProtWrite))
+		if v, _ := grandchild.Load64(base + 200*pageSize); v != 0 {
+			t.Errorf("round %d: a fresh page has %#x", round, v)
+		}
+		verify(child, "child", 200)
+		child.Release()
+		grandchild.Release()
+	}
+	verify(as, "parent", pages)
+}

@@ -16,7 +16,10 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/socket"
+	"github.com/megabin/megabin/runtime/vkernel/socket/inet"
 	"github.com/megabin/megabin/runtime/vkernel/syscalls"
+	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -55,8 +58,14 @@ type Spec struct {
 	// TTY says that they are the container's terminal.
 	TTY bool
 
+	// Net is NetNone (also if empty) or NetHost.
+	Net     string
+	Publish []Port // with NetNone only
+
 	// CacheDir keeps compiled code between runs; empty for none.
 	CacheDir string
+	// Restless: see machine.Options.
+	Restless bool
 	// Messages gets lines for the person: refusals, missing calls. nil: os.Stderr.
 	Messages io.Writer
 	// Strace, if set, gets each system call.
@@ -77,6 +86,14 @@ type container struct {
 	engine *machine.Engine
 	kernel *kernel.Kernel
 	sys    *vfs.System
+
+	ptys      *tty.Table
+	terminals map[uint64]*tty.Control // of the standard streams, by device number
+	console   *tty.Control            // the first of them, nil if there is none
+
+	net       *socket.Network
+	stack     *inet.Stack // nil with NetHost
+	listeners []io.Closer // of published ports
 }
 
 // Run runs the container to its end. An error is the runner's own; the
@@ -108,11 +125,15 @@ func (c *container) say(format string, args ...any) {
 }
 
 func (c *container) run(ctx context.Context) (int, error) {
-	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir})
+	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless})
 	if err != nil {
 		return ExitFailure, err
 	}
 	c.engine = engine
+	if err := c.buildNetwork(); err != nil {
+		return ExitFailure, err
+	}
+	defer c.closeNetwork()
 	task, env, err := c.prepare(ctx)
 	if err != nil {
 		return ExitFailure, err
@@ -120,10 +141,14 @@ func (c *container) run(ctx context.Context) (int, error) {
 	if err := c.start(task, env); err != nil {
 		return c.notStarted(err), nil
 	}
-	stop := forward(task.Group)
+	if c.spec.TTY && c.console != nil {
+		if err := task.AcquireTerminal(c.console); err != nil {
+			return ExitFailure, fmt.Errorf("controlling terminal: %w", err)
+		}
+	}
+	stop := c.forward(task.Group)
 	defer stop()
-	task.Run()
-	return task.Group.Wait().Code(), ctx.Err()
+	return c.kernel.Run(task).Code(), ctx.Err()
 }
 
 // prepare builds everything but the program.
@@ -154,7 +179,7 @@ func (c *container) prepare(ctx context.Context) (*kernel.Task, []string, error)
 func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Kernel {
 	calls := syscalls.New(syscalls.Options{Strace: c.spec.Strace})
 	k := kernel.Config{
-		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Calls: calls,
+		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Net: c.net, Calls: calls,
 		Refused: func(r kernel.Refusal) { c.say("%s", r) },
 		Problem: func(text string) { c.say("%s", text) },
 	}
@@ -193,13 +218,26 @@ func (c *container) notStarted(err error) int {
 // forwarded are the signals that the runner passes on to the first process.
 var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH}
 
-// forward passes signals on until stop is called.
-func forward(g *kernel.ThreadGroup) (stop func()) {
+// fromTerminal are those that come from a terminal's keys and window: they are
+// the foreground process group's.
+var fromTerminal = map[os.Signal]bool{unix.SIGINT: true, unix.SIGQUIT: true, unix.SIGTSTP: true, unix.SIGWINCH: true}
+
+// forward passes signals on until stop is called. The guest's shell does job
+// control on the host's terminal: the runner itself is never stopped by it.
+func (c *container) forward(init *kernel.ThreadGroup) (stop func()) {
 	ch := make(chan os.Signal, 16)
-	signal.Notify(ch, forwarded...)
+	signals := forwarded
+	if c.spec.TTY && c.console != nil {
+		signals = append(signals, unix.SIGTSTP)
+	}
+	signal.Notify(ch, signals...)
 	go func() {
 		for s := range ch {
-			g.Send(kernel.SigInfo{Signo: s.(unix.Signal), Code: kernel.SiUser})
+			if sig := s.(unix.Signal); c.spec.TTY && c.console != nil && fromTerminal[s] {
+				c.console.Signal(sig)
+			} else {
+				init.Send(kernel.SigInfo{Signo: sig, Code: kernel.SiUser})
+			}
 		}
 	}()
 	return func() {

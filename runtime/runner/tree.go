@@ -14,14 +14,17 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/fs/overlay"
 	"github.com/megabin/megabin/runtime/vkernel/fs/pipe"
 	"github.com/megabin/megabin/runtime/vkernel/fs/tmp"
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
 // buildTree makes the kernel with its mounts: the image with memory above it,
 // /proc, /dev and what the spec asks for.
 func (c *container) buildTree() error {
-	c.sys = &vfs.System{Fifos: pipe.NewFifo, Devices: &dev.Table{}}
+	c.ptys = tty.NewTable()
+	c.sys = &vfs.System{Fifos: pipe.NewFifo, Devices: &dev.Table{Other: c.openPty, Terminal: openTerminal}}
 	root, err := overlay.New(c.spec.Root, 0)
 	if err != nil {
 		return fmt.Errorf("image's root: %w", err)
@@ -64,6 +67,7 @@ func (c *container) mountAll() error {
 	}
 	list := append([]Mount{
 		{FS: c.kernel.Proc(), Target: "/proc"}, {FS: devices, Target: "/dev"}, {FS: shm, Target: "/dev/shm", Source: "shm"},
+		{FS: c.ptys.FS(), Target: "/dev/pts", Source: "devpts"},
 	}, c.spec.Mounts...)
 	for _, m := range list {
 		if err := c.mount(m); err != nil {
@@ -231,18 +235,49 @@ func (c *container) describe(f *os.File, flags int) (*vfs.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.IsTerminal() && c.sys.Devices.(*dev.Table).Terminal == nil {
-		c.setTerminal(s)
+	if s.IsTerminal() {
+		c.addTerminal(s)
 	}
 	return s.Describe(c.sys, flags)
 }
 
-// setTerminal makes s what /dev/tty opens.
-func (c *container) setTerminal(s *host.Stdio) {
-	open := func(_ *vfs.Caller, flags int) (vfs.File, error) { return s.Open(flags) }
-	table := c.sys.Devices.(*dev.Table)
-	table.Terminal = open
-	if c.spec.TTY {
-		table.Console = open
+// addTerminal makes a standard stream known as a terminal. The first one is
+// the console.
+func (c *container) addTerminal(s *host.Stdio) {
+	attr, err := s.Attr()
+	if err != nil {
+		return // it is a terminal without job control then
 	}
+	control := c.terminals[attr.Rdev]
+	if control == nil {
+		control = &tty.Control{}
+		if c.terminals == nil {
+			c.terminals = map[uint64]*tty.Control{}
+		}
+		c.terminals[attr.Rdev] = control
+	}
+	s.SetControl(control)
+	if n, ok := s.PtsNumber(); ok {
+		c.ptys.AddForeign(n, s)
+	}
+	if c.console == nil {
+		c.console = control
+		c.sys.Devices.(*dev.Table).Console = func(_ *vfs.Caller, flags int) (vfs.File, error) { return s.Open(flags) }
+	}
+}
+
+// openTerminal opens /dev/tty.
+func openTerminal(c *vfs.Caller, flags int) (vfs.File, error) {
+	if t, ok := c.Task.(*kernel.Task); ok {
+		return t.OpenTerminal(flags)
+	}
+	return nil, unix.ENXIO
+}
+
+// openPty opens either side of a pseudoterminal.
+func (c *container) openPty(caller *vfs.Caller, rdev uint64, flags int) (vfs.File, error) {
+	if rdev == tty.Ptmx {
+		return c.ptys.OpenMaster(caller)
+	}
+	return c.ptys.OpenSlave(rdev, flags)
 }

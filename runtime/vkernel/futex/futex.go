@@ -23,6 +23,7 @@ type Waiter struct {
 	C      chan struct{}
 	key    Key
 	bitset uint32
+	owner  uint32 // who gets the lock that is waited for; 0: none is
 	woken  bool
 }
 
@@ -35,17 +36,45 @@ type Table struct {
 // Enqueue adds a waiter unless check fails: the comparison with the expected
 // value, atomic to every Wake.
 func (t *Table) Enqueue(key Key, bitset uint32, check func() error) (*Waiter, error) {
+	return t.enqueue(&Waiter{C: make(chan struct{}), key: key, bitset: bitset}, check)
+}
+
+func (t *Table) enqueue(w *Waiter, check func() error) (*Waiter, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := check(); err != nil {
 		return nil, err
 	}
-	w := &Waiter{C: make(chan struct{}), key: key, bitset: bitset}
 	if t.queue == nil {
 		t.queue = map[Key][]*Waiter{}
 	}
-	t.queue[key] = append(t.queue[key], w)
+	t.queue[w.key] = append(t.queue[w.key], w)
 	return w, nil
+}
+
+// EnqueueOwner is Enqueue for a lock that is handed from owner to owner; id is
+// who waits.
+func (t *Table) EnqueueOwner(key Key, id uint32, check func() error) (*Waiter, error) {
+	return t.enqueue(&Waiter{C: make(chan struct{}), key: key, bitset: AllBits, owner: id}, check)
+}
+
+// HandOver gives a lock to the first of those who wait for it: give is told
+// who that is (0: nobody) and whether more wait.
+func (t *Table) HandOver(key Key, give func(next uint32, more bool) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.queue[key]
+	if len(list) == 0 {
+		return give(0, false)
+	}
+	w := list[0]
+	if err := give(w.owner, len(list) > 1); err != nil {
+		return err
+	}
+	w.woken = true
+	close(w.C)
+	t.set(key, list[1:])
+	return nil
 }
 
 // Cancel removes a waiter that gave up. It reports whether it was woken before.

@@ -1,11 +1,38 @@
 package kernel
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/runtime/machine"
 )
+
+// next is the signal that the task is to act on now; false for none. It does
+// what the group wants first: it stops with it, and end says that the task is
+// to end.
+func (t *Task) nextSignal() (info SigInfo, found, end bool) {
+	g := t.Group
+	for {
+		g.mu.Lock()
+		switch {
+		case t.ends():
+			g.mu.Unlock()
+			return info, false, true
+		case g.stopSig != 0:
+			g.mu.Unlock()
+			t.park()
+			continue
+		}
+		info, found = t.take(t.mask)
+		if !found {
+			t.recheck()
+		}
+		g.mu.Unlock()
+		return info, found, false
+	}
+}
 
 // deliver acts on all pending signals at the end of a system call that gave
 // ret and err, or at a poll. value is what goes to rax. restart says that a
@@ -13,69 +40,129 @@ import (
 //
 // A handler runs nested: on the same CPU, on the guest's stack below a signal
 // frame, while the code that was interrupted waits in the wasm stack for this
-// function to return.
+// function to return. Nesting only saves the way through the dispatcher: the
+// frame has all that is needed to go on without it, and that is what happens
+// when handlers are left otherwise than by returning too often.
 func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool) {
 	value, restart = ret, isRestart(err)
-	for {
-		info, ok := t.Take(t.Mask())
-		if !ok {
-			t.RestoreMask()
-			return value, restart, false
+	for t.flow == flowNone {
+		info, found, end := t.nextSignal()
+		switch {
+		case end:
+			t.flow = flowExit
+			return 0, false, true
+		case !found:
+			if t.saved == nil {
+				return value, restart, false
+			}
+			t.RestoreMask() // which may let another signal through
+			continue
 		}
 		action := t.Handlers.Get(info.Signo)
 		t.K.Calls.Signal(t, info)
-		switch {
-		case t.Handlers.ignores(info.Signo):
+		if action.Handler == SigDfl || t.Handlers.ignores(info.Signo) {
+			t.defaultAction(info.Signo)
 			continue
-		case action.Handler == SigDfl:
-			t.ExitGroup(SignalStatus(info.Signo))
-			return 0, false, true
 		}
-		if isRestart(err) && (err == ERESTARTNOHAND || action.Flags&SaRestart == 0) {
+		if restart && (err == ERESTARTNOHAND || err == ERESTARTSYS && action.Flags&SaRestart == 0) {
 			value, restart = failed(unix.EINTR), false
 		}
-		if value, stop = t.runHandler(action, info, value); stop {
+		if value, stop = t.runHandler(action, info, value, restart); stop {
 			return 0, false, true
 		}
+	}
+	return 0, false, true
+}
+
+// defaultAction does what a signal without a handler does.
+func (t *Task) defaultAction(sig unix.Signal) {
+	switch {
+	case t.Handlers.ignores(sig):
+	case defaults[sig] == dispStop:
+		t.stop(sig)
+	default:
+		t.ExitGroup(SignalStatus(sig))
 	}
 }
 
+// Bounds of handlers within handlers: each that nests holds a wasm stack and a
+// Go stack. What is to be made again after the handler has to nest.
+const (
+	maxNested     = 16
+	maxRestarting = 1000
+)
+
+// registers is the part of the register file that a handler's return must
+// find as it was for the interrupted code to go on in its wasm stack.
+type registers [len(contextRegs)]uint64
+
+func (t *Task) registers() (r registers) {
+	for i, reg := range contextRegs {
+		if reg != abi.RAX {
+			r[i] = t.CPU.Reg(reg)
+		}
+	}
+	return r
+}
+
 // runHandler runs a handler to its rt_sigreturn. rax is what the interrupted
-// code gets in rax; the handler may change that.
-func (t *Task) runHandler(a Action, info SigInfo, rax uint64) (uint64, bool) {
-	pc := t.CPU.Reg(abi.PC)
+// code gets in rax; the handler may change that. With stop the CPU is to be
+// left: the registers say where to go on.
+func (t *Task) runHandler(a Action, info SigInfo, rax uint64, restart bool) (value uint64, stop bool) {
+	pc, before := t.pc(), t.registers()
 	t.CPU.SetReg(abi.RAX, rax)
-	if !t.enterHandler(a, info, pc, 0) {
+	frame, ok := t.enterHandler(a, info, pc, 0)
+	if !ok {
 		return 0, true
 	}
-	faults := t.faults
-	t.faults = 0
-	t.level++
+	if n := len(t.stack); n >= maxNested && !restart || n >= maxRestarting {
+		t.flow = flowJump
+		return 0, true
+	}
+	t.stack = append(t.stack, frame)
 	t.execute()
-	t.level--
-	t.faults = faults
-	if t.flow != flowReturn {
+	last := len(t.stack) - 1
+	frame = t.stack[last]
+	t.stack = t.stack[:last]
+	if t.flow != flowReturn || t.left != frame {
 		return 0, true
 	}
 	t.flow = flowNone
-	if t.CPU.Reg(abi.PC) != pc {
+	if t.CPU.Reg(abi.PC) != pc || t.registers() != before {
 		t.flow = flowJump
 		return 0, true
 	}
 	return t.CPU.Reg(abi.RAX), false
 }
 
-// maxLevel bounds handlers within handlers: each holds a wasm stack and a Go
-// stack.
-const maxLevel = 1000
+// pc is the guest address at which the code that made the system call or poll
+// goes on.
+func (t *Task) pc() uint64 { return t.CPU.Reg(abi.RCX) }
+
+// nests tells whether a frame is that of a handler being run nested.
+func (t *Task) nests(frame uint64) bool { return slices.Contains(t.stack, frame) }
+
+// forget drops nested handlers that were left by a jump: those whose frame is
+// overwritten by a new one, or lies below the stack pointer before it. One on
+// another stack may be dropped too, which only costs it the short way back.
+func (t *Task) forget(frame, sp uint64) {
+	for i, f := range t.stack {
+		if f == frame || f < sp {
+			t.stack[i] = 0
+		}
+	}
+}
 
 // enterHandler builds the frame and points the registers at the handler. If
 // there is no room for the frame the process dies of SIGSEGV.
-func (t *Task) enterHandler(a Action, info SigInfo, pc, faultAddr uint64) bool {
-	if t.level >= maxLevel || t.pushFrame(a, info, pc, faultAddr) != nil {
+func (t *Task) enterHandler(a Action, info SigInfo, pc, faultAddr uint64) (frame uint64, ok bool) {
+	sp := t.CPU.Reg(abi.RSP)
+	frame, err := t.pushFrame(a, info, pc, faultAddr)
+	if err != nil {
 		t.ExitGroup(SignalStatus(unix.SIGSEGV))
-		return false
+		return 0, false
 	}
+	t.forget(frame, sp)
 	if a.Flags&SaResetHand != 0 {
 		t.Handlers.Set(info.Signo, Action{})
 	}
@@ -84,7 +171,7 @@ func (t *Task) enterHandler(a Action, info SigInfo, pc, faultAddr uint64) bool {
 		mask |= Of(info.Signo)
 	}
 	t.SetMask(mask)
-	return true
+	return frame, true
 }
 
 // faultSignals are the signals and codes of the processor's exceptions.
@@ -115,9 +202,6 @@ func (t *Task) fault(f *machine.Fault) bool {
 		t.ExitGroup(SignalStatus(info.Signo))
 		return false
 	}
-	if !t.enterHandler(a, info, f.PC, info.Addr) {
-		return false
-	}
-	t.faults++
-	return true
+	_, ok = t.enterHandler(a, info, f.PC, info.Addr)
+	return ok
 }

@@ -3,7 +3,6 @@ package kernel
 import (
 	"crypto/rand"
 	"path"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -51,8 +50,53 @@ func (t *Task) Exec(p Program) error {
 	if err != nil {
 		return err
 	}
+	if err := t.becomeOnly(); err != nil {
+		img.mm.Release()
+		return err
+	}
 	t.commit(img)
 	return nil
+}
+
+// becomeOnly ends all other threads of the process and makes t its leader:
+// de_thread. EAGAIN if the process ends meanwhile, or another thread was first.
+func (t *Task) becomeOnly() error {
+	g := t.Group
+	g.mu.Lock()
+	if t.ends() {
+		g.mu.Unlock()
+		return unix.EAGAIN
+	}
+	g.execer = t
+	for other := range g.tasks {
+		if other != t {
+			other.notify()
+		}
+	}
+	g.mu.Unlock()
+	for !t.alone() {
+		<-t.kick
+	}
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.execer = nil
+	if g.exiting {
+		return unix.EAGAIN
+	}
+	delete(t.K.tasks, t.TID)
+	t.TID = g.ID
+	t.K.tasks[t.TID] = t
+	g.execed, g.exitSignal = true, unix.SIGCHLD
+	return nil
+}
+
+// alone tells whether all other threads have ended, or t has to.
+func (t *Task) alone() bool {
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
+	return len(t.Group.tasks) == 1 || t.Group.exiting
 }
 
 // openExec opens a file that is to be executed.
@@ -170,40 +214,28 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 // commit is the point of no return: what execve changes in the task's parts.
 // The CPU changes over when its handler has returned.
 func (t *Task) commit(img *image) {
-	t.Handlers = t.Handlers.Fork()
-	t.Handlers.reset()
+	handlers := t.Handlers.Fork()
+	handlers.reset()
+	t.Group.mu.Lock()
+	t.Handlers = handlers
+	t.Group.mu.Unlock()
+	t.Group.PosixTimers.DeleteAll()
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
-	t.sigMu.Lock()
-	t.altStack, t.saved = AltStack{}, nil
-	t.sigMu.Unlock()
-	t.ClearTID, t.RobustList = 0, 0
-	t.faults = 0
+	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
 	t.SetCreds(t.Creds().With(func(c *Creds) { c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID }))
 	t.SetComm(img.comm)
 	t.exe.Store(&img.exe)
 	t.next, t.flow = img, flowExec
 }
 
-// UnshareFiles gives the task a descriptor table of its own.
-func (t *Task) UnshareFiles() {
-	if slices.ContainsFunc(t.K.Tasks(), func(o *Task) bool { return o != t && o.FDs == t.FDs }) {
-		t.FDs = t.FDs.Fork(t.Group.Limits.Files)
-	}
-}
-
 // install puts the image that execve left in place of the old one.
 func (t *Task) install() error {
 	img := t.next
 	t.next = nil
-	if t.CPU != nil {
-		t.CPU.Close()
-		t.CPU = nil
-	}
-	if t.MM != nil {
-		t.MM.Release()
-	}
-	t.MM = img.mm
+	t.stack = nil
+	t.leaveMemory()
+	t.setMM(img.mm)
 	cpu, err := t.K.Engine.NewCPU(img.mm.AS, t)
 	if err != nil {
 		return err

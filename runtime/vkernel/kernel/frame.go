@@ -40,9 +40,9 @@ var contextRegs = [...]abi.Reg{
 
 // pushFrame writes the frame of a signal that interrupts pc, and points the
 // registers at the handler.
-func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) error {
+func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame uint64, err error) {
 	if a.Flags&SaRestorer == 0 {
-		return unix.EFAULT
+		return 0, unix.EFAULT
 	}
 	sp := t.CPU.Reg(abi.RSP)
 	stack := t.AltStack(sp)
@@ -51,18 +51,16 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) error {
 		top = stack.Addr + stack.Size
 	}
 	fx := (top - fxSize) &^ 63
-	frame := (fx-frameSize)&^15 - 8
+	frame = (fx-frameSize)&^15 - 8
 	if err := t.MM.AS.CopyOut(fx, t.fxSave()); err != nil {
-		return err
+		return 0, err
 	}
 	b := t.frameBytes(a, stack, pc, faultAddr, fx)
 	if err := t.MM.AS.CopyOut(frame, info.Append(b)); err != nil {
-		return err
+		return 0, err
 	}
 	if stack.Flags&SsAutodisarm != 0 {
-		t.sigMu.Lock()
 		t.altStack = AltStack{}
-		t.sigMu.Unlock()
 	}
 	c := t.CPU
 	c.SetReg(abi.RDI, uint64(info.Signo))
@@ -72,7 +70,7 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) error {
 	c.SetReg(abi.RSP, frame)
 	c.SetReg(abi.PC, a.Handler)
 	c.SetReg(abi.DF, 0)
-	return nil
+	return frame, nil
 }
 
 // frameBytes is the frame up to siginfo.
@@ -96,13 +94,11 @@ func (t *Task) frameBytes(a Action, stack AltStack, pc, faultAddr, fx uint64) []
 
 // frameMask is the mask to go back to after the handler.
 func (t *Task) frameMask() SigSet {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
-	m := t.mask
-	if t.saved != nil {
-		m, t.saved = *t.saved, nil
+	if old := t.saved; old != nil {
+		t.saved = nil
+		return *old
 	}
-	return m
+	return t.Mask()
 }
 
 // fxSave is the fxsave image with the xmm registers. x87 state is the
@@ -152,8 +148,6 @@ func (t *Task) SigReturn() {
 	}
 	t.CPU.SetReg(abi.PC, word(ucContext+8*contextIP))
 	t.SetMask(SigSet(word(ucMask)))
-	t.sigMu.Lock()
 	t.altStack = AltStack{word(ucStack), uint32(word(ucStack+8)) & SsAutodisarm, word(ucStack + 16)}
-	t.sigMu.Unlock()
-	t.flow = flowReturn
+	t.flow, t.left = flowReturn, frame
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
 // WaitStatus is the status that wait4 reports.
@@ -16,6 +18,12 @@ func ExitStatus(code int) WaitStatus { return WaitStatus(code&0xff) << 8 }
 // SignalStatus is the status of a process that a signal ended.
 func SignalStatus(sig unix.Signal) WaitStatus { return WaitStatus(sig) & 0x7f }
 
+// StopStatus is the status of a process that a signal stopped.
+func StopStatus(sig unix.Signal) WaitStatus { return WaitStatus(sig)<<8 | 0x7f }
+
+// ContinuedStatus is the status of a process that SIGCONT made go on.
+const ContinuedStatus WaitStatus = 0xffff
+
 // Code is the status as a shell has it: the exit code, or 128 + signal.
 func (s WaitStatus) Code() int {
 	if sig := s & 0x7f; sig != 0 {
@@ -24,38 +32,58 @@ func (s WaitStatus) Code() int {
 	return int(s>>8) & 0xff
 }
 
-// Session is what setsid makes.
-type Session struct {
-	ID int
-}
-
 // ThreadGroup is a process: what all its threads share that no clone flag
 // separates.
 type ThreadGroup struct {
-	ID     int
-	Limits *Limits
-	Timers Timers
-	k      *Kernel
+	ID          int
+	Limits      *Limits
+	Timers      Timers
+	PosixTimers PosixTimers
+	k           *Kernel
 
-	mu        sync.Mutex
-	tasks     map[int]*Task
-	exiting   bool
-	status    WaitStatus
-	done      chan struct{} // closed when the last task is gone
-	parent    *ThreadGroup
-	children  map[int]*ThreadGroup
-	pgid      int
-	session   *Session
-	pending   sigQueue
-	subreaper bool
-	started   time.Time
-	childWait chan struct{} // closed and replaced when a child changes
+	started time.Time
+	done    chan struct{} // closed when the process has ended
+	ended   wait.Queue    // told then too; for pidfds
+
+	// The family, guarded by Kernel.mu.
+	parent     *ThreadGroup // nil for the first process
+	creator    *Task        // the parent's thread that made it, nil if that has ended
+	children   []*ThreadGroup
+	pgrp       *ProcessGroup
+	exitSignal unix.Signal // what the parent gets when it ends; 0 for none
+	pdeath     unix.Signal // PR_SET_PDEATHSIG
+	subreaper  bool        // PR_SET_CHILD_SUBREAPER
+	execed     bool        // has called execve since it was made
+	zombie     bool
+	news       news          // what the parent has not waited for
+	changed    chan struct{} // closed and replaced when a child has news
+	childUsage Usage         // of children that were waited for, and theirs
+
+	mu      sync.Mutex // guards what follows and the signal state of the tasks
+	tasks   map[*Task]struct{}
+	exiting bool
+	status  WaitStatus // with exiting; without: what the leader gave to exit(2)
+	execer  *Task      // the thread in execve, for which all others end
+	pending sigQueue
+	stopSig unix.Signal // all threads are to stop, by this signal; 0: none are
+	parked  int         // threads that have stopped
+	stopped bool        // all have, and the parent was told
+	usage   Usage       // of threads that ended
 }
+
+// news is a change of a process that wait4 tells besides its end.
+type news uint8
+
+const (
+	noNews news = iota
+	newsStopped
+	newsContinued
+)
 
 func newThreadGroup(k *Kernel, id int, limits *Limits) *ThreadGroup {
 	g := &ThreadGroup{
-		ID: id, k: k, Limits: limits, tasks: map[int]*Task{}, done: make(chan struct{}),
-		children: map[int]*ThreadGroup{}, started: time.Now(), childWait: make(chan struct{}),
+		ID: id, k: k, Limits: limits, tasks: map[*Task]struct{}{}, done: make(chan struct{}),
+		started: time.Now(), changed: make(chan struct{}), exitSignal: unix.SIGCHLD,
 	}
 	g.Timers.group = g
 	return g
@@ -66,90 +94,63 @@ func (g *ThreadGroup) add(t *Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.Group = g
-	g.tasks[t.TID] = t
+	g.tasks[t] = struct{}{}
 }
 
 // Started is when the process was made.
 func (g *ThreadGroup) Started() time.Time { return g.started }
 
-// Tasks lists the threads.
+// Tasks lists the threads that have not ended.
 func (g *ThreadGroup) Tasks() []*Task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	list := make([]*Task, 0, len(g.tasks))
-	for _, t := range g.tasks {
+	for t := range g.tasks {
 		list = append(list, t)
 	}
 	return list
 }
 
+// leader is the thread whose id is the process's, ended or not.
+// Preconditions: Kernel.mu is held.
+func (g *ThreadGroup) leader() *Task { return g.k.tasks[g.ID] }
+
 // ParentID is the parent's process id, 0 for the first process.
 func (g *ThreadGroup) ParentID() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
 	if g.parent == nil {
 		return 0
 	}
 	return g.parent.ID
 }
 
-// ProcessGroup and SessionID are getpgrp and getsid.
-func (g *ThreadGroup) ProcessGroup() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.pgid
+// SetSubreaper is PR_SET_CHILD_SUBREAPER.
+func (g *ThreadGroup) SetSubreaper(on bool) {
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	g.subreaper = on
 }
 
-// SessionID is getsid.
-func (g *ThreadGroup) SessionID() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.session.ID
+// Subreaper is PR_GET_CHILD_SUBREAPER.
+func (g *ThreadGroup) Subreaper() bool {
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	return g.subreaper
 }
 
-// SetProcessGroup is setpgid on the process itself: EPERM for a session
-// leader or a group of another session.
-func (g *ThreadGroup) SetProcessGroup(pgid int) error {
-	if pgid == 0 {
-		pgid = g.ID
-	}
-	if pgid != g.ID && !g.k.groupInSession(pgid, g.SessionID()) {
-		return unix.EPERM
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.session.ID == g.ID {
-		return unix.EPERM
-	}
-	g.pgid = pgid
-	return nil
+// SetParentDeathSignal is PR_SET_PDEATHSIG; 0 is none.
+func (g *ThreadGroup) SetParentDeathSignal(sig unix.Signal) {
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	g.pdeath = sig
 }
 
-func (k *Kernel) groupInSession(pgid, session int) bool {
-	for _, t := range k.Tasks() {
-		if t.Group.ProcessGroup() == pgid && t.Group.SessionID() == session {
-			return true
-		}
-	}
-	return false
-}
-
-// NewSession is setsid: EPERM for the leader of a process group.
-func (g *ThreadGroup) NewSession() (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.pgid == g.ID {
-		return 0, unix.EPERM
-	}
-	g.session, g.pgid = &Session{ID: g.ID}, g.ID
-	return g.ID, nil
-}
-
-// Exiting tells whether the process is to end.
-func (g *ThreadGroup) Exiting() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.exiting
+// ParentDeathSignal is PR_GET_PDEATHSIG.
+func (g *ThreadGroup) ParentDeathSignal() unix.Signal {
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	return g.pdeath
 }
 
 // Exit begins the end of the process: its threads stop at their next system
@@ -157,12 +158,17 @@ func (g *ThreadGroup) Exiting() bool {
 func (g *ThreadGroup) Exit(status WaitStatus) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.exit(status)
+}
+
+// exit is Exit with g.mu held.
+func (g *ThreadGroup) exit(status WaitStatus) {
 	if g.exiting {
 		return
 	}
-	g.exiting, g.status = true, status
-	for _, t := range g.tasks {
-		t.wake()
+	g.exiting, g.status, g.stopSig = true, status, 0
+	for t := range g.tasks {
+		t.notify()
 	}
 }
 
@@ -172,60 +178,4 @@ func (g *ThreadGroup) Wait() WaitStatus {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.status
-}
-
-// ExitThread is exit(2): the task ends; the last one ends the process.
-func (t *Task) ExitThread(code int) {
-	g := t.Group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t.flow = flowExit
-	if len(g.tasks) == 1 && !g.exiting {
-		g.exiting, g.status = true, ExitStatus(code)
-	}
-}
-
-// ExitGroup is exit_group(2).
-func (t *Task) ExitGroup(status WaitStatus) {
-	t.Group.Exit(status)
-	t.flow = flowExit
-}
-
-// exit frees what the task holds, on its own goroutine and last.
-func (t *Task) exit() {
-	if t.ctx.Err() != nil {
-		t.Group.Exit(SignalStatus(unix.SIGKILL))
-	}
-	t.releaseThread()
-	g := t.Group
-	g.mu.Lock()
-	delete(g.tasks, t.TID)
-	last := len(g.tasks) == 0
-	status := g.status
-	g.mu.Unlock()
-	if !last {
-		t.K.forget(t.TID)
-		return
-	}
-	g.Timers.Stop()
-	t.K.Calls.Exit(t, status)
-	if t.MM != nil {
-		t.MM.Release()
-	}
-	t.FDs.Release()
-	t.K.reap(g)
-	close(g.done)
-}
-
-// releaseThread tells who waits for the thread's end (CLONE_CHILD_CLEARTID)
-// and frees its processor.
-func (t *Task) releaseThread() {
-	if t.ClearTID != 0 && t.MM != nil && len(t.Group.Tasks()) > 1 {
-		t.MM.AS.Store32(t.ClearTID, 0)
-		t.K.Futexes.Wake(t.FutexKey(t.ClearTID), 1, allBits)
-	}
-	if t.CPU != nil {
-		t.CPU.Close()
-		t.CPU = nil
-	}
 }

@@ -1,11 +1,15 @@
-// Package kernel is processes: tasks and the parts they share, program
-// execution, signals, exit and wait. Kernel only wires the parts together; a
-// Task points to parts that clone's flags let tasks share. It knows nothing of
-// system call numbers or argument registers (package syscalls), of how files
-// work (vfs) or how memory is mapped (mm).
+// Package kernel is processes: tasks and the parts they share, clone, program
+// execution, signals, job control, exit and wait. Kernel only wires the parts
+// together; a Task points to parts that clone's flags let tasks share. It knows
+// nothing of system call numbers or argument registers (package syscalls), of
+// how files work (vfs), of what a terminal does with characters (tty) or how
+// memory is mapped (mm).
 //
-// Lock order: Kernel.mu, ThreadGroup.mu, SignalHandlers.mu, Task.sigMu. None is
-// held while guest code runs or a vfs or mm method is called.
+// Lock order: Kernel.mu, ThreadGroup.mu, SignalHandlers.mu; Task.credsMu and
+// Task.partsMu are leaves. Kernel.mu guards the family (who is whose child, in
+// which process group and session), ThreadGroup.mu what concerns the signals
+// of a process and of its threads. None is held while guest code runs or a vfs
+// or mm method is called.
 package kernel
 
 import (
@@ -18,6 +22,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
+	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -26,7 +31,7 @@ type Dispatcher interface {
 	// Call does system call nr for t. Errors are unix.Errno values, those
 	// above 511 among them (ERESTARTSYS), which a guest never sees.
 	Call(t *Task, nr uint64, args [6]uint64) (uint64, error)
-	// Signal is told of each signal that is delivered, Exit of a task's end.
+	// Signal is told of each signal that is delivered, Exit of a process's end.
 	Signal(t *Task, info SigInfo)
 	Exit(t *Task, status WaitStatus)
 }
@@ -38,7 +43,10 @@ type Config struct {
 	NS       *vfs.Namespace
 	Memory   vfs.TmpMaker // makes files without a name, for memfd_create
 	Hostname string
+	Net      *socket.Network // nil: there are no sockets
 	Calls    Dispatcher
+	// MaxTasks bounds how many threads there are at a time; 0 is no bound.
+	MaxTasks int
 	// Refused is told of each file that was to be executed and may not be.
 	Refused func(Refusal)
 	// Problem is told what a person should know: the runner's own troubles.
@@ -53,16 +61,24 @@ type Kernel struct {
 	Futexes futex.Table
 	Boot    time.Time
 	code    *codeGate
+	running sync.WaitGroup // tasks with a goroutine of their own
 
-	mu      sync.Mutex
-	tasks   map[int]*Task
-	lastPID int
-	running sync.WaitGroup
+	mu       sync.Mutex
+	tasks    map[int]*Task         // by thread id; a leader that ended stays until its process is reaped
+	groups   map[int]*ThreadGroup  // by process id, zombies too
+	pgroups  map[int]*ProcessGroup // by id
+	sessions map[int]*Session      // by id
+	init     *ThreadGroup
+	ending   bool // no task may be made any more
+	lastPID  int
 }
 
 // New makes a kernel without tasks.
 func New(c Config) *Kernel {
-	k := &Kernel{Config: c, Boot: time.Now(), tasks: map[int]*Task{}}
+	k := &Kernel{
+		Config: c, Boot: time.Now(), tasks: map[int]*Task{}, groups: map[int]*ThreadGroup{},
+		pgroups: map[int]*ProcessGroup{}, sessions: map[int]*Session{},
+	}
 	k.code = &codeGate{units: c.Units, refused: c.Refused}
 	return k
 }
@@ -77,13 +93,16 @@ func (k *Kernel) problem(format string, args ...any) {
 // maxPID is kernel.pid_max.
 const maxPID = 1 << 22
 
-// allocate gives t a free task id and makes it known under it.
+// allocate gives t a task id that nothing has, and makes it known under it.
+// EAGAIN if there are too many tasks.
+// Preconditions: k.mu is held.
 func (k *Kernel) allocate(t *Task) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	if k.ending || k.MaxTasks > 0 && len(k.tasks) >= k.MaxTasks {
+		return unix.EAGAIN
+	}
 	for range maxPID {
 		k.lastPID = k.lastPID%(maxPID-1) + 1
-		if k.tasks[k.lastPID] == nil {
+		if !k.taken(k.lastPID) {
 			t.TID = k.lastPID
 			k.tasks[t.TID] = t
 			return nil
@@ -92,27 +111,33 @@ func (k *Kernel) allocate(t *Task) error {
 	return unix.EAGAIN
 }
 
-// forget frees a task id.
-func (k *Kernel) forget(tid int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.tasks, tid)
+// taken tells whether an id names something.
+func (k *Kernel) taken(id int) bool {
+	return k.tasks[id] != nil || k.pgroups[id] != nil || k.sessions[id] != nil
 }
 
-// Task is the task with this id, or nil.
+// Task is the task with this id, or nil. The leader of a process is there as
+// long as the process, even if it has ended.
 func (k *Kernel) Task(tid int) *Task {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.tasks[tid]
 }
 
-// Tasks lists all tasks, in no order.
-func (k *Kernel) Tasks() []*Task {
+// Process is the process with this id, or nil.
+func (k *Kernel) Process(pid int) *ThreadGroup {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	list := make([]*Task, 0, len(k.tasks))
-	for _, t := range k.tasks {
-		list = append(list, t)
+	return k.groups[pid]
+}
+
+// Processes lists all processes, in no order.
+func (k *Kernel) Processes() []*ThreadGroup {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	list := make([]*ThreadGroup, 0, len(k.groups))
+	for _, g := range k.groups {
+		list = append(list, g)
 	}
 	return list
 }
@@ -127,7 +152,7 @@ type Init struct {
 }
 
 // NewInit makes the first process, which has no program yet: Exec gives it
-// one, and Run runs it.
+// one, and Run runs it. When ctx is done all processes are killed.
 func (k *Kernel) NewInit(ctx context.Context, i Init) (*Task, error) {
 	if i.Limits == nil {
 		i.Limits = DefaultLimits()
@@ -135,16 +160,41 @@ func (k *Kernel) NewInit(ctx context.Context, i Init) (*Task, error) {
 	if i.FDs == nil {
 		i.FDs = vfs.NewFDTable(i.Limits.Files)
 	}
-	t := &Task{
-		K: k, ctx: ctx, FDs: i.FDs, FS: i.FS, creds: i.Creds,
-		Handlers: &SignalHandlers{}, kick: make(chan struct{}, 1),
-	}
+	t := newTask(k)
+	t.FDs, t.FS, t.creds, t.Handlers = i.FDs, i.FS, i.Creds, &SignalHandlers{}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.allocate(t); err != nil {
 		return nil, err
 	}
 	g := newThreadGroup(k, t.TID, i.Limits)
-	g.session = &Session{ID: t.TID}
-	g.pgid = t.TID
+	k.groups[g.ID], k.init = g, g
+	g.newSession()
 	g.add(t)
+	context.AfterFunc(ctx, k.KillAll)
 	return t, nil
+}
+
+// Run runs the first process on the caller's goroutine until it has ended and
+// all others with it.
+func (k *Kernel) Run(init *Task) WaitStatus {
+	init.Run()
+	status := init.Group.Wait()
+	k.running.Wait()
+	return status
+}
+
+// KillAll ends all processes. None can be made any more.
+func (k *Kernel) KillAll() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.killAll()
+}
+
+// killAll is KillAll with k.mu held.
+func (k *Kernel) killAll() {
+	k.ending = true
+	for _, g := range k.groups {
+		g.Exit(SignalStatus(unix.SIGKILL))
+	}
 }

@@ -72,6 +72,13 @@ func (l *Limits) Set(resource int, v Limit, privileged bool) error {
 	return nil
 }
 
+// Fork is a copy.
+func (l *Limits) Fork() *Limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &Limits{values: l.values}
+}
+
 // Files is the soft RLIMIT_NOFILE.
 func (l *Limits) Files() int {
 	v, _ := l.Get(unix.RLIMIT_NOFILE)

@@ -3,10 +3,8 @@ package kernel
 import (
 	"runtime"
 	"slices"
-	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/fs/proc"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -18,14 +16,11 @@ const (
 	Version = "#1 SMP PREEMPT_DYNAMIC megabin"
 )
 
-// cpuFlags are the features in /proc/cpuinfo: those of x86-64-v1.
-const cpuFlags = "fpu tsc cx8 cmov mmx fxsr sse sse2 syscall nx lm constant_tsc"
-
 // Proc is a proc file system of k's tasks.
 func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
-		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: cpuFlags,
+		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
 	})
 }
 
@@ -36,7 +31,7 @@ type procTasks struct {
 
 func (p procTasks) PIDs() []int {
 	var pids []int
-	for _, g := range p.k.groups() {
+	for _, g := range p.k.Processes() {
 		pids = append(pids, g.ID)
 	}
 	slices.Sort(pids)
@@ -64,26 +59,46 @@ type procTask struct {
 
 func (p procTask) Threads() []int {
 	var ids []int
-	for _, t := range p.Group.Tasks() {
+	g := p.Group
+	g.mu.Lock()
+	for t := range g.tasks {
 		ids = append(ids, t.TID)
+	}
+	g.mu.Unlock()
+	if !slices.Contains(ids, g.ID) {
+		ids = append(ids, g.ID) // a leader that has ended
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-func (p procTask) FSContext() *vfs.FSContext { return p.FS }
-func (p procTask) FDTable() *vfs.FDTable     { return p.FDs }
+func (p procTask) FSContext() *vfs.FSContext {
+	_, fs := p.parts()
+	return fs
+}
+
+func (p procTask) FDTable() *vfs.FDTable {
+	fds, _ := p.parts()
+	return fds
+}
+
+// with calls f with the task's memory, if it still has any.
+func (p procTask) with(f func(*mm.MM)) {
+	if m := p.memoryMap(); m != nil {
+		f(m)
+		go m.Release() // the last reference calls the vfs
+	}
+}
 
 // memory reads the guest's memory from start to end, nil if it is gone.
-func (p procTask) memory(bounds func(mm.Layout) (start, end uint64)) []byte {
-	if p.MM == nil {
-		return nil
-	}
-	start, end := bounds(p.MM.Layout())
-	b := make([]byte, end-start)
-	if p.MM.AS.CopyIn(start, b) != nil {
-		return nil
-	}
+func (p procTask) memory(bounds func(mm.Layout) (start, end uint64)) (b []byte) {
+	p.with(func(m *mm.MM) {
+		start, end := bounds(m.Layout())
+		b = make([]byte, end-start)
+		if m.AS.CopyIn(start, b) != nil {
+			b = nil
+		}
+	})
 	return b
 }
 
@@ -95,19 +110,17 @@ func (p procTask) Environ() []byte {
 	return p.memory(func(l mm.Layout) (uint64, uint64) { return l.EnvStart, l.EnvEnd })
 }
 
-func (p procTask) Maps() []proc.Mapping {
-	if p.MM == nil {
-		return nil
-	}
-	var list []proc.Mapping
-	for _, a := range p.MM.Areas() {
-		m := proc.Mapping{Start: a.Start, End: a.End, Prot: a.Prot, Shared: a.Shared, Name: a.Label}
-		if a.File != nil {
-			m.Offset, m.Name = a.Offset, a.File.Name()
-			m.Dev, m.Ino = a.File.ID()
+func (p procTask) Maps() (list []proc.Mapping) {
+	p.with(func(space *mm.MM) {
+		for _, a := range space.Areas() {
+			m := proc.Mapping{Start: a.Start, End: a.End, Prot: a.Prot, Shared: a.Shared, Name: a.Label}
+			if a.File != nil {
+				m.Offset, m.Name = a.Offset, a.File.Name()
+				m.Dev, m.Ino = a.File.ID()
+			}
+			list = append(list, m)
 		}
-		list = append(list, m)
-	}
+	})
 	return list
 }
 
@@ -122,30 +135,71 @@ func (p procTask) Limits() []proc.Limit {
 
 func (p procTask) Status() proc.Status {
 	t, g, c := p.Task, p.Group, p.Creds()
-	var usage unix.Rusage
-	unix.Getrusage(unix.RUSAGE_SELF, &usage)
 	s := proc.Status{
-		PID: g.ID, TID: t.TID, PPID: g.ParentID(), PGID: g.ProcessGroup(), SID: g.SessionID(), State: 'R', TPGID: -1,
+		PID: g.ID, State: p.state(), TPGID: -1,
 		UID: [4]uint32{c.UID, c.EUID, c.SUID, c.FSUID}, GID: [4]uint32{c.GID, c.EGID, c.SGID, c.FSGID}, Groups: c.Groups,
 		Caps:       [5]uint64{c.Inheritable, c.Permitted, c.Effective, c.Bounding, 0},
-		NoNewPrivs: c.NoNewPrivs, Threads: len(g.Tasks()), Umask: t.FS.Umask(), FDSize: 64, ExitSignal: int(unix.SIGCHLD),
-		User: time.Duration(usage.Utime.Nano()), System: time.Duration(usage.Stime.Nano()), Start: g.started.Sub(t.K.Boot),
-		Blocked: uint64(t.Mask()), SharedPending: g.pendingSet(),
+		NoNewPrivs: c.NoNewPrivs, FDSize: 64, User: g.Usage().Time, Start: g.started.Sub(t.K.Boot),
 	}
-	s.Ignored, s.Caught = t.Handlers.sets()
-	if t.MM != nil {
-		start, end := t.MM.BrkRange()
-		l := t.MM.Layout()
-		s.VM, s.RSS, s.Data, s.Text, s.Stack = t.MM.Mapped(), t.MM.Mapped(), end-start, l.EndCode-l.StartCode, mm.StackTop-l.StartStack
+	if fs := p.FSContext(); fs != nil {
+		s.Umask = fs.Umask()
 	}
+	p.family(&s)
+	p.signals(&s)
+	p.with(func(m *mm.MM) {
+		start, end := m.BrkRange()
+		l := m.Layout()
+		s.VM, s.RSS, s.Data, s.Text, s.Stack = m.Mapped(), m.Mapped(), end-start, l.EndCode-l.StartCode, mm.StackTop-l.StartStack
+	})
 	return s
 }
 
-// pendingSet is the set of signals pending for the process.
-func (g *ThreadGroup) pendingSet() uint64 {
+// family fills in what Kernel.mu guards.
+func (p procTask) family(s *proc.Status) {
+	g := p.Group
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	s.ExitSignal = int(g.exitSignal)
+	if g.parent != nil {
+		s.PPID = g.parent.ID
+	}
+	if g.pgrp == nil {
+		return
+	}
+	s.PGID, s.SID = g.pgrp.ID, g.pgrp.session.ID
+	if c := g.pgrp.session.tty; c != nil {
+		s.TTY, s.TPGID = int(c.Device), c.Foreground()
+	}
+}
+
+// signals fills in what the group's lock guards.
+func (p procTask) signals(s *proc.Status) {
+	g := p.Group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return uint64(g.pending.set)
+	s.TID, s.Threads = p.TID, len(g.tasks)
+	s.Pending, s.SharedPending, s.Blocked = uint64(p.pending.set), uint64(g.pending.set), uint64(p.mask)
+	s.Ignored, s.Caught = p.Handlers.sets()
+}
+
+// state is the letter for what the task does.
+func (p procTask) state() byte {
+	g := p.Group
+	g.k.mu.Lock()
+	zombie := g.zombie
+	g.k.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, alive := g.tasks[p.Task]
+	switch {
+	case zombie || !alive:
+		return 'Z'
+	case g.stopSig != 0 && g.parked > 0:
+		return 'T'
+	case p.meter.asleep():
+		return 'S'
+	}
+	return 'R'
 }
 
 // sets are the signals that are ignored and those that have a handler.

@@ -6,132 +6,223 @@ import (
 
 // Send makes a signal pending for one thread (tgkill).
 func (t *Task) Send(info SigInfo) {
-	if t.Handlers.ignores(info.Signo) && !t.Mask().Has(info.Signo) {
-		return
-	}
-	t.sigMu.Lock()
-	t.pending.add(info)
-	t.sigMu.Unlock()
-	t.wake()
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
+	t.Group.send(info, t)
 }
 
 // Send makes a signal pending for the process (kill).
 func (g *ThreadGroup) Send(info SigInfo) {
-	tasks := g.Tasks()
-	if len(tasks) == 0 {
-		return
-	}
-	blocked := true
-	for _, t := range tasks {
-		blocked = blocked && t.Mask().Has(info.Signo)
-	}
-	if tasks[0].Handlers.ignores(info.Signo) && !blocked {
-		return
-	}
-	if info.Signo == unix.SIGKILL {
-		g.Exit(SignalStatus(unix.SIGKILL))
-		return
-	}
+	g.k.mu.Lock()
+	defer g.k.mu.Unlock()
+	g.send(info, nil)
+}
+
+// send makes a signal pending for a thread of g, or for all for nil. EAGAIN if
+// a real-time signal finds the queue full.
+// Preconditions: Kernel.mu is held.
+func (g *ThreadGroup) send(info SigInfo, to *Task) error {
 	g.mu.Lock()
-	g.pending.add(info)
+	tell := g.prepare(info.Signo)
+	err := g.queue(info, to)
 	g.mu.Unlock()
-	for _, t := range tasks {
-		t.wake()
+	if tell {
+		g.news = newsContinued
+		g.tellParent(CldContinued, int32(unix.SIGCONT))
+	}
+	return err
+}
+
+// stopSignals are what SIGCONT takes back.
+var stopSignals = Of(unix.SIGSTOP) | Of(unix.SIGTSTP) | Of(unix.SIGTTIN) | Of(unix.SIGTTOU)
+
+// prepare does what signals do when they are sent, blocked and ignored or not.
+// It tells whether the parent is to hear that the process goes on.
+func (g *ThreadGroup) prepare(sig unix.Signal) (tell bool) {
+	switch {
+	case sig == unix.SIGKILL:
+		g.exit(SignalStatus(sig))
+	case sig == unix.SIGCONT:
+		g.drop(stopSignals)
+		if g.stopSig != 0 && !g.exiting {
+			return g.resume()
+		}
+	case sig > 0 && stopSignals.Has(sig):
+		g.drop(Of(unix.SIGCONT))
+	}
+	return false
+}
+
+// drop forgets pending signals of the process and all its threads.
+func (g *ThreadGroup) drop(set SigSet) {
+	g.pending.drop(set)
+	for t := range g.tasks {
+		t.pending.drop(set)
 	}
 }
 
-// Kill is kill(2) by t.
-func (t *Task) Kill(pid int, info SigInfo) error {
-	found, allowed := false, false
-	for _, g := range t.K.groups() {
-		if !t.selects(g, pid) {
-			continue
+// queue adds a signal that is not ignored to a queue and wakes who may take it.
+func (g *ThreadGroup) queue(info SigInfo, to *Task) error {
+	if to != nil {
+		if _, alive := g.tasks[to]; !alive || to.Handlers.ignores(info.Signo) && !to.mask.Has(info.Signo) {
+			return nil
 		}
-		found = true
+		err := to.pending.add(info)
+		to.notifyOf(info.Signo)
+		return err
+	}
+	if g.ignores(info.Signo) {
+		return nil
+	}
+	err := g.pending.add(info)
+	for t := range g.tasks {
+		t.notifyOf(info.Signo)
+	}
+	return err
+}
+
+// ignores tells whether a signal to the process has no effect: a blocked one
+// has, later.
+func (g *ThreadGroup) ignores(sig unix.Signal) bool {
+	for t := range g.tasks {
+		if t.mask.Has(sig) || !t.Handlers.ignores(sig) {
+			return false
+		}
+	}
+	return true
+}
+
+// notify makes the task look at what its group and signals want of it.
+// Preconditions: the group's lock is held.
+func (t *Task) notify() {
+	t.attention.Store(true)
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (t *Task) notifyOf(sig unix.Signal) {
+	if !t.mask.Has(sig) {
+		t.notify()
+	}
+}
+
+// Kill is kill(2) by t. Signal 0 only asks whether one could be sent.
+func (t *Task) Kill(pid int, info SigInfo) error {
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
+	targets := t.targets(pid)
+	if len(targets) == 0 {
+		return unix.ESRCH
+	}
+	allowed := false
+	var err error
+	for _, g := range targets {
 		if !t.maySignal(g, info.Signo) {
 			continue
 		}
 		allowed = true
 		if info.Signo != 0 {
-			g.Send(info)
+			err = g.send(info, nil)
 		}
 	}
-	switch {
-	case !found:
-		return unix.ESRCH
-	case !allowed:
+	if !allowed {
 		return unix.EPERM
 	}
-	return nil
+	return err
 }
 
-// groups lists all processes.
-func (k *Kernel) groups() []*ThreadGroup {
-	seen := map[*ThreadGroup]bool{}
-	var list []*ThreadGroup
-	for _, t := range k.Tasks() {
-		if !seen[t.Group] {
-			seen[t.Group] = true
-			list = append(list, t.Group)
+// targets are the processes that kill's argument means.
+// Preconditions: Kernel.mu is held.
+func (t *Task) targets(pid int) (list []*ThreadGroup) {
+	k := t.K
+	switch {
+	case pid > 0:
+		if other := k.tasks[pid]; other != nil {
+			list = append(list, other.Group)
+		}
+		return list
+	case pid == -1:
+		for _, g := range k.groups {
+			if g != k.init && g != t.Group {
+				list = append(list, g)
+			}
+		}
+		return list
+	}
+	p := t.Group.pgrp
+	if pid != 0 {
+		p = k.pgroups[-pid]
+	}
+	if p != nil {
+		for g := range p.members {
+			list = append(list, g)
 		}
 	}
 	return list
 }
 
-// selects tells whether kill's pid argument means g.
-func (t *Task) selects(g *ThreadGroup, pid int) bool {
+// SignalProcess is pidfd_send_signal: ESRCH if the process was waited for.
+func (t *Task) SignalProcess(g *ThreadGroup, info SigInfo) error {
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
 	switch {
-	case pid > 0:
-		return g.ID == pid
-	case pid == 0:
-		return g.ProcessGroup() == t.Group.ProcessGroup()
-	case pid == -1:
-		return g.ID != 1 && g != t.Group
+	case t.K.groups[g.ID] != g:
+		return unix.ESRCH
+	case !t.maySignal(g, info.Signo):
+		return unix.EPERM
+	case info.Signo == 0:
+		return nil
 	}
-	return g.ProcessGroup() == -pid
+	return g.send(info, nil)
 }
 
 // maySignal is check_kill_permission.
+// Preconditions: Kernel.mu is held.
 func (t *Task) maySignal(g *ThreadGroup, sig unix.Signal) bool {
-	tasks := g.Tasks()
-	if len(tasks) == 0 || g == t.Group {
+	leader := g.leader()
+	if leader == nil || g == t.Group {
 		return true
 	}
-	me, other := t.Creds(), tasks[0].Creds()
+	me, other := t.Creds(), leader.Creds()
 	if me.EUID == other.SUID || me.EUID == other.UID || me.UID == other.SUID || me.UID == other.UID {
 		return true
 	}
-	return me.Has(unix.CAP_KILL) || sig == unix.SIGCONT && g.SessionID() == t.Group.SessionID()
+	return me.Has(unix.CAP_KILL) || sig == unix.SIGCONT && g.pgrp != nil && g.pgrp.session == t.Group.pgrp.session
 }
 
 // SignalThread is tgkill and tkill; tgid 0 means any.
 func (t *Task) SignalThread(tgid, tid int, info SigInfo) error {
-	other := t.K.Task(tid)
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
+	other := t.K.tasks[tid]
 	if other == nil || tgid != 0 && other.Group.ID != tgid {
 		return unix.ESRCH
 	}
 	if !t.maySignal(other.Group, info.Signo) {
 		return unix.EPERM
 	}
-	if info.Signo != 0 {
-		other.Send(info)
+	if info.Signo == 0 {
+		return nil
 	}
-	return nil
+	return other.Group.send(info, other)
 }
 
 // Mask is the set of blocked signals.
 func (t *Task) Mask() SigSet {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
 	return t.mask
 }
 
 // SetMask replaces the set of blocked signals and gives the one before.
 func (t *Task) SetMask(m SigSet) SigSet {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
 	old := t.mask
 	t.mask = m &^ unblockable
+	t.recheck()
 	return old
 }
 
@@ -139,54 +230,58 @@ func (t *Task) SetMask(m SigSet) SigSet {
 // handler has run: sigsuspend, ppoll, pselect6, epoll_pwait.
 func (t *Task) SetMaskFor(m SigSet) {
 	old := t.SetMask(m)
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
 	t.saved = &old
 }
 
 // RestoreMask ends SetMaskFor.
 func (t *Task) RestoreMask() {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
-	if t.saved != nil {
-		t.mask, t.saved = *t.saved, nil
+	if old := t.saved; old != nil {
+		t.saved = nil
+		t.SetMask(*old)
 	}
 }
 
-// Pending is sigpending.
+// Pending is the set of signals that are pending for the thread or its process.
 func (t *Task) Pending() SigSet {
-	t.sigMu.Lock()
-	own := t.pending.set
-	t.sigMu.Unlock()
 	t.Group.mu.Lock()
 	defer t.Group.mu.Unlock()
-	return own | t.Group.pending.set
+	return t.pending.set | t.Group.pending.set
 }
 
-// hasSignal tells whether a signal is to be delivered.
-func (t *Task) hasSignal() bool { return t.Pending()&^t.Mask() != 0 }
+// recheck finds out whether the task has something to attend to.
+// Preconditions: the group's lock is held.
+func (t *Task) recheck() bool {
+	g := t.Group
+	wanted := t.ends() || g.stopSig != 0 || (t.pending.set|g.pending.set)&^t.mask != 0
+	t.attention.Store(wanted)
+	return wanted
+}
+
+// ends tells whether the task is to end.
+// Preconditions: the group's lock is held.
+func (t *Task) ends() bool {
+	g := t.Group
+	return g.exiting || g.execer != nil && g.execer != t
+}
+
+func (t *Task) mustEnd() bool {
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
+	return t.ends()
+}
 
 // Take removes a pending signal that is not in mask.
 func (t *Task) Take(mask SigSet) (SigInfo, bool) {
-	t.sigMu.Lock()
-	info, ok := t.pending.take(mask)
-	t.sigMu.Unlock()
-	if ok {
-		return info, true
-	}
 	t.Group.mu.Lock()
 	defer t.Group.mu.Unlock()
-	return t.Group.pending.take(mask)
+	return t.take(mask)
 }
 
-// Discard forgets pending signals, which SIG_IGN does.
-func (t *Task) Discard(set SigSet) {
-	t.sigMu.Lock()
-	t.pending.drop(set)
-	t.sigMu.Unlock()
-	t.Group.mu.Lock()
-	defer t.Group.mu.Unlock()
-	t.Group.pending.drop(set)
+func (t *Task) take(mask SigSet) (SigInfo, bool) {
+	if info, ok := t.pending.take(mask); ok {
+		return info, true
+	}
+	return t.Group.pending.take(mask)
 }
 
 // SetAction is rt_sigaction: EINVAL for what cannot be changed.
@@ -194,17 +289,17 @@ func (t *Task) SetAction(sig unix.Signal, a Action) (Action, error) {
 	if sig < 1 || sig > MaxSignal || sig == unix.SIGKILL || sig == unix.SIGSTOP {
 		return Action{}, unix.EINVAL
 	}
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
 	old := t.Handlers.Set(sig, a)
 	if t.Handlers.ignores(sig) {
-		t.Discard(Of(sig))
+		t.Group.drop(Of(sig))
 	}
 	return old, nil
 }
 
 // AltStack is the alternate signal stack, with SS_ONSTACK if sp is on it.
 func (t *Task) AltStack(sp uint64) AltStack {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
 	a := t.altStack
 	switch {
 	case a.Size == 0:
@@ -220,8 +315,6 @@ const minSigStack = 2048
 
 // SetAltStack is sigaltstack.
 func (t *Task) SetAltStack(a AltStack, sp uint64) error {
-	t.sigMu.Lock()
-	defer t.sigMu.Unlock()
 	if t.altStack.holds(sp) {
 		return unix.EPERM
 	}

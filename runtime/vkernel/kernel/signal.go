@@ -51,6 +51,9 @@ const (
 	BusAdrErr = 2
 	CldExited = 1
 	CldKilled = 2
+
+	CldStopped   = 5
+	CldContinued = 6
 )
 
 // SigInfoSize is sizeof(siginfo_t).
@@ -89,6 +92,8 @@ func (s *SigInfo) isFault() bool {
 
 // Flags of an Action, asm/signal.h.
 const (
+	SaNoCldStop = 1
+	SaNoCldWait = 2
 	SaSigInfo   = 4
 	SaRestorer  = 0x04000000
 	SaOnStack   = 0x08000000
@@ -168,11 +173,10 @@ var defaults = map[unix.Signal]disposition{
 	unix.SIGSTOP: dispStop, unix.SIGTSTP: dispStop, unix.SIGTTIN: dispStop, unix.SIGTTOU: dispStop,
 }
 
-// ignores tells whether the signal would have no effect. Stopping a process
-// is not supported: the stop signals' default is to do nothing.
+// ignores tells whether the signal would have no effect.
 func (h *SignalHandlers) ignores(sig unix.Signal) bool {
 	a := h.Get(sig)
-	return a.Handler == SigIgn || a.Handler == SigDfl && defaults[sig] != dispTerm
+	return a.Handler == SigIgn || a.Handler == SigDfl && defaults[sig] == dispIgnore
 }
 
 // sigQueue holds signals that were sent and not delivered. Below 32 one of each
@@ -184,12 +188,20 @@ type sigQueue struct {
 
 const firstRealTime = 32
 
-func (q *sigQueue) add(info SigInfo) {
+// maxQueued is how many signals may be queued: RLIMIT_SIGPENDING's default.
+const maxQueued = 30000
+
+// add queues a signal; EAGAIN if there is no room.
+func (q *sigQueue) add(info SigInfo) error {
 	if q.set.Has(info.Signo) && info.Signo < firstRealTime {
-		return
+		return nil
+	}
+	if len(q.list) >= maxQueued {
+		return unix.EAGAIN
 	}
 	q.set |= Of(info.Signo)
 	q.list = append(q.list, info)
+	return nil
 }
 
 // take removes the lowest signal not in mask, the oldest of its number.

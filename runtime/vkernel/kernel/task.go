@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,11 +14,12 @@ import (
 )
 
 // Task is one thread. The exported parts may be shared with other tasks; which
-// ones is what clone's flags say. They change only on the task's own
-// goroutine.
+// ones is what clone's flags say. They change only on the task's own goroutine,
+// which alone may read them without partsMu (or, TID and Handlers, without the
+// group's lock).
 type Task struct {
 	K        *Kernel
-	TID      int
+	TID      int             // changes when a thread that is no leader calls execve
 	MM       *mm.MM          // CLONE_VM
 	FDs      *vfs.FDTable    // CLONE_FILES
 	FS       *vfs.FSContext  // CLONE_FS
@@ -31,25 +31,40 @@ type Task struct {
 	ClearTID   uint64
 	RobustList uint64
 
-	ctx  context.Context
-	next *image // what execve left for the task's loop
-	kick chan struct{}
+	next  *image // what execve left for the task's loop
+	kick  chan struct{}
+	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
 
-	flow    flow // why the CPU was stopped
-	faults  int  // signal frames of faults at this level of nesting
-	level   int  // signal handlers being run nested
-	started time.Time
-	comm    atomic.Pointer[string]
-	exe     atomic.Pointer[vfs.Path]
+	flow  flow     // why the CPU was stopped
+	stack []uint64 // frames of the signal handlers being run nested, innermost last
+	left  uint64   // with flowReturn: the frame that is left
+	saved *SigSet  // mask to go back to after sigsuspend and the like
+	retry retry    // of a system call that a signal interrupted
+	meter meter
+
+	// attention says that the group or a signal may want something of the task.
+	// It is set under the group's lock, after what it tells of.
+	attention atomic.Bool
+
+	comm atomic.Pointer[string]
+	exe  atomic.Pointer[vfs.Path]
 
 	credsMu sync.Mutex
 	creds   *Creds
 
-	sigMu    sync.Mutex
+	partsMu sync.Mutex // guards changes of MM, FDs and FS, and other tasks' looks at them
+
+	// Guarded by the group's lock.
 	mask     SigSet
-	saved    *SigSet // mask to go back to after sigsuspend and the like
 	pending  sigQueue
 	altStack AltStack
+}
+
+// newTask is a task without parts.
+func newTask(k *Kernel) *Task {
+	t := &Task{K: k, kick: make(chan struct{}, 1)}
+	t.meter.start()
+	return t
 }
 
 // flow is why a Handler method stopped the CPU.
@@ -60,11 +75,8 @@ const (
 	flowReturn      // rt_sigreturn
 	flowExec        // a new image is ready
 	flowExit        // the task is to end
-	flowJump        // a signal handler changed where to go on
+	flowJump        // the registers say where to go on
 )
-
-// Context ends when the whole kernel is to stop.
-func (t *Task) Context() context.Context { return t.ctx }
 
 // Creds are the task's credentials, which are never changed in place.
 func (t *Task) Creds() *Creds {
@@ -113,19 +125,66 @@ func (t *Task) Exe() vfs.Path {
 	return vfs.Path{}
 }
 
+// parts are what another task may look at: what the task has now, nil for what
+// it gave up when it ended.
+func (t *Task) parts() (*vfs.FDTable, *vfs.FSContext) {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	return t.FDs, t.FS
+}
+
+// memoryMap is the task's memory for another task, which releases it; nil if
+// there is none any more.
+func (t *Task) memoryMap() *mm.MM {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	if t.MM != nil {
+		t.MM.Retain()
+	}
+	return t.MM
+}
+
+// setMM, setFDs and setFS replace a part.
+func (t *Task) setMM(m *mm.MM) {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	t.MM = m
+}
+
+func (t *Task) setFDs(f *vfs.FDTable) {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	t.FDs = f
+}
+
+func (t *Task) setFS(f *vfs.FSContext) {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	t.FS = f
+}
+
+// UnshareFiles gives the task a descriptor table of its own.
+func (t *Task) UnshareFiles() {
+	old := t.FDs
+	if !old.Shared() {
+		return
+	}
+	t.setFDs(old.Fork(t.Group.Limits.Files))
+	old.Release()
+}
+
+// UnshareFS gives the task a root, working directory and umask of its own.
+func (t *Task) UnshareFS() { t.setFS(t.FS.Fork()) }
+
 // Syscall implements machine.Handler.
 func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool) {
 	for {
 		ret, err := t.K.Calls.Call(t, nr, args)
-		if t.stopping() {
-			return 0, true
-		}
-		again := isRestart(err)
 		if err != nil {
 			ret = failed(errnoOf(err))
 		}
-		if !t.hasSignal() && !again {
-			t.RestoreMask()
+		again := isRestart(err)
+		if t.flow == flowNone && !again && t.saved == nil && !t.attention.Load() {
 			return ret, false
 		}
 		value, restart, stop := t.deliver(ret, err)
@@ -133,35 +192,20 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 			return 0, true
 		}
 		if !again || !restart {
+			t.retry = retry{}
 			return value, false
 		}
+		t.retry.again = true
 	}
 }
 
 // Poll implements machine.Handler.
 func (t *Task) Poll(c *machine.CPU) bool {
-	if t.stopping() {
-		return true
-	}
-	if !t.hasSignal() {
+	if !t.attention.Load() {
 		return false
 	}
-	rax := c.Reg(abi.RAX)
-	_, _, stop := t.deliver(rax, nil)
+	_, _, stop := t.deliver(c.Reg(abi.RAX), nil)
 	return stop
-}
-
-// stopping tells whether the CPU must be left: for a reason already set or
-// because the process or the kernel ends.
-func (t *Task) stopping() bool {
-	if t.flow != flowNone {
-		return true
-	}
-	if t.Group.Exiting() || t.ctx.Err() != nil {
-		t.flow = flowExit
-		return true
-	}
-	return false
 }
 
 // Run runs the task's program until it ends, on the caller's goroutine.
@@ -177,7 +221,7 @@ func (t *Task) advance() bool {
 	why := t.flow
 	t.flow = flowNone
 	switch {
-	case t.Group.Exiting() || t.ctx.Err() != nil || why == flowExit:
+	case why == flowExit || t.mustEnd():
 		return false
 	case t.next == nil:
 		return t.CPU != nil
@@ -194,7 +238,7 @@ func (t *Task) advance() bool {
 // after the rt_sigreturn that belongs to it, or to let the callers unwind.
 func (t *Task) execute() {
 	for {
-		exit := t.CPU.Run(t.ctx)
+		exit := t.CPU.Run(context.Background())
 		switch {
 		case exit.Err != nil:
 			t.K.problem("%s: %v", t.Comm(), exit.Err)
@@ -205,13 +249,9 @@ func (t *Task) execute() {
 			if !t.fault(exit.Fault) {
 				return
 			}
-		case t.flow == flowReturn && t.faults > 0:
-			t.faults--
-			t.flow = flowNone
-		case t.flow == flowJump:
+		case t.flow == flowJump && len(t.stack) == 0, t.flow == flowReturn && !t.nests(t.left):
 			t.flow = flowNone
 		default:
-			t.stopping()
 			return
 		}
 	}

@@ -11,25 +11,44 @@ import (
 
 const allBits = futex.AllBits
 
-// FutexKey names the word at addr. Words in shared mappings of different
-// processes are not the same yet.
-func (t *Task) FutexKey(addr uint64) futex.Key { return futex.Key{Space: t.MM, Addr: addr} }
+// FutexKey names the word at addr. In a shared mapping it is the same for all
+// who map it, unless the guest says that the futex is private.
+func (t *Task) FutexKey(addr uint64, private bool) futex.Key {
+	if !private {
+		if object, off, ok := t.MM.SharedAt(addr); ok {
+			return futex.Key{Space: object, Addr: off}
+		}
+	}
+	return futex.Key{Space: t.MM, Addr: addr}
+}
 
 // Errors that tell Syscall to make the call again after a signal; a guest
 // sees EINTR. include/linux/errno.h.
 const (
 	ERESTARTSYS    = unix.Errno(512) // unless a handler without SA_RESTART ran
+	ERESTARTNOINTR = unix.Errno(513) // always
 	ERESTARTNOHAND = unix.Errno(514) // unless a handler ran
 )
 
-func isRestart(err error) bool { return err == ERESTARTSYS || err == ERESTARTNOHAND }
+func isRestart(err error) bool {
+	return err == ERESTARTSYS || err == ERESTARTNOHAND || err == ERESTARTNOINTR
+}
 
-// wake makes a sleeping task look at its signals and its group's state.
-func (t *Task) wake() {
-	select {
-	case t.kick <- struct{}{}:
-	default:
+// retry is what a system call that is made again has to know of its first
+// time.
+type retry struct {
+	again    bool
+	deadline time.Time
+}
+
+// Until is the deadline of a system call that waits for a length of time:
+// when the call was interrupted and is made again, the first one.
+func (t *Task) Until(deadline time.Time) time.Time {
+	if t.retry.again && !t.retry.deadline.IsZero() {
+		return t.retry.deadline
 	}
+	t.retry.deadline = deadline
+	return deadline
 }
 
 // Block tries op until it gives something else than EAGAIN, sleeping between
@@ -61,6 +80,8 @@ func (t *Task) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		defer timer.Stop()
 		timeout = timer.C
 	}
+	t.meter.pause()
+	defer t.meter.resume()
 	for {
 		if t.Interrupted() {
 			return ERESTARTSYS
@@ -71,91 +92,32 @@ func (t *Task) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		case <-timeout:
 			return unix.ETIMEDOUT
 		case <-t.kick:
-		case <-t.ctx.Done():
-			return ERESTARTSYS
 		}
 	}
 }
 
-// Interrupted tells whether a sleep must end: a signal is to be delivered or
-// the process ends.
+// Interrupted tells whether a sleep must end: a signal is to be delivered, or
+// the process stops or ends.
 func (t *Task) Interrupted() bool {
-	return t.Group.Exiting() || t.ctx.Err() != nil || t.hasSignal()
-}
-
-// reap hands an ended process to its parent, or forgets it when there is none.
-func (k *Kernel) reap(g *ThreadGroup) {
-	if g.parent == nil {
-		k.forget(g.ID)
+	if !t.attention.Load() {
+		return false
 	}
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
+	return t.recheck()
 }
 
-// WaitFor says which children wait4 and waitid are about.
-type WaitFor struct {
-	PID    int // > 0 this one, -1 any, 0 of the caller's group, < -1 of group -PID
-	NoHang bool
-	NoReap bool // WNOWAIT
-}
-
-// Reaped is what wait tells about a child.
-type Reaped struct {
-	PID    int
-	Status WaitStatus
-	UID    uint32
-}
-
-// Wait is wait4: ECHILD if there is no such child. With NoHang and none ended
-// the result is zero.
-func (t *Task) Wait(w WaitFor) (Reaped, error) {
-	for {
-		r, changed, err := t.tryWait(w)
-		if err != nil || r.PID != 0 || w.NoHang {
-			return r, err
-		}
-		if err := t.Sleep(changed, time.Time{}); err != nil {
-			return Reaped{}, err
-		}
-	}
-}
-
-func (t *Task) tryWait(w WaitFor) (Reaped, <-chan struct{}, error) {
-	g := t.Group
-	own := g.ProcessGroup()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	found := false
-	for pid, child := range g.children {
-		if !w.matches(child, own) {
-			continue
-		}
-		found = true
+// sleepUnlessKilled waits for ready; only the task's end ends it before.
+func (t *Task) sleepUnlessKilled(ready <-chan struct{}) {
+	t.meter.pause()
+	defer t.meter.resume()
+	for !t.mustEnd() {
 		select {
-		case <-child.done:
-		default:
-			continue
+		case <-ready:
+			return
+		case <-t.kick:
 		}
-		if !w.NoReap {
-			delete(g.children, pid)
-			defer g.k.forget(pid)
-		}
-		return Reaped{PID: pid, Status: child.status}, nil, nil
 	}
-	if !found {
-		return Reaped{}, nil, unix.ECHILD
-	}
-	return Reaped{}, g.childWait, nil
-}
-
-func (w WaitFor) matches(child *ThreadGroup, own int) bool {
-	switch {
-	case w.PID > 0:
-		return child.ID == w.PID
-	case w.PID == 0:
-		return child.ProcessGroup() == own
-	case w.PID < -1:
-		return child.ProcessGroup() == -w.PID
-	}
-	return true
 }
 
 // failed is what a system call that fails leaves in rax.

@@ -8,6 +8,7 @@ package mm
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -58,6 +59,7 @@ type Layout struct {
 type MM struct {
 	AS   *machine.AddressSpace
 	code Code
+	refs atomic.Int32
 
 	mu       sync.Mutex
 	areas    areas
@@ -74,11 +76,25 @@ func New(engine *machine.Engine, code Code) (*MM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &MM{AS: as, code: code, limit: TaskSize}, nil
+	m := &MM{AS: as, code: code, limit: TaskSize}
+	m.refs.Store(1)
+	return m, nil
 }
 
-// Release unmaps everything; the map is of no use afterwards.
+// Retain takes another reference.
+func (m *MM) Retain() { m.refs.Add(1) }
+
+// Shared tells whether there is more than one reference.
+func (m *MM) Shared() bool { return m.refs.Load() > 1 }
+
+// Release gives a reference back; the last one unmaps everything.
 func (m *MM) Release() {
+	switch n := m.refs.Add(-1); {
+	case n < 0:
+		panic("BUG: memory map released too often")
+	case n > 0:
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, a := range m.areas {
@@ -120,6 +136,19 @@ func (m *MM) Areas() []Area {
 		list[i] = *a
 	}
 	return list
+}
+
+// SharedAt names the memory at addr if it is shared with who else maps the
+// same object: the object, and the place in it in bytes.
+func (m *MM) SharedAt(addr uint64) (object any, off uint64, ok bool) {
+	m.mu.Lock()
+	a := m.areas.at(addr)
+	m.mu.Unlock()
+	if a == nil || !a.Shared || a.File == nil {
+		return nil, 0, false
+	}
+	dev, ino := a.File.ID()
+	return [2]uint64{dev, ino}, uint64(a.Offset) + addr - a.Start, true
 }
 
 // Mapped is the size of all areas in bytes.

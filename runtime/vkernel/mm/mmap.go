@@ -121,6 +121,7 @@ func (m *MM) Fork() (*MM, error) {
 		AS: as, code: m.code, brkStart: m.brkStart, brkEnd: m.brkEnd,
 		layout: m.layout, mapped: m.mapped, limit: m.limit,
 	}
+	child.refs.Store(1)
 	for _, a := range m.areas {
 		b := *a
 		if b.File != nil {

@@ -105,7 +105,7 @@ func timeout(t *kernel.Task, addr uint64) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	d, err := duration(t, addr)
-	return after(d), err
+	return t.Until(after(d)), err
 }
 
 // after is the deadline d from now.
@@ -133,7 +133,7 @@ func sysNanosleep(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return sleep(t, after(d), a[1])
+	return sleep(t, t.Until(after(d)), a[1])
 }
 
 func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
@@ -149,7 +149,7 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 		return 0, err
 	}
 	if flags&unix.TIMER_ABSTIME == 0 {
-		return sleep(t, after(d), a[3])
+		return sleep(t, t.Until(after(d)), a[3])
 	}
 	ts, err := now(clock)
 	if err != nil {

@@ -71,20 +71,25 @@ func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	d, err := memoryFile(t, "/memfd:"+name+" (deleted)")
+	if err != nil {
+		return 0, err
+	}
+	return install(t, d, a.Uint(1)&unix.MFD_CLOEXEC != 0)
+}
+
+// memoryFile opens a new file without a path.
+func memoryFile(t *kernel.Task, name string) (*vfs.Description, error) {
 	c := t.Creds()
 	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | 0o777, UID: c.FSUID, GID: c.FSGID})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	file, err := inode.(vfs.Opener).Open(linux.O_RDWR)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	flags := 0
-	if a.Uint(1)&unix.MFD_CLOEXEC != 0 {
-		flags = linux.O_CLOEXEC
-	}
-	return anon(t, file, inode, "/memfd:"+name+" (deleted)", flags)
+	return t.K.NS.System().NewAnon(file, inode, name, linux.O_RDWR), nil
 }
 
 // timerClocks are the clocks of timerfd_create.

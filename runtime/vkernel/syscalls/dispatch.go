@@ -55,8 +55,9 @@ type Dispatcher struct {
 	opts    Options
 	formats []strace.Format
 
-	mu     sync.Mutex // guards missed and orders output
+	mu     sync.Mutex // guards what follows and orders output
 	missed map[uint64]bool
+	first  int // the only task's id so far; -1: there were more
 }
 
 // New makes a Dispatcher.
@@ -95,7 +96,7 @@ func (d *Dispatcher) absent(t *kernel.Task, nr uint64, name string, args [6]uint
 		d.opts.Missing(name)
 	}
 	if d.opts.Strace != nil {
-		d.print("%s(%#x, %#x, %#x) = -1 ENOSYS (Function not implemented)", name, args[0], args[1], args[2])
+		d.print(t, "%s(%#x, %#x, %#x) = -1 ENOSYS (Function not implemented)", name, args[0], args[1], args[2])
 	}
 	return 0, unix.ENOSYS
 }
@@ -107,17 +108,26 @@ func (d *Dispatcher) traced(t *kernel.Task, row *Row, format strace.Format, args
 	before := c.Entry()
 	ret, err := row.Fn(t, args)
 	if t.Leaving() {
-		d.print("%-39s = ?", before)
+		d.print(t, "%-39s = ?", before)
 		return ret, err
 	}
 	c.Ret, c.Err, c.Done = ret, linux.Errno(err), true
-	d.print("%s", c.Line())
+	d.print(t, "%s", c.Line())
 	return ret, err
 }
 
-func (d *Dispatcher) print(format string, args ...any) {
+// print writes a line, which says of which task it is when there are several.
+func (d *Dispatcher) print(t *kernel.Task, format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.first == 0 {
+		d.first = t.TID
+	} else if d.first != t.TID {
+		d.first = -1
+	}
+	if d.first < 0 {
+		fmt.Fprintf(d.opts.Strace, "[pid %5d] ", t.TID)
+	}
 	fmt.Fprintf(d.opts.Strace, format+"\n", args...)
 }
 
@@ -125,7 +135,7 @@ func (d *Dispatcher) print(format string, args ...any) {
 func (d *Dispatcher) Signal(t *kernel.Task, info kernel.SigInfo) {
 	if d.opts.Strace != nil {
 		text := fmt.Sprintf("si_signo=%s, si_code=%d, si_pid=%d, si_uid=%d", strace.SignalName(int(info.Signo)), info.Code, info.PID, info.UID)
-		d.print("%s", strace.Signal(int(info.Signo), text))
+		d.print(t, "%s", strace.Signal(int(info.Signo), text))
 	}
 }
 
@@ -134,8 +144,8 @@ func (d *Dispatcher) Exit(t *kernel.Task, status kernel.WaitStatus) {
 	switch sig := int(status & 0x7f); {
 	case d.opts.Strace == nil:
 	case sig != 0:
-		d.print("+++ killed by %s +++", strace.SignalName(sig))
+		d.print(t, "+++ killed by %s +++", strace.SignalName(sig))
 	default:
-		d.print("+++ exited with %d +++", status.Code())
+		d.print(t, "+++ exited with %d +++", status.Code())
 	}
 }

@@ -110,7 +110,7 @@ func epollWait(t *kernel.Task, a Args, deadline time.Time) (uint64, error) {
 }
 
 func sysEpollWait(t *kernel.Task, a Args) (uint64, error) {
-	return epollWait(t, a, milliseconds(a.Int(3)))
+	return epollWait(t, a, milliseconds(t, a.Int(3)))
 }
 
 func sysEpollPwait(t *kernel.Task, a Args) (uint64, error) {
@@ -119,7 +119,7 @@ func sysEpollPwait(t *kernel.Task, a Args) (uint64, error) {
 			return 0, err
 		}
 	}
-	return epollWait(t, a, milliseconds(a.Int(3)))
+	return epollWait(t, a, milliseconds(t, a.Int(3)))
 }
 
 func sysEpollPwait2(t *kernel.Task, a Args) (uint64, error) {

@@ -17,47 +17,103 @@ const (
 	futexRequeue    = 3
 	futexCmpRequeue = 4
 	futexWakeOp     = 5
+	futexLockPI     = 6
+	futexUnlockPI   = 7
+	futexTrylockPI  = 8
 	futexWaitBitset = 9
 	futexWakeBitset = 10
+	futexLockPI2    = 13
+	futexPrivate    = 128
 	futexRealtime   = 256
 	futexCommand    = 0x7f
 )
 
-func sysFutex(t *kernel.Task, a Args) (uint64, error) {
-	if a[0]%4 != 0 {
-		return 0, unix.EINVAL
-	}
-	key := t.FutexKey(a[0])
-	switch a.Int(1) & futexCommand {
-	case futexWait:
-		deadline, err := timeout(t, a[3])
+// futexCall is a call of futex(2) with the names of its words.
+type futexCall struct {
+	Args
+	key     futex.Key
+	private bool
+}
+
+// second is the key of the second word.
+func (c futexCall) second(t *kernel.Task) futex.Key { return t.FutexKey(c.Args[4], c.private) }
+
+// futexOps are what futex can do, by command.
+var futexOps = map[int]func(t *kernel.Task, c futexCall) (uint64, error){
+	futexWait: func(t *kernel.Task, c futexCall) (uint64, error) {
+		deadline, err := timeout(t, c.Args[3])
 		if err != nil {
 			return 0, err
 		}
-		return waitFutex(t, a, futex.AllBits, deadline)
-	case futexWaitBitset:
-		deadline, err := absolute(t, a[3], a.Int(1)&futexRealtime != 0)
+		return waitFutex(t, c, futex.AllBits, deadline)
+	},
+	futexWaitBitset: func(t *kernel.Task, c futexCall) (uint64, error) {
+		deadline, err := absolute(t, c.Args[3], c.Int(1)&futexRealtime != 0)
 		if err != nil {
 			return 0, err
 		}
-		return waitFutex(t, a, a.Uint(5), deadline)
-	case futexWake:
-		return count(t.K.Futexes.Wake(key, a.Int(2), futex.AllBits), nil)
-	case futexWakeBitset:
-		if a.Uint(5) == 0 {
+		return waitFutex(t, c, c.Uint(5), deadline)
+	},
+	futexWake: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return count(t.K.Futexes.Wake(c.key, max(c.Int(2), 1), futex.AllBits), nil)
+	},
+	futexWakeBitset: func(t *kernel.Task, c futexCall) (uint64, error) {
+		if c.Uint(5) == 0 {
 			return 0, unix.EINVAL
 		}
-		return count(t.K.Futexes.Wake(key, a.Int(2), a.Uint(5)), nil)
-	case futexRequeue:
-		n, moved, err := t.K.Futexes.Requeue(key, t.FutexKey(a[4]), a.Int(2), a.Int(3), func() error { return nil })
-		return count(n+moved, err)
-	case futexCmpRequeue:
-		n, moved, err := t.K.Futexes.Requeue(key, t.FutexKey(a[4]), a.Int(2), a.Int(3), func() error { return expect(t, a[0], a.Uint(5)) })
-		return count(n+moved, err)
-	case futexWakeOp:
-		return count(t.K.Futexes.WakeOp(key, t.FutexKey(a[4]), a.Int(2), a.Int(3), func() (bool, error) { return modify(t, a[4], a.Uint(5)) }))
+		return count(t.K.Futexes.Wake(c.key, max(c.Int(2), 1), c.Uint(5)), nil)
+	},
+	futexRequeue: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return requeue(t, c, func() error { return nil })
+	},
+	futexCmpRequeue: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return requeue(t, c, func() error { return expect(t, c.Args[0], c.Uint(5)) })
+	},
+	futexWakeOp: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return count(t.K.Futexes.WakeOp(c.key, c.second(t), c.Int(2), c.Int(3), func() (bool, error) {
+			return modify(t, c.Args[4], c.Uint(5))
+		}))
+	},
+	futexLockPI: func(t *kernel.Task, c futexCall) (uint64, error) {
+		deadline, err := absolute(t, c.Args[3], true)
+		if err != nil {
+			return 0, err
+		}
+		return ok(t.LockPI(c.Args[0], c.key, deadline, false))
+	},
+	futexLockPI2: func(t *kernel.Task, c futexCall) (uint64, error) {
+		deadline, err := absolute(t, c.Args[3], c.Int(1)&futexRealtime != 0)
+		if err != nil {
+			return 0, err
+		}
+		return ok(t.LockPI(c.Args[0], c.key, deadline, false))
+	},
+	futexTrylockPI: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return ok(t.LockPI(c.Args[0], c.key, time.Time{}, true))
+	},
+	futexUnlockPI: func(t *kernel.Task, c futexCall) (uint64, error) {
+		return ok(t.UnlockPI(c.Args[0], c.key))
+	},
+}
+
+func sysFutex(t *kernel.Task, a Args) (uint64, error) {
+	op := futexOps[a.Int(1)&futexCommand]
+	switch {
+	case op == nil:
+		return 0, unix.ENOSYS
+	case a[0]%4 != 0:
+		return 0, unix.EINVAL
 	}
-	return 0, unix.ENOSYS
+	private := a.Int(1)&futexPrivate != 0
+	return op(t, futexCall{a, t.FutexKey(a[0], private), private})
+}
+
+func requeue(t *kernel.Task, c futexCall, check func() error) (uint64, error) {
+	if c.Int(2) < 0 || c.Int(3) < 0 {
+		return 0, unix.EINVAL
+	}
+	n, moved, err := t.K.Futexes.Requeue(c.key, c.second(t), c.Int(2), c.Int(3), check)
+	return count(n+moved, err)
 }
 
 // absolute is the deadline at the timespec at addr on a clock.
@@ -89,12 +145,12 @@ func expect(t *kernel.Task, addr uint64, value uint32) error {
 	return nil
 }
 
-func waitFutex(t *kernel.Task, a Args, bitset uint32, deadline time.Time) (uint64, error) {
+func waitFutex(t *kernel.Task, c futexCall, bitset uint32, deadline time.Time) (uint64, error) {
 	if bitset == 0 {
 		return 0, unix.EINVAL
 	}
 	table := &t.K.Futexes
-	w, err := table.Enqueue(t.FutexKey(a[0]), bitset, func() error { return expect(t, a[0], a.Uint(2)) })
+	w, err := table.Enqueue(c.key, bitset, func() error { return expect(t, c.Args[0], c.Uint(2)) })
 	if err != nil {
 		return 0, err
 	}

@@ -64,6 +64,10 @@ func (c lockCommand) run(t *kernel.Task, d *vfs.Description, addr uint64) (uint6
 	if !c.wait {
 		return ok(try())
 	}
+	if !c.ofd {
+		try = func() error { return d.WaitLock(owner, lock, whence) }
+		defer d.EndWait(owner)
+	}
 	return ok(t.Block(d.LockQueue(), wait.In|wait.Out, time.Time{}, try))
 }
 

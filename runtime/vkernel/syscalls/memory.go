@@ -23,11 +23,33 @@ func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	r := mm.Request{Addr: a[0], Len: a[1], Prot: a.Int(2), Flags: flags}
-	if flags&unix.MAP_ANONYMOUS != 0 {
+	switch {
+	case flags&unix.MAP_ANONYMOUS == 0:
+	case flags&unix.MAP_SHARED != 0:
+		return mapShared(t, r)
+	default:
 		return t.MM.Map(r)
 	}
 	r.Offset = a.Long(5)
 	return withFile(t, a.Int(4), func(d *vfs.Description) (uint64, error) { return mapFile(t, d, r) })
+}
+
+// mapShared maps memory that a forked child shares: a file that only mappings
+// keep.
+func mapShared(t *kernel.Task, r mm.Request) (uint64, error) {
+	d, err := memoryFile(t, "/dev/zero (deleted)")
+	if err != nil {
+		return 0, err
+	}
+	defer d.Unref()
+	if r.Len > mm.TaskSize {
+		return 0, unix.ENOMEM
+	}
+	if err := d.Truncate(int64(mm.PageUp(r.Len))); err != nil {
+		return 0, err
+	}
+	r.File = t.NewMapping(d)
+	return t.MM.Map(r)
 }
 
 // mapFile maps an open file, as far as its access mode allows.

@@ -38,6 +38,7 @@ func open(t *kernel.Task, p place, how vfs.OpenHow) (uint64, error) {
 		d.Unref()
 		return 0, err
 	}
+	opened(t, d, how.Flags)
 	return install(t, d, how.Flags&linux.O_CLOEXEC != 0)
 }
 
@@ -283,6 +284,9 @@ func sysIoctl(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
 		if f := ioctls[a.Uint(1)]; f != nil {
 			return f(t, a.Int(0), d, a[2])
+		}
+		if ret, err, done := terminalIoctl(t, d, a.Uint(1), a[2]); done {
+			return ret, err
 		}
 		return d.Ioctl(t.Caller(), a.Uint(1), a[2], guestMemory{mem(t)})
 	})

@@ -112,15 +112,15 @@ func poll(t *kernel.Task, addr uint64, n uint32, deadline time.Time) (uint64, er
 
 // milliseconds is the deadline for a timeout in ms, of which negative ones
 // are none.
-func milliseconds(ms int) time.Time {
+func milliseconds(t *kernel.Task, ms int) time.Time {
 	if ms < 0 {
 		return time.Time{}
 	}
-	return after(time.Duration(ms) * time.Millisecond)
+	return t.Until(after(time.Duration(ms) * time.Millisecond))
 }
 
 func sysPoll(t *kernel.Task, a Args) (uint64, error) {
-	return poll(t, a[0], a.Uint(1), milliseconds(a.Int(2)))
+	return poll(t, a[0], a.Uint(1), milliseconds(t, a.Int(2)))
 }
 
 func sysPpoll(t *kernel.Task, a Args) (uint64, error) {
@@ -297,5 +297,5 @@ func timevalDeadline(t *kernel.Task, addr uint64) (time.Time, error) {
 	}
 	sec, usec := int64(binary.LittleEndian.Uint64(raw[:])), int64(binary.LittleEndian.Uint64(raw[8:]))
 	d, err := lengthOf(linux.Timespec{Sec: sec + usec/1e6, Nsec: usec % 1e6 * 1000})
-	return after(d), err
+	return t.Until(after(d)), err
 }

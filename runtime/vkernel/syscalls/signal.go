@@ -213,15 +213,29 @@ func sysRtSigqueueinfo(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if (info.Code >= 0 || info.Code == kernel.SiTkill) && a.Int(0) != t.PID() {
-		return 0, unix.EPERM
+	if err := mayQueue(t, info, a.Int(0)); err != nil {
+		return 0, err
+	}
+	if a.Int(0) <= 0 {
+		return 0, unix.ESRCH
 	}
 	return ok(t.Kill(a.Int(0), info))
 }
 
+// mayQueue refuses what pretends to come from the kernel or from kill.
+func mayQueue(t *kernel.Task, info kernel.SigInfo, pid int) error {
+	if (info.Code >= 0 || info.Code == kernel.SiTkill) && pid != t.PID() {
+		return unix.EPERM
+	}
+	return nil
+}
+
 func sysRtTgsigqueueinfo(t *kernel.Task, a Args) (uint64, error) {
 	info, err := queued(t, a.Int(2), a[3])
-	if err != nil {
+	if err != nil || a.Int(0) <= 0 || a.Int(1) <= 0 {
+		return 0, firstError(err, unix.EINVAL)
+	}
+	if err := mayQueue(t, info, a.Int(0)); err != nil {
 		return 0, err
 	}
 	return ok(t.SignalThread(a.Int(0), a.Int(1), info))

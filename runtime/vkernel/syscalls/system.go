@@ -40,7 +40,7 @@ func sysSysinfo(t *kernel.Task, a Args) (uint64, error) {
 	for _, v := range []uint64{s.Totalram, s.Freeram, s.Sharedram, s.Bufferram, s.Totalswap, s.Freeswap} {
 		b = le.AppendUint64(b, v)
 	}
-	b = le.AppendUint64(b, uint64(len(t.K.Tasks())))
+	b = le.AppendUint64(b, uint64(len(t.K.Processes())))
 	b = le.AppendUint64(b, s.Totalhigh)
 	b = le.AppendUint64(b, s.Freehigh)
 	b = le.AppendUint32(b, s.Unit)

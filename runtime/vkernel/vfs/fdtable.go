@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 type FDTable struct {
 	// limit returns RLIMIT_NOFILE, soft.
 	limit func() int
+	refs  atomic.Int32 // users besides the first
 
 	mu    sync.Mutex
 	slots []slot
@@ -118,6 +120,7 @@ func (t *FDTable) closed(d *Description) {
 		return
 	}
 	d.state.locks.releaseOwner(t)
+	d.system().lockWaits.wake(t)
 	d.Unref()
 }
 
@@ -168,8 +171,18 @@ func (t *FDTable) CloseOnExec() {
 	t.closeIf(0, maxFDs, func(s slot) bool { return s.cloexec })
 }
 
-// Release closes all; the last user of the table calls it.
-func (t *FDTable) Release() { t.CloseRange(0, maxFDs) }
+// Retain says that one more task uses the table.
+func (t *FDTable) Retain() { t.refs.Add(1) }
+
+// Shared tells whether more than one task does.
+func (t *FDTable) Shared() bool { return t.refs.Load() > 0 }
+
+// Release says that one does not any more; the last one closes all.
+func (t *FDTable) Release() {
+	if t.refs.Add(-1) < 0 {
+		t.CloseRange(0, maxFDs)
+	}
+}
 
 // Cloexec reports FD_CLOEXEC of fd.
 func (t *FDTable) Cloexec(fd int) (bool, error) {

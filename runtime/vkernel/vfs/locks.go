@@ -116,33 +116,100 @@ func (d *Description) absolute(k *Lock, whence int16) error {
 // SetLock is F_SETLK: owner is the FDTable for traditional locks, the
 // description for OFD locks. EAGAIN if another owner's lock is in the way.
 func (d *Description) SetLock(owner any, k Lock, whence int16) error {
+	_, err := d.setLock(owner, k, whence)
+	return err
+}
+
+// setLock is SetLock, and tells whose lock is in the way.
+func (d *Description) setLock(owner any, k Lock, whence int16) (holder any, err error) {
 	switch {
 	case k.Type == unix.F_RDLCK && !d.Readable(), k.Type == unix.F_WRLCK && !d.Writable():
-		return unix.EBADF
+		return nil, unix.EBADF
 	case k.Type != unix.F_RDLCK && k.Type != unix.F_WRLCK && k.Type != unix.F_UNLCK:
-		return unix.EINVAL
+		return nil, unix.EINVAL
 	}
 	if err := d.absolute(&k, whence); err != nil {
-		return err
+		return nil, err
 	}
 	start, last, err := k.span()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := record{owner, k.PID, k.Type == unix.F_WRLCK, start, last}
 	l := &d.state.locks
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if k.Type != unix.F_UNLCK && l.conflict(r) != nil {
-		return unix.EAGAIN
+	if k.Type != unix.F_UNLCK {
+		if other := l.conflict(r); other != nil {
+			return other.owner, unix.EAGAIN
+		}
 	}
 	l.cut(r)
 	if k.Type != unix.F_UNLCK {
 		l.add(r)
 	}
+	d.system().lockWaits.wake(owner)
 	l.queue.Notify(wait.In | wait.Out)
+	return nil, nil
+}
+
+// lockWaits says which owner of record locks waits for which other, in a whole
+// system, to find those who wait for each other.
+type lockWaits struct {
+	mu    sync.Mutex
+	waits map[any]any
+}
+
+// add says that owner waits for holder: EDEADLK if that one waits, by way of
+// others or not, for owner.
+func (w *lockWaits) add(owner, holder any) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for next, waits := holder, true; waits; next, waits = w.waits[next] {
+		if next == owner {
+			return unix.EDEADLK
+		}
+	}
+	if w.waits == nil {
+		w.waits = map[any]any{}
+	}
+	w.waits[owner] = holder
 	return nil
 }
+
+// wake says that who waits for holder tries again.
+func (w *lockWaits) wake(holder any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for owner, other := range w.waits {
+		if other == holder {
+			delete(w.waits, owner)
+		}
+	}
+}
+
+func (w *lockWaits) remove(owner any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waits, owner)
+}
+
+// WaitLock is one try of F_SETLKW: SetLock, but EDEADLK if waiting would be for
+// ever. After the last try EndWait must be called.
+func (d *Description) WaitLock(owner any, k Lock, whence int16) error {
+	holder, err := d.setLock(owner, k, whence)
+	if err == unix.EAGAIN {
+		if dead := d.system().lockWaits.add(owner, holder); dead != nil {
+			return dead
+		}
+	}
+	return err
+}
+
+// EndWait says that owner does not wait for a lock any more.
+func (d *Description) EndWait(owner any) { d.system().lockWaits.remove(owner) }
+
+func (d *Description) system() *System { return d.path.Dentry.super.sys }
 
 // GetLock is F_GETLK: it returns the lock in the way, or k as F_UNLCK.
 func (d *Description) GetLock(owner any, k Lock, whence int16) (Lock, error) {

@@ -20,6 +20,7 @@ type System struct {
 	nextMount atomic.Uint64
 	anonOnce  sync.Once
 	anon      *Super
+	lockWaits lockWaits
 }
 
 // DeviceTable opens device nodes.
@@ -39,6 +40,7 @@ type Fifo interface {
 // Super is a mounted file system instance, the kernel's super_block.
 type Super struct {
 	fs       FileSystem
+	sys      *System
 	dev      uint64
 	volatile bool
 	root     *Dentry
@@ -58,6 +60,7 @@ type Super struct {
 func (s *System) NewSuper(fs FileSystem) *Super {
 	super := &Super{
 		fs:     fs,
+		sys:    s,
 		dev:    linux.Mkdev(0, s.nextMinor.Add(1)+20),
 		states: map[Inode]*inodeState{},
 	}

@@ -20,6 +20,8 @@ type Table struct {
 	Terminal func(c *vfs.Caller, flags int) (vfs.File, error)
 	// Console likewise opens /dev/console.
 	Console func(c *vfs.Caller, flags int) (vfs.File, error)
+	// Other opens devices that are not in this package's list; nil: ENXIO.
+	Other func(c *vfs.Caller, rdev uint64, flags int) (vfs.File, error)
 }
 
 // device is a row of the table of devices.
@@ -64,6 +66,9 @@ func (t *Table) OpenDevice(c *vfs.Caller, mode uint32, rdev uint64, flags int) (
 		if mode == unix.S_IFCHR && rdev == linux.Mkdev(d.major, d.minor) {
 			return d.open(t, c, flags)
 		}
+	}
+	if mode == unix.S_IFCHR && t.Other != nil {
+		return t.Other(c, rdev, flags)
 	}
 	return nil, unix.ENXIO
 }

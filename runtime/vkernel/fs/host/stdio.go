@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"github.com/megabin/megabin/runtime/vkernel/wait"
 	"golang.org/x/sys/unix"
@@ -26,8 +26,8 @@ type Stdio struct {
 	// so that it can be O_NONBLOCK; -1 if there is none.
 	own int
 
-	watch watcher
-	pgrp  atomic.Int32 // the guest's foreground process group
+	watch   watcher
+	control *tty.Control // of a terminal, whoever's it is
 }
 
 // NewStdio wraps f, which is not closed. flags are the access mode, O_RDONLY,
@@ -77,6 +77,9 @@ func (s *Stdio) Open(int) (vfs.File, error) {
 		return &stdioRegular{stdioFile{s}}, nil
 	case unix.S_IFDIR:
 		return nil, unix.EISDIR
+	}
+	if s.control != nil {
+		return &terminal{stdioFile{s}}, nil
 	}
 	return &stdioFile{s}, nil
 }

@@ -1,11 +1,11 @@
 package host
 
 import (
-	"encoding/binary"
+	"strconv"
 	"strings"
 	"unsafe"
 
-	"github.com/megabin/megabin/runtime/vkernel/fs/synth"
+	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -45,17 +45,6 @@ var passed = map[uint32]struct {
 
 // Ioctl implements vfs.Ioctler.
 func (f *stdioFile) Ioctl(_ *vfs.Caller, cmd uint32, arg uint64, mem vfs.Memory) (uint64, error) {
-	switch {
-	case f.tty && cmd == unix.TIOCGPGRP:
-		return 0, mem.CopyOut(arg, binary.LittleEndian.AppendUint32(nil, uint32(f.pgrp.Load())))
-	case f.tty && cmd == unix.TIOCSPGRP:
-		var b [4]byte
-		if err := mem.CopyIn(b[:], arg); err != nil {
-			return 0, err
-		}
-		f.pgrp.Store(int32(binary.LittleEndian.Uint32(b[:])))
-		return 0, nil
-	}
 	how, ok := passed[cmd]
 	if !ok {
 		return 0, unix.ENOTTY
@@ -84,19 +73,29 @@ func (f *stdioFile) hostIoctl(cmd uint32, arg uintptr) error {
 	return nil
 }
 
-// Foreground returns the guest's foreground process group of the terminal.
-func (s *Stdio) Foreground() int32 { return s.pgrp.Load() }
+// terminal is an opened stream that is a terminal.
+type terminal struct{ stdioFile }
 
-// SetForeground sets it (the kernel does at the start).
-func (s *Stdio) SetForeground(pgrp int32) { s.pgrp.Store(pgrp) }
+// Control implements tty.File.
+func (f *terminal) Control() *tty.Control { return f.control }
 
-// Devpts is the file system for /dev/pts, with the terminal under the number
-// it has on the host, so that ttyname finds it; nil if it has none.
-func (s *Stdio) Devpts() vfs.FileSystem {
-	number, ok := strings.CutPrefix(s.Name(), "/dev/pts/")
-	if !ok || !s.tty {
-		return nil
+// SetControl says whose terminal it is: streams that are the same terminal
+// share a Control. It must be called before Open.
+func (s *Stdio) SetControl(c *tty.Control) {
+	s.control = c
+	c.Open = s.Open
+	c.StopsOutput = func() bool {
+		t, err := unix.IoctlGetTermios(s.fd, unix.TCGETS)
+		return err == nil && t.Lflag&unix.TOSTOP != 0
 	}
-	names := synth.Static{{Name: number, Inode: s}}
-	return &synth.FS{Name: "devpts", Magic: unix.DEVPTS_SUPER_MAGIC, Top: synth.NewDir(0o755, 0, 0, names)}
+	if a, err := s.Attr(); err == nil {
+		c.Device = a.Rdev
+	}
+}
+
+// PtsNumber is the number that the terminal has in the host's /dev/pts.
+func (s *Stdio) PtsNumber() (int, bool) {
+	name, ok := strings.CutPrefix(s.Name(), "/dev/pts/")
+	n, err := strconv.Atoi(name)
+	return n, ok && s.tty && err == nil
 }

@@ -37,6 +37,9 @@ func NewMeta(mode, uid, gid uint32) Meta {
 // it must be at least FirstOwnIno.
 func (m *Meta) SetIno(ino uint64) { m.attr.Ino = ino }
 
+// SetRdev makes it a device's.
+func (m *Meta) SetRdev(rdev uint64) { m.attr.Rdev = rdev }
+
 // FirstOwnIno is above all numbers that NewMeta gives.
 const FirstOwnIno = 1 << 40
 

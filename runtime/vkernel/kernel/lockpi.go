@@ -1,0 +1,85 @@
+package kernel
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/futex"
+)
+
+// errTaken ends an attempt to wait for a lock that was free.
+var errTaken = errors.New("taken")
+
+// LockPI is FUTEX_LOCK_PI on the word at addr, which holds the owner's thread
+// id. Priorities are not inherited, as there are none. With try it does not
+// wait.
+func (t *Task) LockPI(addr uint64, key futex.Key, deadline time.Time, try bool) error {
+	word, err := t.MM.AS.Atomic32(addr)
+	if err != nil {
+		return err
+	}
+	w, err := t.K.Futexes.EnqueueOwner(key, uint32(t.TID), func() error { return t.tryLockPI(word, try) })
+	switch {
+	case err == errTaken:
+		return nil
+	case err != nil:
+		return err
+	}
+	err = t.Sleep(w.C, deadline)
+	switch {
+	case err == nil || t.K.Futexes.Cancel(w):
+		return nil
+	case err == ERESTARTSYS:
+		return ERESTARTNOINTR
+	}
+	return err
+}
+
+// tryLockPI takes a free lock, and otherwise marks it as waited for.
+func (t *Task) tryLockPI(word *uint32, try bool) error {
+	for {
+		v := atomic.LoadUint32(word)
+		owner := int(v & futexTIDMask)
+		next, result := v|futexWaiters, error(nil)
+		switch {
+		case owner == t.TID:
+			return unix.EDEADLK
+		case owner == 0:
+			next, result = v|uint32(t.TID), errTaken
+		case try:
+			return unix.EAGAIN
+		case t.K.Task(owner) == nil:
+			return unix.ESRCH
+		}
+		if atomic.CompareAndSwapUint32(word, v, next) {
+			return result
+		}
+	}
+}
+
+// UnlockPI is FUTEX_UNLOCK_PI: the lock goes to who waits longest.
+func (t *Task) UnlockPI(addr uint64, key futex.Key) error {
+	word, err := t.MM.AS.Atomic32(addr)
+	if err != nil {
+		return err
+	}
+	if int(atomic.LoadUint32(word)&futexTIDMask) != t.TID {
+		return unix.EPERM
+	}
+	return t.handOver(word, key, 0)
+}
+
+// handOver gives a lock with priority inheritance to the next owner, with
+// more bits in its word.
+func (t *Task) handOver(word *uint32, key futex.Key, bits uint32) error {
+	return t.K.Futexes.HandOver(key, func(next uint32, more bool) error {
+		if more {
+			next |= futexWaiters
+		}
+		atomic.StoreUint32(word, next|bits)
+		return nil
+	})
+}

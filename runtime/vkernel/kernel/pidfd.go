@@ -1,0 +1,45 @@
+package kernel
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/wait"
+)
+
+// pidfdEvents is what a pidfd is ready for when its process has ended.
+const pidfdEvents = wait.In
+
+// PIDFile is the open file of pidfd_open and CLONE_PIDFD: a process, whatever
+// becomes of its id.
+type PIDFile struct {
+	Process *ThreadGroup
+}
+
+// OpenPID is pidfd_open: EINVAL for a thread that is no process's leader.
+func (k *Kernel) OpenPID(pid int) (*PIDFile, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch g := k.groups[pid]; {
+	case g != nil:
+		return &PIDFile{g}, nil
+	case k.tasks[pid] != nil:
+		return nil, unix.EINVAL
+	}
+	return nil, unix.ESRCH
+}
+
+// Release implements vfs.File.
+func (p *PIDFile) Release() {}
+
+// Ready implements vfs.Poller.
+func (p *PIDFile) Ready() wait.Mask {
+	select {
+	case <-p.Process.done:
+		return pidfdEvents
+	default:
+		return 0
+	}
+}
+
+// Queue implements vfs.Poller.
+func (p *PIDFile) Queue() *wait.Queue { return &p.Process.ended }

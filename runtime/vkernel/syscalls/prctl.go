@@ -1,0 +1,102 @@
+package syscalls
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+)
+
+// prctls are the operations of prctl.
+var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
+	unix.PR_SET_NAME: func(t *kernel.Task, a Args) (uint64, error) {
+		name, err := mem(t).CString(a[1], 16)
+		if err == unix.ENAMETOOLONG {
+			raw := make([]byte, 15)
+			err = mem(t).CopyIn(a[1], raw)
+			name = string(raw)
+		}
+		if err == nil {
+			t.SetComm(name)
+		}
+		return ok(err)
+	},
+	unix.PR_GET_NAME: func(t *kernel.Task, a Args) (uint64, error) {
+		return ok(mem(t).CopyOut(a[1], append([]byte(t.Comm()), make([]byte, 16-len(t.Comm()))...)))
+	},
+	unix.PR_GET_DUMPABLE:     func(*kernel.Task, Args) (uint64, error) { return 1, nil },
+	unix.PR_SET_DUMPABLE:     func(_ *kernel.Task, a Args) (uint64, error) { return 0, oneOf(a[1], 0, 1) },
+	unix.PR_GET_KEEPCAPS:     func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_TIMERSLACK:   func(*kernel.Task, Args) (uint64, error) { return 50000, nil },
+	unix.PR_SET_TIMERSLACK:   func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_SET_VMA:          func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_SET_THP_DISABLE:  func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_THP_DISABLE:  func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_SECCOMP:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_SECUREBITS:   func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_SET_PTRACER:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_NO_NEW_PRIVS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().NoNewPrivs), nil },
+	unix.PR_SET_NO_NEW_PRIVS: func(t *kernel.Task, a Args) (uint64, error) {
+		if err := oneOf(a[1], 1); err != nil {
+			return 0, err
+		}
+		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.NoNewPrivs = true }))
+		return 0, nil
+	},
+	unix.PR_SET_PDEATHSIG: func(t *kernel.Task, a Args) (uint64, error) {
+		if a[1] > kernel.MaxSignal {
+			return 0, unix.EINVAL
+		}
+		t.Group.SetParentDeathSignal(unix.Signal(a[1]))
+		return 0, nil
+	},
+	unix.PR_GET_PDEATHSIG: func(t *kernel.Task, a Args) (uint64, error) {
+		return ok(mem(t).Store32(a[1], uint32(t.Group.ParentDeathSignal())))
+	},
+	unix.PR_SET_CHILD_SUBREAPER: func(t *kernel.Task, a Args) (uint64, error) {
+		t.Group.SetSubreaper(a[1] != 0)
+		return 0, nil
+	},
+	unix.PR_GET_CHILD_SUBREAPER: func(t *kernel.Task, a Args) (uint64, error) {
+		return ok(mem(t).Store32(a[1], uint32(boolean(t.Group.Subreaper()))))
+	},
+	unix.PR_CAPBSET_READ: func(t *kernel.Task, a Args) (uint64, error) {
+		if a[1] > unix.CAP_LAST_CAP {
+			return 0, unix.EINVAL
+		}
+		return t.Creds().Bounding >> a[1] & 1, nil
+	},
+	unix.PR_CAPBSET_DROP: func(t *kernel.Task, a Args) (uint64, error) {
+		if a[1] > unix.CAP_LAST_CAP {
+			return 0, unix.EINVAL
+		}
+		if !t.Creds().Has(unix.CAP_SETPCAP) {
+			return 0, unix.EPERM
+		}
+		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.Bounding &^= 1 << a[1] }))
+		return 0, nil
+	},
+}
+
+func boolean(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// oneOf is EINVAL unless v is one of the values.
+func oneOf(v uint64, values ...uint64) error {
+	for _, w := range values {
+		if v == w {
+			return nil
+		}
+	}
+	return unix.EINVAL
+}
+
+func sysPrctl(t *kernel.Task, a Args) (uint64, error) {
+	if f := prctls[a.Int(0)]; f != nil {
+		return f(t, a)
+	}
+	return 0, unix.EINVAL
+}
