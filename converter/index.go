@@ -2,13 +2,11 @@ package converter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/megabin/megabin/layers/image"
 )
@@ -17,26 +15,45 @@ import (
 // source comes first, as ordinary runtimes take the first image for their
 // platform; megabin knows the other by its annotations.
 func WithNative(source, converted v1.Image) (v1.ImageIndex, error) {
-	idx := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	p := v1.Platform{OS: "linux", Architecture: "amd64"}
-	native := mutate.IndexAddendum{Add: source, Descriptor: v1.Descriptor{Platform: &p}}
-	ours, err := addendum(converted, v1.Descriptor{Platform: &p})
-	return mutate.AppendManifests(idx, native, ours), err
+	p := &v1.Platform{OS: "linux", Architecture: "amd64"}
+	native, err := describe(source, v1.Descriptor{Platform: p})
+	if err != nil {
+		return nil, err
+	}
+	ours, err := describeConverted(converted, v1.Descriptor{Platform: p})
+	if err != nil {
+		return nil, err
+	}
+	return image.NewIndex([]image.Member{{Descriptor: native, Image: source}, {Descriptor: ours, Image: converted}}, nil)
 }
 
-// addendum is a converted image in an index: its descriptor has the
-// annotations that tell it from its source.
-func addendum(converted v1.Image, d v1.Descriptor) (mutate.IndexAddendum, error) {
-	m, err := converted.Manifest()
+// describe sets what a descriptor says of an image's manifest.
+func describe(img v1.Image, d v1.Descriptor) (v1.Descriptor, error) {
+	var err error
+	if d.Digest, err = img.Digest(); err != nil {
+		return d, err
+	}
+	if d.Size, err = img.Size(); err != nil {
+		return d, err
+	}
+	d.MediaType, err = img.MediaType()
+	return d, err
+}
+
+// describeConverted adds the annotations that tell a converted image from its
+// source.
+func describeConverted(img v1.Image, d v1.Descriptor) (v1.Descriptor, error) {
+	m, err := img.Manifest()
 	if err != nil {
-		return mutate.IndexAddendum{}, err
+		return d, err
 	}
 	all := map[string]string{}
 	maps.Copy(all, d.Annotations)
 	for _, key := range []string{image.AnnotationSource, image.AnnotationFormat, image.AnnotationTranslator, image.AnnotationManifest} {
 		all[key] = m.Annotations[key]
 	}
-	return mutate.IndexAddendum{Add: converted, Descriptor: v1.Descriptor{Platform: d.Platform, Annotations: all}}, nil
+	d.Annotations = all
+	return describe(img, d)
 }
 
 // attestationOf is the annotation by which BuildKit's attestations name the
@@ -52,31 +69,30 @@ func ConvertIndex(ctx context.Context, source v1.ImageIndex, o Options) (v1.Imag
 	if err != nil {
 		return nil, nil, err
 	}
-	x := &indexConversion{Options: o, source: source, result: mutate.IndexMediaType(empty.Index, types.OCIImageIndex), replaced: map[string]bool{}}
+	x := &indexConversion{Options: o, source: source, replaced: map[string]bool{}}
 	for _, d := range m.Manifests {
 		if image.IsPlatform(d) {
 			x.replaced[d.Digest.String()] = true
 		}
 	}
 	if len(x.replaced) == 0 {
-		return nil, nil, fmt.Errorf("converting: no image of the index is for linux/amd64")
+		return nil, nil, errors.New("converting: no image of the index is for linux/amd64")
 	}
 	for _, d := range m.Manifests {
 		if err := x.add(ctx, d); err != nil {
 			return nil, nil, fmt.Errorf("%v of the index: %w", d.Digest, err)
 		}
 	}
-	if m.Annotations != nil {
-		x.result = mutate.Annotations(x.result, m.Annotations).(v1.ImageIndex)
-	}
-	return x.result, x.reports, nil
+	result, err := image.NewIndex(x.members, m.Annotations)
+	return result, x.reports, err
 }
 
 type indexConversion struct {
 	Options
-	source, result v1.ImageIndex
-	replaced       map[string]bool // digests of what is converted
-	reports        []*Report
+	source   v1.ImageIndex
+	members  []image.Member
+	replaced map[string]bool // digests of what is converted
+	reports  []*Report
 }
 
 func (x *indexConversion) add(ctx context.Context, d v1.Descriptor) error {
@@ -85,27 +101,23 @@ func (x *indexConversion) add(ctx context.Context, d v1.Descriptor) error {
 	}
 	if d.MediaType.IsIndex() {
 		inner, err := x.source.ImageIndex(d.Digest)
-		if err != nil {
-			return err
-		}
-		x.result = mutate.AppendManifests(x.result, mutate.IndexAddendum{Add: inner, Descriptor: d})
-		return nil
+		x.members = append(x.members, image.Member{Descriptor: d, Index: inner})
+		return err
 	}
 	img, err := x.source.Image(d.Digest)
 	if err != nil {
 		return err
 	}
-	add := mutate.IndexAddendum{Add: img, Descriptor: d}
 	if x.replaced[d.Digest.String()] {
-		out, report, err := Convert(ctx, img, x.Options)
-		if err != nil {
+		var report *Report
+		if img, report, err = Convert(ctx, img, x.Options); err != nil {
 			return err
 		}
 		x.reports = append(x.reports, report)
-		if add, err = addendum(out, d); err != nil {
+		if d, err = describeConverted(img, d); err != nil {
 			return err
 		}
 	}
-	x.result = mutate.AppendManifests(x.result, add)
+	x.members = append(x.members, image.Member{Descriptor: d, Image: img})
 	return nil
 }

@@ -113,6 +113,9 @@ var entryKinds = map[uint32]tarfs.Kind{
 	unix.S_IFCHR: tarfs.CharDevice, unix.S_IFBLK: tarfs.BlockDevice, unix.S_IFIFO: tarfs.FIFO,
 }
 
+// noOffset says that content has no place in a tar stream.
+const noOffset = -1
+
 // entry is what a change is in a layer, less what does not matter for which
 // files the image has in the end.
 func (l *layerConversion) entry(i int) (e tarfs.Entry, err error) {
@@ -129,7 +132,7 @@ func (l *layerConversion) entry(i int) (e tarfs.Entry, err error) {
 	if !ok {
 		return e, fmt.Errorf("/%s: a file of type %#o can't be in an image", e.Name, c.Kind())
 	}
-	e.Kind, e.Mode = kind, c.Stat.Mode
+	e.Kind, e.Mode, e.Offset = kind, c.Stat.Mode, noOffset
 	name := filepath.Join(l.dirs.Upper, c.Path)
 	switch {
 	case kind == tarfs.Symlink:

@@ -102,6 +102,52 @@ func readIndex(open Opener, d v1.Descriptor) (v1.ImageIndex, error) {
 	return x, nil
 }
 
+// Member is an image or an index in an index.
+type Member struct {
+	v1.Descriptor
+	Image v1.Image      // or
+	Index v1.ImageIndex // of which one is nil
+}
+
+// NewIndex makes an index of members, whose descriptors are taken as they are.
+func NewIndex(members []Member, annotations map[string]string) (v1.ImageIndex, error) {
+	x := &indexOf{manifest: &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Annotations: annotations}, members: map[v1.Hash]Member{}}
+	for _, m := range members {
+		x.manifest.Manifests = append(x.manifest.Manifests, m.Descriptor)
+		x.members[m.Digest] = m
+	}
+	var err error
+	x.raw, err = json.Marshal(x.manifest)
+	return x, err
+}
+
+// indexOf implements v1.ImageIndex.
+type indexOf struct {
+	raw      []byte
+	manifest *v1.IndexManifest
+	members  map[v1.Hash]Member
+}
+
+func (x *indexOf) RawManifest() ([]byte, error)              { return x.raw, nil }
+func (x *indexOf) IndexManifest() (*v1.IndexManifest, error) { return x.manifest, nil }
+func (x *indexOf) Size() (int64, error)                      { return int64(len(x.raw)), nil }
+func (x *indexOf) MediaType() (types.MediaType, error)       { return x.manifest.MediaType, nil }
+func (x *indexOf) Digest() (v1.Hash, error)                  { return partial.Digest(x) }
+
+func (x *indexOf) Image(h v1.Hash) (v1.Image, error) {
+	if m := x.members[h]; m.Image != nil {
+		return m.Image, nil
+	}
+	return nil, fmt.Errorf("%w: no image %v in the index", ErrInvalid, h)
+}
+
+func (x *indexOf) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
+	if m := x.members[h]; m.Index != nil {
+		return m.Index, nil
+	}
+	return nil, fmt.Errorf("%w: no index %v in the index", ErrInvalid, h)
+}
+
 // layoutImages is an index whose blobs are opened by digest. It implements
 // v1.ImageIndex.
 type layoutImages struct {
