@@ -7,7 +7,7 @@ MEGABIN := bin/megabin
 # Debian packages that building does not need but demo, tests and benchmarks do:
 # program → package.
 TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user runc:runc \
-         csmith:csmith musl-gcc:musl-tools \
+         csmith:csmith musl-gcc:musl-tools openssl:openssl \
          skopeo:skopeo busybox:busybox-static xz:xz-utils clang:clang wasm-ld:lld
 FUZZTIME ?= 10s
 # Where frontend-image puts the image; a registry's is docker://HOST/REPO.

@@ -25,6 +25,7 @@ type convertFlags struct {
 	all        bool
 	referrer   bool
 	units      string
+	signFlags
 }
 
 func newConvert() *cobra.Command {
@@ -69,6 +70,8 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	f.BoolVar(&flags.all, "all-platforms", false, "write an index like the source's, with its linux/amd64 images converted")
 	f.BoolVar(&flags.referrer, "referrer", false, "attach the converted image to SOURCE, which stays as it is, in its registry")
 	f.StringVar(&flags.units, "unit-cache", "", "share what is recompiled in the registry's repository `docker://HOST/REPO`")
+	flags.signFlags.add(f)
+	cmd.MarkFlagsMutuallyExclusive("sign-key", "all-platforms")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "all-platforms", "referrer")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "keep-native")
 	return cmd
@@ -157,24 +160,30 @@ func (c *conversion) one(ctx context.Context) ([]*converter.Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("converting %s: %w", c.from, err)
 	}
+	if converted, err = c.sign(ctx, converted); err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	if c.referrer {
+		if converted, err = converter.Referrer(img, converted); err != nil {
+			return nil, err
+		}
+	}
+	digest, err := converted.Digest()
+	if err != nil {
+		return nil, err
+	}
+	report.Result = digest.String()
 	c.bar.Phase("writing "+c.to.String(), 0)
-	if err := c.write(ctx, img, converted, report); err != nil {
+	if err := c.write(ctx, img, converted); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", c.to, err)
 	}
 	return []*converter.Report{report}, nil
 }
 
-func (c *conversion) write(ctx context.Context, source, converted v1.Image, report *converter.Report) error {
+func (c *conversion) write(ctx context.Context, source, converted v1.Image) error {
 	switch {
 	case c.referrer:
-		artifact, err := converter.Referrer(source, converted)
-		if err != nil {
-			return err
-		}
-		if digest, err := artifact.Digest(); err == nil {
-			report.Result = digest.String()
-		}
-		return c.to.WriteReferrer(ctx, artifact)
+		return c.to.WriteReferrer(ctx, converted)
 	case c.index:
 		idx, err := converter.WithNative(source, converted)
 		if err != nil {

@@ -84,7 +84,7 @@ func (n *interpreted) run(t *testing.T, i int, s State) (out State, ok bool) {
 	m.Regs[abi.MXCSR].Lo = uint64(s.MXCSR())
 	sp := uint32(s.GPR[RSP] - abi.PageBias)
 	args := [5]uint64{s.GPR[RDI], s.GPR[RSI], s.GPR[RDX], s.GPR[RCX], s.GPR[R8]}
-	_, _, _, err := m.Run(n.funcs[uint32(n.entries[i]-n.vmin)], sp, args)
+	_, err := m.Run(n.funcs[uint32(n.entries[i]-n.vmin)], sp, args)
 	var trap *ir.TrapError
 	switch {
 	case err == errDone:
@@ -106,10 +106,10 @@ func (n *interpreted) run(t *testing.T, i int, s State) (out State, ok bool) {
 }
 
 // call runs a tail call's target.
-func (n *interpreted) call(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (uint32, uint64, uint64, error) {
+func (n *interpreted) call(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (ir.Returned, error) {
 	f := n.funcs[info.Target]
 	if f == nil || info.Kind != ir.Direct {
-		return 0, 0, 0, errHelper
+		return ir.Returned{}, errHelper
 	}
 	var regs [5]uint64
 	for i := range regs {

@@ -154,3 +154,36 @@ func TestPassword(t *testing.T) {
 		t.Errorf("with a password: %+v", o)
 	}
 }
+
+// TestSigned signs with a key of openssl's and runs with the right key, with
+// another one, with too old a version, and without a signature.
+func TestSigned(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("signed:source")}.mustRun(t)
+	dir := t.TempDir()
+	key, public, other := filepath.Join(dir, "key"), filepath.Join(dir, "public"), filepath.Join(dir, "other")
+	must(t, "openssl", "genpkey", "-algorithm", "ed25519", "-out", key)
+	must(t, "openssl", "pkey", "-in", key, "-pubout", "-out", public)
+	must(t, "openssl", "genpkey", "-algorithm", "ed25519", "-out", other+".key")
+	must(t, "openssl", "pkey", "-in", other+".key", "-pubout", "-out", other)
+	source, signed := env.image("signed:source"), env.image("signed:1")
+	mustConvert(t, "--sign-key", key, "--sign-version", "3", source, signed)
+	mustConvert(t, source, env.image("signed:not"))
+	must(t, tool("crane"), "validate", "--remote", signed)
+	for _, tt := range []struct {
+		image  string
+		flags  []string
+		status int
+	}{
+		{signed, []string{"--verify-key", public}, 0},
+		{signed, []string{"--verify-key", public, "--min-version", "3", "--verify-source", strings.TrimSpace(must(t, tool("crane"), "digest", source))}, 0},
+		{signed, []string{"--verify-key", public, "--min-version", "4"}, 125},
+		{signed, []string{"--verify-key", other}, 125},
+		{env.image("signed:not"), []string{"--verify-key", public}, 125},
+	} {
+		args := append(append([]string{"run"}, tt.flags...), tt.image, "echo", "hello")
+		o := capture(t, exec.Command(megabin(), args...))
+		if o.status != tt.status || (o.stdout != "") != (tt.status == 0) || tt.status != 0 && !strings.Contains(o.stderr, "signature") {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
