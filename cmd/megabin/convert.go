@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/megabin/megabin/converter"
@@ -23,6 +26,7 @@ type convertFlags struct {
 	report     string
 	index      bool
 	all        bool
+	dryRun     bool
 	referrer   bool
 	units      string
 	signFlags
@@ -70,6 +74,7 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	f.BoolVar(&flags.all, "all-platforms", false, "write an index like the source's, with its linux/amd64 images converted")
 	f.BoolVar(&flags.referrer, "referrer", false, "attach the converted image to SOURCE, which stays as it is, in its registry")
 	f.StringVar(&flags.units, "unit-cache", "", "share what is recompiled in the registry's repository `docker://HOST/REPO`")
+	f.BoolVar(&flags.dryRun, "dry-run", false, "list what would be recompiled and what is in the cache, and write nothing")
 	flags.signFlags.add(f)
 	cmd.MarkFlagsMutuallyExclusive("sign-key", "all-platforms")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "all-platforms", "referrer")
@@ -78,9 +83,13 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 }
 
 func (flags *convertFlags) convert(ctx context.Context, source, target string, errw io.Writer) error {
+	began := time.Now()
 	from, err := image.Parse(source)
 	if err != nil {
 		return err
+	}
+	if flags.dryRun {
+		return flags.plan(ctx, from, errw)
 	}
 	to, err := flags.target(from, target)
 	if err != nil {
@@ -106,7 +115,48 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 			return err
 		}
 	}
-	return nil
+	_, err = fmt.Fprintf(errw, "in %.1f s\n", time.Since(began).Seconds())
+	return err
+}
+
+// plan tells what would be done.
+func (flags *convertFlags) plan(ctx context.Context, from image.Reference, errw io.Writer) error {
+	img, closeImage, err := from.OpenSource(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeImage()
+	bar := newProgress(errw)
+	o, err := flags.options(bar)
+	if err != nil {
+		return err
+	}
+	list, err := converter.Plan(ctx, img, o)
+	bar.finish()
+	if err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	var rows [][]string
+	var todo, all int64
+	for _, e := range list {
+		note := "to be recompiled"
+		switch {
+		case e.Refused != "":
+			note = "can't run: " + e.Refused
+		case e.Cached:
+			note = "in the cache"
+		default:
+			todo += e.Size
+		}
+		all += e.Size
+		rows = append(rows, []string{e.Paths[0], size(e.Size), note})
+	}
+	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
+	if err := printTable(errw, []string{"FILE", "SIZE", "NOTE"}, rows); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(errw, "%d ELF files (%s), of which %s are to be recompiled\n", len(list), size(all), size(todo))
+	return err
 }
 
 // target is where the result goes; a referrer goes to its source.
@@ -233,7 +283,9 @@ func (flags *convertFlags) tell(report *converter.Report, errw io.Writer) error 
 	if err := printTotal(errw, report); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(errw, report.Result)
+	l, m := report.Layers, report.Megabinary
+	_, err := fmt.Fprintf(errw, "layers: %s, the source's %s (%.2f×); %d functions, %d distinct\n%s\n",
+		size(l.ResultBytes), size(l.SourceBytes), float64(l.ResultBytes)/float64(max(l.SourceBytes, 1)), m.Functions, m.Bodies, report.Result)
 	return err
 }
 

@@ -187,3 +187,25 @@ func TestSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestDryRun tells what there is to do before and after it is done.
+func TestDryRun(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("dry:1")}.mustRun(t)
+	cache, source, target := t.TempDir(), env.image("dry:1"), env.image("dry:2")
+	before := convertIn(t, cache, "--dry-run", source)
+	if before.status != 0 || !strings.Contains(before.stderr, "to be recompiled") {
+		t.Errorf("before: %+v", before)
+	}
+	if out := capture(t, exec.Command(tool("crane"), "digest", target)); out.status == 0 {
+		t.Error("something was written")
+	}
+	if o := convertIn(t, cache, source, target); o.status != 0 {
+		t.Fatalf("%+v", o)
+	}
+	if after := convertIn(t, cache, "--dry-run", source); after.status != 0 || !strings.Contains(after.stderr, "in the cache") {
+		t.Errorf("after: %+v", after)
+	}
+	if out := must(t, megabin(), "inspect", target); !strings.Contains(out, "/tool") {
+		t.Errorf("inspect says %s", out)
+	}
+}
