@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -69,7 +70,7 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	f := cmd.Flags()
 	f.BoolVar(&flags.keepNative, "keep-native", false, "leave the original ELFs in place, so that the image also runs natively")
 	f.IntVarP(&flags.jobs, "jobs", "j", 0, "`N` ELFs recompiled at a time (default: one per processor)")
-	f.StringVar(&flags.report, "report", "", "write what was done with each ELF to `FILE`, as JSON")
+	f.StringVar(&flags.report, "report", "", "write what was done with each ELF to `FILE`: as one page if it ends with .html, else as JSON")
 	f.BoolVar(&flags.index, "index-native", false, "write an index of the source and the converted image, which one tag serves to any runtime")
 	f.BoolVar(&flags.all, "all-platforms", false, "write an index like the source's, with its linux/amd64 images converted")
 	f.BoolVar(&flags.referrer, "referrer", false, "attach the converted image to SOURCE, which stays as it is, in its registry")
@@ -267,6 +268,9 @@ func (c *conversion) all(ctx context.Context) ([]*converter.Report, error) {
 func (flags *convertFlags) tell(report *converter.Report, errw io.Writer) error {
 	if flags.report != "" {
 		err := writeFile(flags.report, func(f *os.File) error {
+			if filepath.Ext(flags.report) == ".html" {
+				return report.WriteHTML(f)
+			}
 			enc := json.NewEncoder(f)
 			enc.SetIndent("", "\t")
 			return enc.Encode(report)
