@@ -30,12 +30,13 @@ type CheckResult struct {
 
 // Check reads all of a converted image and checks every hash: of the blobs,
 // of the tar streams, of the manifest, the megabinary, its units and parts, and
-// that the layers can be entered where they say and hold what the tree says.
+// that the layers can be entered where they say and hold what the tree says, and
+// that no ELF file is in the image that the manifest does not know.
 // With a source, which may be nil, it also checks that the image was made of
 // that source, and that its layers differ from the source's in nothing but
 // what carriers change.
 func Check(ctx context.Context, source, converted v1.Image) (*CheckResult, error) {
-	k := &checker{ctx: ctx, source: source, img: converted, res: &CheckResult{}}
+	k := &checker{ctx: ctx, source: source, img: converted, res: &CheckResult{}, elves: map[blob.ID]bool{}}
 	var err error
 	if k.conv, err = OpenConverted(converted); err != nil {
 		return nil, err
@@ -55,6 +56,7 @@ type checker struct {
 	source, img v1.Image
 	conv        *Converted
 	res         *CheckResult
+	elves       map[blob.ID]bool // hashes of ELF files
 }
 
 func (k *checker) checkSource() error {
