@@ -31,6 +31,7 @@ type runFlags struct {
 	publish          []string
 	readOnly         bool
 	strace, stats    bool
+	trust            trustFlags
 
 	entrypointSet bool
 }
@@ -85,6 +86,7 @@ original or as its carrier; anything else is refused with exit status 126.`,
 	f.StringArrayVarP(&flags.publish, "publish", "p", nil, "open a port of the host for a server inside: `[IP:]HOST:GUEST[/udp]`")
 	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
 	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
+	flags.trust.add(f)
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
 	return cmd
 }
@@ -96,6 +98,9 @@ func (flags *runFlags) run(ctx context.Context, text string, args []string, errw
 		return 0, err
 	}
 	defer closeImage()
+	if err := flags.trust.verify(ctx, img); err != nil {
+		return 0, fmt.Errorf("running %s: %w", text, err)
+	}
 	spec, closeCode, err := flags.spec(img, args)
 	if err != nil {
 		return 0, fmt.Errorf("running %s: %w", text, err)
