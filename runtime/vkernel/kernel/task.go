@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,12 +36,13 @@ type Task struct {
 	kick  chan struct{}
 	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
 
-	flow  flow     // why the CPU was stopped
-	stack []uint64 // frames of the signal handlers being run nested, innermost last
-	left  uint64   // with flowReturn: the frame that is left
-	saved *SigSet  // mask to go back to after sigsuspend and the like
-	retry retry    // of a system call that a signal interrupted
-	meter meter
+	flow    flow     // why the CPU was stopped
+	stack   []uint64 // frames of the signal handlers being run nested, innermost last
+	left    uint64   // with flowReturn: the frame that is left
+	saved   *SigSet  // mask to go back to after sigsuspend and the like
+	retry   retry    // of a system call that a signal interrupted
+	meter   meter
+	charged time.Duration // of the meter's time, by the throttle
 
 	// attention says that the group or a signal may want something of the task.
 	// It is set under the group's lock, after what it tells of.
@@ -201,6 +203,7 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 
 // Poll implements machine.Handler.
 func (t *Task) Poll(c *machine.CPU) bool {
+	t.throttle()
 	if !t.attention.Load() {
 		return false
 	}
