@@ -109,6 +109,10 @@ func (flags *runFlags) run(ctx context.Context, text string, args []string, errw
 	return result.Code, err
 }
 
+// restlessVar, if set, makes the machine leave WebAssembly wherever it can
+// (machine.Options.Restless). It is for megabin's own tests.
+const restlessVar = "MEGABIN_RESTLESS"
+
 // spec makes what the runner is to do of the flags and the image's config.
 func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCode func() error, err error) {
 	config, err := img.ConfigFile()
@@ -120,6 +124,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
 		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
+		Restless: os.Getenv(restlessVar) != "",
 	}
 	if len(s.Argv) == 0 {
 		return s, nil, errors.New("the image has no command: give one")

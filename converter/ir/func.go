@@ -33,6 +33,8 @@ type Value struct {
 type RegValue struct {
 	Reg   abi.Reg
 	Value *Value
+	// Kept: it still has the value after the call or system call.
+	Kept bool
 }
 
 // CallKind is how a callee is found.
@@ -53,6 +55,17 @@ type CallInfo struct {
 	// are not passed as arguments. Package opt turns it into SetRegs in front
 	// of the call and keeps what a resumed function has to read back.
 	State []RegValue
+	// SP is rsp at a Call, the pushed return address included, for resumed
+	// functions. It need not be in the register file.
+	SP *Value
+}
+
+// operands calls fn with a pointer to each value that is named here.
+func (c *CallInfo) operands(fn func(**Value)) {
+	stateOperands(c.State, fn)
+	if c.SP != nil {
+		fn(&c.SP)
+	}
 }
 
 // TermKind is how a block ends.
@@ -64,7 +77,7 @@ const (
 	Jump                 // Succs[0]
 	Branch               // Cond != 0 → Succs[0], else Succs[1]
 	Switch               // Cond is an I32 index into Succs; the last one is the default
-	Return               // Args: ra i32, rax, rdx
+	Return               // Args: ra i32, rax, rdx, sp i32: where the return address is
 	TailCall             // Args as Call's; Info; the guest's return address is at sp
 	Leave                // abnormal exit: Args: pc i32, rsp i64, rax, rdx
 	Unreachable          // after a Trap
@@ -173,7 +186,7 @@ func (t *Term) Operands(fn func(**Value)) {
 		}
 	}
 	if t.Info != nil {
-		stateOperands(t.Info.State, fn)
+		t.Info.operands(fn)
 	}
 	stateOperands(t.State, fn)
 }
@@ -185,7 +198,7 @@ func (v *Value) Operands(fn func(**Value)) {
 		fn(&v.Args[i])
 	}
 	if v.Info != nil {
-		stateOperands(v.Info.State, fn)
+		v.Info.operands(fn)
 	}
 }
 

@@ -17,7 +17,7 @@ type Interp struct {
 	Steps int    // operations left; running out is ErrSteps
 
 	// Call runs a callee; the target of an indirect one is the last argument.
-	Call    func(m *Interp, info *CallInfo, args []Word) (ra uint32, rax, rdx uint64, err error)
+	Call    func(m *Interp, info *CallInfo, args []Word) (Returned, error)
 	Syscall func(m *Interp, args []Word) (uint64, error)
 	Helper  func(m *Interp, op abi.HelperOp, args []Word) (r0, r1 uint64, err error)
 	X87     func(m *Interp, op int64, x uint64) (uint64, error)
@@ -25,6 +25,12 @@ type Interp struct {
 
 // Word is a value of any type. An I32 or F32 is in the low half of Lo.
 type Word struct{ Lo, Hi uint64 }
+
+// Returned is what a function hands back; RA is 0 after an abnormal exit.
+type Returned struct {
+	RA, SP   uint32 // return address, and the linear address where it was
+	RAX, RDX uint64
+}
 
 // What ends a function other than a return.
 var (
@@ -42,22 +48,22 @@ type frame struct {
 	vals []Word
 }
 
-// Run executes f, which must be well-formed, and returns its three results.
-func (m *Interp) Run(f *Func, sp uint32, args [5]uint64) (ra uint32, rax, rdx uint64, err error) {
+// Run executes f, which must be well-formed.
+func (m *Interp) Run(f *Func, sp uint32, args [5]uint64) (Returned, error) {
 	fr := &frame{m: m, sp: sp, args: args, vals: make([]Word, f.NumValues())}
 	b := f.Blocks[0]
 	for {
 		for _, v := range b.Values {
 			if m.Steps--; m.Steps < 0 {
-				return 0, 0, 0, ErrSteps
+				return Returned{}, ErrSteps
 			}
 			left, err := fr.step(v)
 			if left || err != nil {
-				return 0, 0, 0, err
+				return Returned{}, err
 			}
 		}
 		if m.Steps--; m.Steps < 0 {
-			return 0, 0, 0, ErrSteps
+			return Returned{}, ErrSteps
 		}
 		e := fr.next(&b.Term)
 		if e == nil {
@@ -91,18 +97,18 @@ func (fr *frame) enter(e *Edge) {
 	}
 }
 
-func (fr *frame) end(t *Term) (ra uint32, rax, rdx uint64, err error) {
+func (fr *frame) end(t *Term) (Returned, error) {
 	args := fr.words(t.Args)
 	switch t.Kind {
 	case Return:
-		return uint32(args[0].Lo), args[1].Lo, args[2].Lo, nil
+		return Returned{uint32(args[0].Lo), uint32(args[3].Lo), args[1].Lo, args[2].Lo}, nil
 	case TailCall:
 		return fr.m.Call(fr.m, t.Info, args)
 	case Leave:
 		fr.leave(args[0].Lo, args[1].Lo, args[2].Lo, args[3].Lo)
-		return 0, 0, 0, nil
+		return Returned{}, nil
 	}
-	return 0, 0, 0, fmt.Errorf("reached %v", t.Kind)
+	return Returned{}, fmt.Errorf("reached %v", t.Kind)
 }
 
 func (fr *frame) leave(pc, rsp, rax, rdx uint64) {
@@ -170,17 +176,17 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 // call does the return check. The callee's rax and rdx stay in the two
 // halves of the call's own value, for Result.
 func (fr *frame) call(v *Value, args []Word) (left bool, err error) {
-	ra, rax, rdx, err := fr.m.Call(fr.m, v.Info, args)
+	r, err := fr.m.Call(fr.m, v.Info, args)
 	if err != nil {
 		return false, err
 	}
-	if ra != fr.m.Lin+abi.PageBias+v.Info.Return {
-		if ra != 0 {
-			fr.leave(uint64(ra), uint64(uint32(args[0].Lo))+abi.PageBias+8, rax, rdx)
+	if r.RA != fr.m.Lin+abi.PageBias+v.Info.Return {
+		if r.RA != 0 {
+			fr.leave(uint64(r.RA), uint64(r.SP)+abi.PageBias+8, r.RAX, r.RDX)
 		}
 		return true, nil
 	}
-	fr.vals[v.ID] = Word{rax, rdx}
+	fr.vals[v.ID] = Word{r.RAX, r.RDX}
 	return false, nil
 }
 

@@ -22,22 +22,22 @@ func loop() *Func {
 	b = Builder{B: body}
 	body.Term = Term{Kind: Jump, Succs: []Edge{{To: head, Args: []*Value{b.AddC(n, -1), b.Add(sum, n)}}}}
 	b = Builder{B: exit}
-	exit.Term = Term{Kind: Return, Args: []*Value{b.Load(Load32, b.New(SP), 0), sum, sum}}
+	exit.Term = Term{Kind: Return, Args: []*Value{b.Load(Load32, b.New(SP), 0), sum, sum, b.New(SP)}}
 	return f
 }
 
 func TestInterpreter(t *testing.T) {
 	m := &Interp{Mem: make([]byte, 64), Steps: 1000}
 	m.Mem[8] = 42
-	ra, rax, rdx, err := m.Run(loop(), 8, [5]uint64{10})
-	if err != nil || ra != 42 || rax != 55 || rdx != 55 {
-		t.Errorf("ra %d, rax %d, rdx %d, %v", ra, rax, rdx, err)
+	r, err := m.Run(loop(), 8, [5]uint64{10})
+	if err != nil || r != (Returned{RA: 42, SP: 8, RAX: 55, RDX: 55}) {
+		t.Errorf("%+v, %v", r, err)
 	}
-	if _, _, _, err := m.Run(loop(), 8, [5]uint64{1 << 40}); err != ErrSteps {
+	if _, err := m.Run(loop(), 8, [5]uint64{1 << 40}); err != ErrSteps {
 		t.Errorf("an endless function: %v", err)
 	}
 	m.Steps = 1000
-	if _, _, _, err := m.Run(loop(), 62, [5]uint64{}); err != ErrBounds {
+	if _, err := m.Run(loop(), 62, [5]uint64{}); err != ErrBounds {
 		t.Errorf("a load across the end: %v", err)
 	}
 }

@@ -272,7 +272,7 @@ func lanes(op Op) int64 {
 }
 
 var (
-	returnTypes = []Type{I32, I64, I64}
+	returnTypes = []Type{I32, I64, I64, I32}
 	leaveTypes  = []Type{I32, I64, I64, I64}
 )
 

@@ -243,7 +243,7 @@ func (c *ctx) ret() {
 
 func (c *ctx) plainReturn() {
 	ra := c.Load(ir.Load32, c.New(ir.SP), 0)
-	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra}})
+	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, c.New(ir.SP)}})
 }
 
 // exit ends the function; what it hands back is filled in by link.
@@ -261,15 +261,31 @@ func (c *ctx) leave(sp *ir.Value, extra int64) {
 	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp, pc, pc}})
 }
 
-// tailCall jumps to another function, with rsp wherever it is.
+// tailCall jumps to another function. If rsp may be anywhere, as in longjmp,
+// and is not where the function began, the wasm stack does not follow.
 func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
-	sp := c.stack(c.get(RSP))
+	rsp := c.get(RSP)
+	sp := c.stack(rsp)
+	if _, known := spOffset(rsp); !known {
+		same, other := c.arms(c.Bin(ir.I32Eq, sp, c.New(ir.SP)))
+		c.B = other
+		c.leaveTo(info, target, rsp)
+		c.B = same
+	}
 	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)
 	}
 	c.exit(ir.Term{Kind: ir.TailCall, Args: args, Info: info})
+}
+
+// leaveTo is a jump that the wasm stack does not follow.
+func (c *ctx) leaveTo(info *ir.CallInfo, target, rsp *ir.Value) {
+	if target == nil {
+		target = c.codeAddr(info.Target)
+	}
+	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{target, rsp, target, target}})
 }
 
 // indirect is a jump through a register or memory.

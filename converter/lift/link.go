@@ -97,13 +97,14 @@ func (l *linker) at(b *block, s *site, v Var) *ir.Value {
 // state lists where the registers in set stand at s. What is in the register
 // file already is not listed.
 func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
+	kept := l.u.kept(s)
 	var out []ir.RegValue
 	for v := Var(0); v < numRegs; v++ {
 		if !set.has(v) || v == RSP {
 			continue
 		}
 		if x := l.at(b, s, v); x != inFile {
-			out = append(out, ir.RegValue{Reg: v.reg(), Value: x})
+			out = append(out, ir.RegValue{Reg: v.reg(), Value: x, Kept: kept.has(v)})
 		}
 	}
 	return out
@@ -115,9 +116,10 @@ func (l *linker) site(b *block, s *site) {
 		for i, v := range sysRegs {
 			s.call.Args[i+1] = l.arg(b, s, v)
 		}
-		s.info.State = append(l.state(b, s, calleeSaved|s.after&^s.kills()&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP)})
+		s.info.State = append(l.state(b, s, calleeSaved|s.after&^s.kills()&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP), Kept: true})
 		return
 	}
+	s.info.SP = l.at(b, s, RSP)
 	l.resolve(s.info, &s.call.Args, func(x *ir.Value) { l.put(s.call, x) })
 	for i, v := range argRegs {
 		s.call.Args[i+1] = l.arg(b, s, v)

@@ -299,6 +299,17 @@ func (s *site) kills() Set {
 	return callerSaved | flagSet
 }
 
+// kept is what has the same value after a call or system call as before.
+func (u *unit) kept(s *site) Set {
+	switch {
+	case s.call == nil:
+		return 0
+	case !s.isCall():
+		return ^setOf(RAX, RCX, R11)
+	}
+	return ^u.calleeMods(s.info)
+}
+
 // siteNeeds is what must be passed to a call or stand in the register file at
 // it.
 func (u *unit) siteNeeds(s *site, fresh Set) live {

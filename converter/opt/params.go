@@ -1,42 +1,103 @@
 package opt
 
-import "github.com/megabin/megabin/converter/ir"
+import (
+	"slices"
 
-// params removes block parameters whose arguments are all the same value (or
-// the parameter itself). Braun et al., "Simple and Efficient Construction of
-// Static Single Assignment Form", 3.2.
+	"github.com/megabin/megabin/converter/ir"
+)
+
+// params removes block parameters that can have one value only. It assumes
+// that of each until an edge shows another value, so parameters that are
+// given to one another around loops go too (Wegman and Zadeck, "Constant
+// Propagation with Conditional Branches", 3, with values for constants).
 func params(f *ir.Func) {
 	in := predecessors(f)
-	repl := replacer{}
 	order := reversePostorder(f)
+	is := map[*ir.Value]*ir.Value{} // a parameter's value so far; itself when it has several
+	consts := constants{f: f, all: map[constant]*ir.Value{}}
+	of := func(v *ir.Value) *ir.Value {
+		if v.Op == ir.Param {
+			return is[v]
+		}
+		return consts.shared(v)
+	}
 	for changed := true; changed; {
 		changed = false
 		for _, b := range order {
 			for i, p := range b.Params {
-				if _, gone := repl[p]; gone {
-					continue
-				}
-				if x := onlyArg(in[b.ID], i, p, repl); x != nil {
-					repl[p] = x
+				if x := meet(in[b.ID], i, p, of); x != is[p] {
+					is[p] = x
 					changed = true
 				}
 			}
 		}
 	}
+	repl := replacer{}
+	for p, x := range is {
+		if x != nil && x != p {
+			repl[p] = x
+			consts.use(x)
+		}
+	}
+	consts.place()
 	repl.apply(f)
 	dropParams(f, in, func(p *ir.Value) bool { _, gone := repl[p]; return gone })
 }
 
-func onlyArg(in []inEdge, i int, p *ir.Value, repl replacer) *ir.Value {
+// constants has one value for all integer constants that are equal, so that
+// it can be in a block that dominates all others.
+type constants struct {
+	f    *ir.Func
+	all  map[constant]*ir.Value
+	used []*ir.Value
+}
+
+type constant struct {
+	op  ir.Op
+	aux int64
+}
+
+func (c *constants) shared(v *ir.Value) *ir.Value {
+	aux, ok := v.IsConst()
+	if !ok {
+		return v
+	}
+	k := constant{v.Op, aux}
+	if c.all[k] == nil {
+		c.all[k] = c.f.NewValue(v.Op, v.Type)
+		c.all[k].Aux = aux
+	}
+	return c.all[k]
+}
+
+// use notes that v takes the place of a parameter.
+func (c *constants) use(v *ir.Value) {
+	if _, ok := v.IsConst(); ok && v.Block == nil {
+		v.Block = c.f.Blocks[0]
+		c.used = append(c.used, v)
+	}
+}
+
+// place puts the constants that were used in the entry block.
+func (c *constants) place() {
+	slices.SortFunc(c.used, func(a, b *ir.Value) int { return int(a.ID - b.ID) })
+	c.f.Blocks[0].Values = append(c.used, c.f.Blocks[0].Values...)
+}
+
+// meet is the one value that the edges give to parameter i, p, as far as they
+// are known to be taken; p if there are several.
+func meet(in []inEdge, i int, p *ir.Value, of func(*ir.Value) *ir.Value) *ir.Value {
+	if of(p) == p {
+		return p
+	}
 	var only *ir.Value
 	for _, e := range in {
-		x := repl.of(e.edge.Args[i])
-		switch {
-		case x == p || x == only:
+		switch x := of(e.edge.Args[i]); {
+		case x == nil || x == only:
 		case only == nil:
 			only = x
 		default:
-			return nil
+			return p
 		}
 	}
 	return only

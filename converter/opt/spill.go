@@ -35,6 +35,14 @@ func slot(r abi.Reg) int {
 	return -1
 }
 
+// regOf is the inverse of slot.
+func regOf(slot int) abi.Reg {
+	if slot >= 16 {
+		return abi.XMM0 + abi.Reg(slot-16)
+	}
+	return abi.Reg(slot)
+}
+
 // callKept are the registers that a callee keeps, by the System V ABI.
 var callKept = func() (kept [numRegs]bool) {
 	for _, r := range []abi.Reg{abi.RBX, abi.RBP, abi.R12, abi.R13, abi.R14, abi.R15} {
@@ -177,6 +185,18 @@ func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *
 	}
 }
 
+// keepState adds to a call's state what is in the file after it anyway.
+func keepState(info *ir.CallInfo, st *fileState) {
+	if info == nil {
+		return
+	}
+	for i, x := range st {
+		if x != nil {
+			info.State = append(info.State, ir.RegValue{Reg: regOf(i), Value: x, Kept: true})
+		}
+	}
+}
+
 // rewrite inserts the writes in b and forwards reads.
 func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 	out := make([]*ir.Value, 0, len(b.Values)+4)
@@ -193,6 +213,9 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 			}
 		}
 		s.value(v, st, write)
+		if v.Op == ir.Call || v.Op == ir.Syscall {
+			keepState(v.Info, st)
+		}
 		out = append(out, v)
 	}
 	s.need(b.Term.State, st, write)

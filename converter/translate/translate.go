@@ -21,7 +21,7 @@ import (
 
 // Version names the translator in units, manifests and cache keys. It changes
 // with every change of the code it generates.
-const Version = "megabin-0.4"
+const Version = "megabin-0.6"
 
 // ELF recompiles an ELF file. name is for error messages.
 func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
@@ -120,6 +120,7 @@ func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
 		opt.Run(f)
 	}
 	e := newEnv(fns)
+	var sites []unit.Site
 	for i, f := range fns {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -130,7 +131,12 @@ func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
 			return fmt.Errorf("function %#x: %w", f.Entry, err)
 		}
 		u.Funcs = append(u.Funcs, unit.Func{Entry: f.Entry, Part: e.part, Body: code.Body, Calls: code.Calls})
+		for _, s := range code.Sites {
+			s.Ordinal = uint32(i)
+			sites = append(sites, s)
+		}
 		fns[i] = nil
 	}
+	u.Sites = unit.EncodeSites(sites)
 	return nil
 }

@@ -25,6 +25,7 @@ func (c *compiler) assign() {
 		a.addLocal(ir.I64)
 	}
 	c.siteLive = map[*ir.Value][]int32{}
+	c.pollLive = map[*ir.Block][]int32{}
 	for i, b := range c.cfg.Order {
 		a.block(i, b)
 	}
@@ -51,6 +52,9 @@ func (a *assigner) block(i int, b *ir.Block) {
 		if s := c.slotOf[p.ID]; s >= 0 {
 			a.choose(s)
 		}
+	}
+	if b.Poll != nil {
+		c.pollLive[b] = a.live()
 	}
 	a.release(last[0])
 	for k, v := range c.stmts[i] {

@@ -7,8 +7,7 @@ import (
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// returnLocals hold the three results of a call, and for a failed return
-// check the stack pointer that was passed, up to the common exit.
+// returnLocals hold the results of a call.
 type returnLocals struct {
 	made         bool
 	ra, sp       int32
@@ -28,6 +27,7 @@ func (e *emitter) returns() *returnLocals {
 func (e *emitter) call(v *ir.Value) {
 	e.transfer(v.Info, v.Args, opCall, opCallIndirect)
 	r := e.returns()
+	e.local(opLocalSet, r.sp)
 	e.local(opLocalSet, r.rdx)
 	e.local(opLocalSet, r.rax)
 	e.local(opLocalTee, r.ra)
@@ -36,8 +36,6 @@ func (e *emitter) call(v *ir.Value) {
 	e.op(opI32Add)
 	e.op(opI32Ne)
 	e.open(opIf)
-	e.push(v.Args[0])
-	e.local(opLocalSet, r.sp)
 	e.br(e.exitAt)
 	e.close()
 	for i, l := range [2]int32{r.rax, r.rdx} {
@@ -46,7 +44,7 @@ func (e *emitter) call(v *ir.Value) {
 			e.local(opLocalSet, e.slotLocal(res))
 		}
 	}
-	e.site(v)
+	e.callSite(v)
 }
 
 func (e *emitter) tailCall(t *ir.Term) {
@@ -184,5 +182,6 @@ func (e *emitter) returnZero() {
 	e.constI32(0)
 	e.constI64(0)
 	e.constI64(0)
+	e.constI32(0)
 	e.op(opReturn)
 }

@@ -15,7 +15,8 @@ type emitter struct {
 	c     *compiler
 	b     []byte
 	calls []unit.Call
-	sites []Site
+	sites []unit.Site
+	lost  int // sites where a live value can't be made again
 	err   error
 
 	frames                    int   // open wasm blocks
@@ -120,6 +121,9 @@ func (e *emitter) statement(v *ir.Value) {
 		e.push(v.Args[0])
 		e.callImport(abi.FuncX87)
 	case ir.Syscall:
+		if v.Info != nil {
+			e.setPC(v.Info.Return)
+		}
 		e.pushAll(v.Args)
 		e.callImport(abi.FuncSyscall)
 	default:
@@ -128,7 +132,7 @@ func (e *emitter) statement(v *ir.Value) {
 	}
 	e.keep(v)
 	if v.Op == ir.Syscall && v.Info != nil {
-		e.site(v)
+		e.callSite(v)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // entry emits what comes before the first block.
 func (e *emitter) entry() {
 	if e.c.f.PollAtEntry {
-		e.spend(e.entryState)
+		e.spend(e.c.f.Entry, e.entryState)
 	}
 	if at := e.c.linAt; at >= 0 {
 		e.global(opGlobalGet, abi.GlobalLin)
@@ -16,16 +16,13 @@ func (e *emitter) entry() {
 	}
 }
 
-// argRegs are the registers of a function's parameters after sp.
-var argRegs = [...]abi.Reg{abi.RDI, abi.RSI, abi.RDX, abi.RCX, abi.R8}
-
 // entryState writes the parameters to the register file; the other registers
 // are there at a function's entry.
 func (e *emitter) entryState() {
 	e.local(opLocalGet, 0)
 	e.guestAddress(0)
 	e.setReg(abi.RSP)
-	for i, r := range argRegs {
+	for i, r := range abi.ParamRegs {
 		e.local(opLocalGet, int32(1+i))
 		e.setReg(r)
 	}
@@ -33,24 +30,33 @@ func (e *emitter) entryState() {
 
 // strip is the head of the outer one of a loop's two wasm loops: it allows
 // the inner one another abi.LoopStrip back edges.
-func (e *emitter) strip(state []ir.RegValue) {
+func (e *emitter) strip(b *ir.Block) {
 	e.constI32(abi.LoopStrip)
 	e.local(opLocalSet, e.counterLocal)
-	e.takeBudget(state)
+	e.takeBudget(b)
 }
 
-func (e *emitter) takeBudget(state []ir.RegValue) {
-	e.spend(func() {
-		for _, r := range state {
+// takeBudget polls in front of block b.
+func (e *emitter) takeBudget(b *ir.Block) {
+	e.spend(b.Addr, func() {
+		for _, r := range b.Poll {
 			e.push(r.Value)
 			e.setReg(r.Reg)
 		}
 	})
+	e.pollSite(b)
+}
+
+// setPC puts the guest address of a unit offset in the register file.
+func (e *emitter) setPC(off uint32) {
+	e.global(opGlobalGet, abi.GlobalLin)
+	e.guestAddress(int64(off))
+	e.setReg(abi.PC)
 }
 
 // spend takes one from the budget; when there is none it writes the register
-// file with sync and polls.
-func (e *emitter) spend(sync func()) {
+// file with sync and polls. Execution goes on at unit offset at.
+func (e *emitter) spend(at uint32, sync func()) {
 	e.global(opGlobalGet, uint32(abi.Budget))
 	e.constI32(1)
 	e.op(opI32Sub)
@@ -60,6 +66,7 @@ func (e *emitter) spend(sync func()) {
 	e.op(opI32LtS)
 	e.open(opIf)
 	sync()
+	e.setPC(at)
 	e.callImport(abi.FuncPoll)
 	e.close()
 }

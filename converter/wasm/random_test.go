@@ -18,7 +18,7 @@ const (
 	scratchSz = 0x1000
 	stackTop  = 0x800000
 	fuelReg   = abi.R15 // blocks left
-	argCount  = len(argRegs)
+	argCount  = len(abi.ParamRegs)
 	exitCall  = 60
 )
 
@@ -133,7 +133,7 @@ func (g *generator) fill(i int, blk *ir.Block) {
 		// Without fuel the default.
 		t.Cond = g.b.Select(left, g.b.AndC(g.pick(i, ir.I32), 3), g.b.Const32(-1))
 	case ir.Return:
-		t.Args = []*ir.Value{g.b.Load(ir.Load32, g.b.New(ir.SP), 0), g.pick(i, ir.I64), g.pick(i, ir.I64)}
+		t.Args = []*ir.Value{g.b.Load(ir.Load32, g.b.New(ir.SP), 0), g.pick(i, ir.I64), g.pick(i, ir.I64), g.b.New(ir.SP)}
 	case ir.Leave:
 		t.Args = []*ir.Value{g.guest(exitEntry), g.pick(i, ir.I64), g.pick(i, ir.I64), g.pick(i, ir.I64)}
 	case ir.TailCall:

@@ -78,7 +78,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	copy(m.Mem[scratch:], w.mem[:])
 	copy(m.Mem[stackLow-abi.PageBias:], w.stack[:])
 	m.Syscall = func(*ir.Interp, []ir.Word) (uint64, error) { return 0, errExit }
-	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (uint32, uint64, uint64, error) {
+	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (ir.Returned, error) {
 		off := info.Target
 		if info.Kind == ir.Indirect {
 			off = uint32(args[1+argCount].Lo) - unitBase
@@ -91,9 +91,9 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	}
 	r := &m.Regs
 	sp := uint32(r[abi.RSP].Lo) - abi.PageBias
-	ra, rax, rdx, err := m.Run(fns[last], sp, [argCount]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo})
-	if err == nil && ra != 0 {
-		r[abi.RAX].Lo, r[abi.RDX].Lo = rax, rdx
+	ret, err := m.Run(fns[last], sp, [argCount]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo})
+	if err == nil && ret.RA != 0 {
+		r[abi.RAX].Lo, r[abi.RDX].Lo = ret.RAX, ret.RDX
 	}
 	if err != nil && err != errExit {
 		w.err = err.Error()

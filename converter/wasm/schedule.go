@@ -50,18 +50,11 @@ func (s *scheduler) value(v *ir.Value) {
 // grow takes v's operands out of the waiting list and into its tree.
 func (s *scheduler) grow(v *ir.Value) tree {
 	t := tree{root: v, reads: reads(v)}
-	for i, a := range v.Args {
+	for _, a := range v.Args {
 		a = s.c.canon(a)
 		if j := s.find(a); j >= 0 {
-			if i == 0 && v.Op == ir.Call && s.waiting[j].reads != (effects{}) {
-				// The stack pointer is needed again when the call's return
-				// check fails.
-				s.emit(a)
-				t.local = true
-			} else {
-				t.reads = t.reads.or(s.waiting[j].reads)
-				t.local = t.local || s.waiting[j].local
-			}
+			t.reads = t.reads.or(s.waiting[j].reads)
+			t.local = t.local || s.waiting[j].local
 			s.waiting = append(s.waiting[:j], s.waiting[j+1:]...)
 			continue
 		}

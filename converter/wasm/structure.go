@@ -68,7 +68,7 @@ func (e *emitter) dispatcher() {
 func (e *emitter) tree(i int) {
 	if !e.c.header[i] {
 		if e.c.polled[i] {
-			e.takeBudget(e.c.cfg.Order[i].Poll)
+			e.takeBudget(e.c.cfg.Order[i])
 		}
 		e.withMerges(i)
 		return
@@ -77,7 +77,7 @@ func (e *emitter) tree(i int) {
 	if polls {
 		e.open(opLoop)
 		e.outerAt[i] = e.frames
-		e.strip(e.c.cfg.Order[i].Poll)
+		e.strip(e.c.cfg.Order[i])
 	}
 	e.open(opLoop)
 	e.innerAt[i] = e.frames

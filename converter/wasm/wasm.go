@@ -30,7 +30,8 @@ type Env interface {
 type Code struct {
 	Body  []byte      // locals and expression: a code entry without its size
 	Calls []unit.Call // the padded function indexes in Body, ascending
-	Sites []Site
+	Sites []unit.Site
+	Lost  int // calls, system calls and polls that are no site
 }
 
 // Compile emits f. It returns an error for a function it can't express; a
@@ -69,6 +70,7 @@ type compiler struct {
 	crossSlots      []int32  // by number in those sets
 	locals          []ir.Type
 	siteLive        map[*ir.Value][]int32 // slots live after a call, its results included
+	pollLive        map[*ir.Block][]int32 // slots live at a block's start, its parameters included
 
 	regions
 }
@@ -83,7 +85,7 @@ func (e *emitter) finish() (Code, error) {
 	for i := range e.sites {
 		e.sites[i].Off += uint32(len(head))
 	}
-	return Code{Body: body, Calls: e.calls, Sites: e.sites}, e.err
+	return Code{Body: body, Calls: e.calls, Sites: e.sites, Lost: e.lost}, e.err
 }
 
 // paramCount is the number of parameters of every function; they are its

@@ -115,7 +115,7 @@ func partDigests(u *unit.Unit, order []uint32) []blob.ID {
 			m.add(int(order[0]), f.Body, f.Calls)
 			order = order[1:]
 		}
-		wasm, err := m.encode()
+		wasm, err := m.encode(m.initBody())
 		if err != nil {
 			panic("BUG: a valid unit has a part that can't be wrapped: " + err.Error())
 		}

@@ -34,13 +34,14 @@ func (m *module) index(ordinal int) (int, bool) {
 	return i, i < len(m.ordinals) && m.ordinals[i] == ordinal
 }
 
-func (m *module) encode() ([]byte, error) {
+// encode returns the module with the given body of init.
+func (m *module) encode(init []byte) ([]byte, error) {
 	b := unit.AppendPrelude(make([]byte, 0, m.size()), false)
 	b = unit.AppendFunctionSection(b, len(m.ordinals), abi.TypeInit)
 	b = wasmenc.AppendSection(b, wasmenc.SectionGlobal, globalSection())
 	b = wasmenc.AppendSection(b, wasmenc.SectionExport, m.exportSection())
 	b = wasmenc.AppendSection(b, wasmenc.SectionElement, m.elementSection())
-	return m.appendCode(b)
+	return m.appendCode(b, init)
 }
 
 // size is an estimate from above for common parts.
@@ -94,8 +95,7 @@ func (m *module) elementSection() []byte {
 	return b
 }
 
-func (m *module) appendCode(b []byte) ([]byte, error) {
-	init := m.initBody()
+func (m *module) appendCode(b, init []byte) ([]byte, error) {
 	count := uint64(len(m.bodies) + 1)
 	size := uint64(wasmenc.SizeU(count) + wasmenc.SizeU(uint64(len(init))) + len(init))
 	for _, body := range m.bodies {
@@ -127,13 +127,18 @@ func (m *module) patch(body []byte, calls []unit.Call) error {
 	return nil
 }
 
-// initBody sets the globals and writes the functions to the table.
-func (m *module) initBody() []byte {
+// setGlobals is the start of init's body: it sets lin and slots.
+func setGlobals() []byte {
 	b := []byte{0} // no locals
 	b = append(b, wasmenc.OpLocalGet, 0, wasmenc.OpGlobalSet)
 	b = wasmenc.AppendU(b, uint64(abi.GlobalLin))
 	b = append(b, wasmenc.OpLocalGet, 1, wasmenc.OpGlobalSet)
-	b = wasmenc.AppendU(b, uint64(abi.GlobalSlots))
+	return wasmenc.AppendU(b, uint64(abi.GlobalSlots))
+}
+
+// initBody sets the globals and writes the functions to the table.
+func (m *module) initBody() []byte {
+	b := setGlobals()
 	for seg, r := range m.runs() {
 		b = append(b, wasmenc.OpLocalGet, 1, wasmenc.OpI32Const)
 		b = wasmenc.AppendS(b, int64(r.ordinal))
@@ -143,4 +148,18 @@ func (m *module) initBody() []byte {
 		b = append(wasmenc.AppendU(b, uint64(seg)), 0)
 	}
 	return append(b, wasmenc.OpEnd)
+}
+
+// resumeModule wraps the body of a resume function like a part. Its init
+// writes the function to the slot in the target register.
+func resumeModule(body []byte) []byte {
+	m := newModule(1)
+	m.add(0, body, nil)
+	init := wasmenc.AppendU(append(setGlobals(), wasmenc.OpGlobalGet), uint64(abi.Target))
+	init = append(init, wasmenc.OpI32Const, 0, wasmenc.OpI32Const, 1, wasmenc.OpPrefixFC, wasmenc.FCTableInit, 0, 0, wasmenc.OpEnd)
+	b, err := m.encode(init)
+	if err != nil {
+		panic("BUG: pack: " + err.Error()) // there are no calls to patch
+	}
+	return b
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"sync"
 
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/unit"
@@ -102,6 +103,7 @@ func (m *Megabinary) Unit(id blob.ID) (*UnitRef, bool, error) {
 		return nil, false, nil
 	}
 	u := &UnitRef{m: m}
+	u.sites = sync.OnceValues(u.readSites)
 	if err := u.open(m.entry(i)); err != nil {
 		return nil, false, fmt.Errorf("%w: unit %v: %w", ErrInvalid, id, err)
 	}
@@ -117,6 +119,7 @@ type UnitRef struct {
 	parts  []byte // part table
 	meta   unit.Meta
 	byPart []partRange
+	sites  func() (unit.SiteTable, error)
 	order  []int // ordinals by part
 }
 
@@ -233,16 +236,4 @@ func (u *UnitRef) Lookup(off uint32) (ordinal int, ok bool) {
 func (u *UnitRef) Containing(off uint32) (ordinal int, ok bool) {
 	i := sort.Search(u.Functions(), func(i int) bool { return u.Entry(i) > off })
 	return i - 1, i > 0
-}
-
-// Sites reads the unit's return sites.
-func (u *UnitRef) Sites() ([]byte, error) {
-	b, err := u.m.read(u.head.siteOff, u.head.siteLen)
-	if err == nil && blob.Hash(b) != u.head.siteSum {
-		err = fmt.Errorf("hash is not %v", u.head.siteSum)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: unit %v: sites: %w", ErrInvalid, u.meta.Source, err)
-	}
-	return b, nil
 }

@@ -119,8 +119,19 @@ func checkUnit(t *testing.T, u *pack.UnitRef, want *unit.Unit) {
 	if !bytes.Equal(u.Meta().Append(nil), want.Meta.Append(nil)) || u.ID() != want.Source {
 		t.Errorf("metadata %+v, want %+v", *u.Meta(), want.Meta)
 	}
-	if sites, err := u.Sites(); err != nil || !bytes.Equal(sites, want.Sites) {
-		t.Errorf("sites %q, %v", sites, err)
+	if n, err := u.Sites(); err != nil || n != len(want.Funcs) {
+		t.Errorf("%d sites, %v", n, err)
+	}
+	for i, f := range want.Funcs {
+		n, ok, err := u.Site(f.Entry + 1)
+		if !ok || n != i || err != nil {
+			t.Fatalf("site of function %d: %d, %v, %v", i, n, ok, err)
+		}
+		wasm, ordinal, err := u.Resume(n)
+		if err != nil || ordinal != i {
+			t.Fatalf("resuming function %d: %d, %v", i, ordinal, err)
+		}
+		unittest.Validate(t, wasm)
 	}
 	if u.Functions() != len(want.Funcs) || u.Parts() != want.NumParts() {
 		t.Errorf("%d functions, %d parts", u.Functions(), u.Parts())

@@ -24,24 +24,38 @@ func (u *UnitRef) PartDigest(n int) (id blob.ID) {
 // ascending; docs/formats.md says what is in it. It reads the bodies and call
 // table rows of that part only.
 func (u *UnitRef) Part(n int) (wasm []byte, ordinals []int, err error) {
+	m, wasm, err := u.checkedPart(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	return wasm, m.ordinals, nil
+}
+
+// checkedPart returns part n and its encoding, whose hash is right.
+func (u *UnitRef) checkedPart(n int) (*module, []byte, error) {
 	if n < 0 || n >= u.Parts() {
 		return nil, nil, fmt.Errorf("unit %v: no part %d in %d", u.meta.Source, n, u.Parts())
 	}
-	wasm, ordinals, err = u.part(n)
+	m, err := u.part(n)
+	var wasm []byte
+	if err == nil {
+		wasm, err = m.encode(m.initBody())
+	}
 	if err == nil && blob.Hash(wasm) != u.PartDigest(n) {
 		err = fmt.Errorf("hash is not %v", u.PartDigest(n))
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: unit %v: part %d: %w", ErrInvalid, u.meta.Source, n, err)
 	}
-	return wasm, ordinals, nil
+	return m, wasm, nil
 }
 
-func (u *UnitRef) part(n int) ([]byte, []int, error) {
+// part reads the functions of part n.
+func (u *UnitRef) part(n int) (*module, error) {
 	p := u.byPart[n]
 	ordinals := u.order[p.first:][:p.n:p.n]
 	if err := u.checkSize(ordinals); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	bodies := make([]span, len(ordinals))
 	calls := make([]span, len(ordinals))
@@ -52,18 +66,17 @@ func (u *UnitRef) part(n int) ([]byte, []int, error) {
 	}
 	code, err := u.m.gather(bodies)
 	if err != nil {
-		return nil, nil, fmt.Errorf("code: %w", err)
+		return nil, fmt.Errorf("code: %w", err)
 	}
 	table, err := u.m.gather(calls)
 	if err != nil {
-		return nil, nil, fmt.Errorf("call table: %w", err)
+		return nil, fmt.Errorf("call table: %w", err)
 	}
 	m := newModule(len(ordinals))
 	for i, o := range ordinals {
 		m.add(o, code[i], decodeCalls(table[i]))
 	}
-	wasm, err := m.encode()
-	return wasm, ordinals, err
+	return m, nil
 }
 
 func (u *UnitRef) checkSize(ordinals []int) error {

@@ -17,9 +17,18 @@ func (m *Megabinary) Verify() error {
 				return err
 			}
 		}
-		if _, err := u.Sites(); err != nil {
+		if err := u.verifySites(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// verifySites reads each of the unit's sites.
+func (u *UnitRef) verifySites() error {
+	t, err := u.sites()
+	for i := 0; i < t.Len() && err == nil; i++ {
+		_, err = t.Site(i)
+	}
+	return err
 }

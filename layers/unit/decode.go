@@ -39,6 +39,9 @@ func decode(data []byte) (*Unit, error) {
 	if sites == nil {
 		return nil, fmt.Errorf("no section %s", sitesSection)
 	}
+	if _, err := ParseSites(sites); err != nil {
+		return nil, err
+	}
 	u.Meta.Read(r)
 	u.readFuncTable(r)
 	if r.Err() == nil && r.Len() > 0 {

@@ -33,22 +33,24 @@ const (
 
 // Opcodes used by wrappers and checked by readers (5.4).
 const (
-	OpEnd          = 0x0b
-	OpReturn       = 0x0f
-	OpCall         = 0x10
-	OpCallIndirect = 0x11
-	OpReturnCall   = 0x12
-	OpLocalGet     = 0x20
-	OpGlobalGet    = 0x23
-	OpGlobalSet    = 0x24
-	OpI32Const     = 0x41
-	OpI64Const     = 0x42
-	OpI32Add       = 0x6a
-	OpPrefixFC     = 0xfc // then FCTableInit …
-	FCTableInit    = 12
-	TypeFuncForm   = 0x60
-	Mutable        = 1
-	Immutable      = 0
+	OpEnd           = 0x0b
+	OpReturn        = 0x0f
+	OpCall          = 0x10
+	OpCallIndirect  = 0x11
+	OpReturnCall    = 0x12
+	OpLocalGet      = 0x20
+	OpGlobalGet     = 0x23
+	OpGlobalSet     = 0x24
+	OpI32Const      = 0x41
+	OpI64Const      = 0x42
+	OpI32Add        = 0x6a
+	OpI64Add        = 0x7c
+	OpI64ExtendI32U = 0xad
+	OpPrefixFC      = 0xfc // then FCTableInit …
+	FCTableInit     = 12
+	TypeFuncForm    = 0x60
+	Mutable         = 1
+	Immutable       = 0
 )
 
 // PaddedLen is the length of a 32-bit LEB128 padded to its longest form.

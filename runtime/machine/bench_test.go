@@ -148,7 +148,7 @@ func BenchmarkStop(b *testing.B) {
 // BenchmarkDispatch is a function that leaves for the dispatcher each time.
 func BenchmarkDispatch(b *testing.B) {
 	u := &testUnit{name: "self", funcs: []testFunc{
-		{0, asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).function(0, 0)},
+		{0, asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).i32(0).function(0, 0)},
 		{0, exitBody(testExit)},
 	}}
 	n := 0

@@ -20,15 +20,27 @@ type mapping struct {
 	live  bool   // guarded by AddressSpace.mu
 }
 
-// end is the slot after the last.
-func (m *mapping) end() uint32 { return m.slots + uint32(m.unit.Functions()) }
+// slotRange is a run of slots: those of a unit's functions, or the one of a
+// site.
+type slotRange struct {
+	first, end uint32
+	of         *mapping
+	site       piece // 0 for functions
+}
+
+// siteKey names a site in an address space.
+type siteKey struct {
+	of *mapping
+	n  piece
+}
 
 // code is what an address space knows of units, guarded by AddressSpace.mu.
 // Slots are given out once: a unit that comes back to the same base gets its
 // old ones, so that the instances CPUs have of it are good again.
 type code struct {
-	live   []*mapping // ascending by base
-	all    []*mapping // ascending by slots
+	live   []*mapping         // ascending by base
+	ranges []slotRange        // ascending
+	sites  map[siteKey]uint32 // slots of the sites in use
 	byBase map[uint64][]*mapping
 	cpus   map[*CPU]struct{}
 	end    atomic.Uint32 // first free slot; read without the lock
@@ -36,19 +48,30 @@ type code struct {
 
 func (c *code) init() {
 	c.byBase = map[uint64][]*mapping{}
+	c.sites = map[siteKey]uint32{}
 	c.cpus = map[*CPU]struct{}{}
 	c.end.Store(1) // slot 0 is null: an empty cache entry names it
 }
 
 // copyFrom makes c a copy of another address space's, without its CPUs.
 func (c *code) copyFrom(o *code) {
-	for _, m := range o.all {
-		m := &mapping{m.unit, m.base, m.slots, m.live}
-		c.all = append(c.all, m)
-		c.byBase[m.base] = append(c.byBase[m.base], m)
-		if m.live {
-			c.insert(m)
+	copies := map[*mapping]*mapping{}
+	for _, list := range o.byBase {
+		for _, m := range list {
+			n := &mapping{m.unit, m.base, m.slots, m.live}
+			copies[m] = n
+			c.byBase[n.base] = append(c.byBase[n.base], n)
+			if n.live {
+				c.insert(n)
+			}
 		}
+	}
+	for _, r := range o.ranges {
+		r.of = copies[r.of]
+		c.ranges = append(c.ranges, r)
+	}
+	for key, slot := range o.sites {
+		c.sites[siteKey{copies[key.of], key.n}] = slot
 	}
 	c.end.Store(o.end.Load())
 }
@@ -71,13 +94,28 @@ func (c *code) find(addr uint64) *mapping {
 	return nil
 }
 
-// ofSlot returns the mapping that slot belongs to.
-func (c *code) ofSlot(slot uint32) *mapping {
-	i := sort.Search(len(c.all), func(i int) bool { return c.all[i].end() > slot })
-	if i == len(c.all) || c.all[i].slots > slot {
-		return nil
+// maxSlots is wazero's limit of a table's size.
+const maxSlots = 1 << 27
+
+// reserve gives n slots to m; false if there are not as many.
+func (c *code) reserve(m *mapping, n int, site piece) (first uint32, ok bool) {
+	first = c.end.Load()
+	if uint64(first)+uint64(n) > maxSlots {
+		return 0, false
 	}
-	return c.all[i]
+	end := first + uint32(n)
+	c.ranges = append(c.ranges, slotRange{first, end, m, site})
+	c.end.Store(end)
+	return first, true
+}
+
+// ofSlot returns the range that slot belongs to.
+func (c *code) ofSlot(slot uint32) (r slotRange, ok bool) {
+	i := sort.Search(len(c.ranges), func(i int) bool { return c.ranges[i].end > slot })
+	if i == len(c.ranges) || c.ranges[i].first > slot {
+		return r, false
+	}
+	return c.ranges[i], true
 }
 
 // MapUnit says that unit offset 0 of u is at guest address base. A unit owns
@@ -102,14 +140,13 @@ func (as *AddressSpace) MapUnit(base uint64, u Unit) error {
 			return nil
 		}
 	}
-	m := &mapping{unit: u, base: base, slots: c.end.Load()}
-	if uint64(m.slots)+uint64(u.Functions()) > 1<<27 { // wazero's limit of a table
+	m := &mapping{unit: u, base: base}
+	var ok bool
+	if m.slots, ok = c.reserve(m, u.Functions(), 0); !ok {
 		return unix.ENOMEM
 	}
-	c.all = append(c.all, m)
 	c.byBase[base] = append(c.byBase[base], m)
 	c.insert(m)
-	c.end.Store(m.end())
 	as.program.expect(u)
 	return nil
 }
@@ -131,7 +168,7 @@ func (as *AddressSpace) unmapAt(i int) {
 	for e := range uint32(abi.CacheEntries) {
 		entry := as.cacheEntry(e)
 		v := atomic.LoadUint64(entry)
-		if slot := uint32(v >> 32); slot >= m.slots && slot < m.end() {
+		if r, ok := as.code.ofSlot(uint32(v >> 32)); ok && r.of == m {
 			atomic.StoreUint64(entry, 0)
 		}
 	}
@@ -150,10 +187,24 @@ func cacheIndex(addr uint32) uint32 {
 	return (addr>>abi.CacheShift ^ addr>>abi.CacheShift2) & (abi.CacheEntries - 1)
 }
 
-// resolve returns the slot of the function whose entry is at addr, and
-// otherwise the mapping that addr belongs to, if any. What it finds goes to
-// the indirect-call cache, which all CPUs of the address space read.
-func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool) {
+// resolve returns the slot of the function whose entry is at addr, or of the
+// site that is there, and otherwise the mapping that addr belongs to, if any.
+// What it finds goes to the indirect-call cache, which all CPUs of the address
+// space read.
+func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool, err error) {
+	slot, m, ok = as.resolveEntry(addr)
+	if ok || m == nil {
+		return slot, m, ok, nil
+	}
+	n, ok, err := m.unit.Site(uint32(addr - m.base))
+	if !ok || err != nil {
+		return 0, m, false, err
+	}
+	slot, ok = as.siteSlot(siteKey{m, sitePiece(n)}, addr)
+	return slot, m, ok, nil
+}
+
+func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, m *mapping, ok bool) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
 	m = as.code.find(addr)
@@ -165,10 +216,30 @@ func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool) 
 		return 0, m, false
 	}
 	slot = m.slots + uint32(ordinal)
-	if as.allReach(m.end()) {
+	as.remember(addr, slot)
+	return slot, m, true
+}
+
+// siteSlot is the slot of a site, which is at addr.
+func (as *AddressSpace) siteSlot(key siteKey, addr uint64) (slot uint32, ok bool) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	c := &as.code
+	if slot, ok = c.sites[key]; !ok {
+		if slot, ok = c.reserve(key.of, 1, key.n); !ok {
+			return 0, false
+		}
+		c.sites[key] = slot
+	}
+	as.remember(addr, slot)
+	return slot, true
+}
+
+// remember puts a slot in the cache if every CPU has it.
+func (as *AddressSpace) remember(addr uint64, slot uint32) {
+	if as.allReach(slot + 1) {
 		atomic.StoreUint64(as.cacheEntry(cacheIndex(uint32(addr))), addr|uint64(slot)<<32)
 	}
-	return slot, m, true
 }
 
 // allReach tells whether each CPU has a table of at least end slots or will
@@ -182,10 +253,17 @@ func (as *AddressSpace) allReach(end uint32) bool {
 	return true
 }
 
-// mappingOf returns the mapping of a slot, and the program for which its part
-// is loaded.
-func (as *AddressSpace) mappingOf(slot uint32) (*mapping, *program) {
+// pieceOf returns what has to be loaded for a slot, and the program for which
+// it is.
+func (as *AddressSpace) pieceOf(slot uint32) (*mapping, piece, *program) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
-	return as.code.ofSlot(slot), as.program
+	r, ok := as.code.ofSlot(slot)
+	switch {
+	case !ok:
+		return nil, 0, nil
+	case r.site < 0:
+		return r.of, r.site, as.program
+	}
+	return r.of, piece(r.of.unit.PartOf(int(slot - r.first))), as.program
 }

@@ -42,10 +42,10 @@ type CPU struct {
 	inGuest atomic.Bool   // guest code may run: see catchUp
 }
 
-// partKey names a part in an address space.
+// partKey names a piece in an address space.
 type partKey struct {
 	of *mapping
-	n  int
+	n  piece
 }
 
 // anonymous keeps wazero from registering instances by name, from calling

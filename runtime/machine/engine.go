@@ -38,14 +38,14 @@ type counters struct {
 	compiled, loaded, nanos, bytes, resolves, missing, reentries atomic.Uint64
 }
 
-// partID names a part in the process. Two Units of one file may differ: their
+// partID names a piece in the process. Two Units of one file may differ: their
 // translators may.
 type partID struct {
 	unit Unit
-	n    int
+	n    piece
 }
 
-// part is a compiled part. Fields are set before done is closed.
+// part is a compiled piece. Fields are set before done is closed.
 type part struct {
 	done     chan struct{}
 	module   wazero.CompiledModule
@@ -105,9 +105,9 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModul
 	return e.runtime.CompileModule(ctx, wasm)
 }
 
-// part returns part n of u compiled; the first caller compiles it while others
+// part returns piece n of u compiled; the first caller compiles it while others
 // wait.
-func (e *Engine) part(u Unit, n int) *part {
+func (e *Engine) part(u Unit, n piece) *part {
 	id := partID{u, n}
 	e.mu.Lock()
 	p, ok := e.parts[id]
@@ -126,9 +126,9 @@ func (e *Engine) part(u Unit, n int) *part {
 }
 
 // compilePart fills p.
-func (e *Engine) compilePart(p *part, u Unit, n int) {
+func (e *Engine) compilePart(p *part, u Unit, n piece) {
 	start := time.Now()
-	wasm, ordinals, err := u.Part(n)
+	wasm, ordinals, err := n.of(u)
 	if err == nil {
 		p.module, err = e.compile(context.Background(), withName(wasm, partName(u.ID(), n)))
 	}

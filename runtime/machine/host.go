@@ -62,12 +62,27 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 		c.unwind()
 	}
 	c.resume()
+	if c.engine.options.Restless {
+		c.SetReg(abi.RAX, ret)
+		c.reenter()
+	}
 	stack[0] = ret
 }
 
 func hostPoll(c *CPU, _ api.Module, _ []uint64) {
 	if !c.poll() {
 		c.unwind()
+	}
+	if c.engine.options.Restless {
+		c.reenter()
+	}
+}
+
+// reenter leaves guest code, which the dispatcher then enters again at pc, if
+// that can be done.
+func (c *CPU) reenter() {
+	if _, _, ok, _ := c.space.resolve(c.Reg(abi.PC)); ok {
+		panic(errStop)
 	}
 }
 
@@ -144,11 +159,10 @@ func (c *CPU) operand(lin uint32, n int) []byte {
 // load instantiates the part of a slot, which writes its functions to the
 // table.
 func (c *CPU) load(slot uint32) error {
-	m, program := c.space.mappingOf(slot)
+	m, n, program := c.space.pieceOf(slot)
 	if m == nil {
 		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
 	}
-	n := m.unit.PartOf(int(slot - m.slots))
 	key := partKey{m, n}
 	if c.parts[key] != nil {
 		return fmt.Errorf("BUG: part %d did not fill slot %d", n, slot)

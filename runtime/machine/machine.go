@@ -32,6 +32,13 @@ type Unit interface {
 	// Part returns part n as a module with an init(lin, slots) export, and the
 	// ordinals of its functions.
 	Part(n int) (wasm []byte, ordinals []int, err error)
+	// Site returns the number of the site at unit offset off: a place in the
+	// middle of a function where execution can go on.
+	Site(off uint32) (n int, ok bool, err error)
+	// Resume returns a module like a part's whose init fills one slot, that in
+	// the target register, with a function which goes on at site n, and the
+	// function that the site is in.
+	Resume(n int) (wasm []byte, ordinal int, err error)
 }
 
 // Handler is the kernel of a CPU. Its methods are called on the goroutine of
@@ -39,10 +46,11 @@ type Unit interface {
 // call Run on the same CPU again (a signal handler) before they return.
 type Handler interface {
 	// Syscall does system call nr with args rdi, rsi, rdx, r10, r8, r9 and
-	// returns what goes to rax. With stop, Run returns at once and ret is
+	// returns what goes to rax; pc is the address of the next instruction. With stop, Run returns at once and ret is
 	// not used: the Handler sets rax itself if it matters.
 	Syscall(c *CPU, nr uint64, args [6]uint64) (ret uint64, stop bool)
-	// Poll is called from time to time by code that makes no system calls.
+	// Poll is called from time to time by code that makes no system calls; pc is
+	// the address of the next instruction.
 	Poll(c *CPU) (stop bool)
 }
 
@@ -98,6 +106,9 @@ type Options struct {
 	// CacheDir keeps compiled parts between processes, and which of them
 	// programs need; empty: no cache.
 	CacheDir string
+	// Restless makes every system call and poll give up the wasm stack and go on
+	// by a resume function, for tests: a program must not notice.
+	Restless bool
 	// Missing, if set, is told of each jump to a place of a unit that is no
 	// known entry, before the CPU faults.
 	Missing func(as *AddressSpace, u Unit, off uint32)
@@ -109,7 +120,7 @@ type Options struct {
 
 // Stats are counters of an Engine since its start.
 type Stats struct {
-	PartsCompiled uint64 // compiled or taken from the cache directory
+	PartsCompiled uint64 // parts and resume functions compiled or taken from the cache directory
 	PartsLoaded   uint64 // instantiated, over all CPUs
 	CompileNanos  uint64 // wall time in compilation, summed over goroutines
 	CompiledBytes uint64 // wasm bytes compiled

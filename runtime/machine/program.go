@@ -27,7 +27,7 @@ const (
 // useID names a part across processes.
 type useID struct {
 	unit [32]byte
-	n    int
+	n    piece
 }
 
 // use is a part in the list of a program.
@@ -82,7 +82,7 @@ func (p *program) expect(u Unit) {
 }
 
 // note remembers that a part was loaded.
-func (p *program) note(u Unit, n int) {
+func (p *program) note(u Unit, n piece) {
 	if p == nil {
 		return
 	}
@@ -203,8 +203,8 @@ func parseUse(line string) (u use, ok bool) {
 		return u, false
 	}
 	copy(u.id.unit[:], id)
-	n, err1 := strconv.ParseUint(fields[1], 10, 31)
+	n, err1 := strconv.ParseInt(fields[1], 10, 32)
 	age, err2 := strconv.ParseUint(fields[2], 10, 31)
-	u.id.n, u.age = int(n), int(age)
+	u.id.n, u.age = piece(n), int(age)
 	return u, err1 == nil && err2 == nil
 }

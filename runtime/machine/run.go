@@ -73,6 +73,9 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 	if isStackOverflow(err) {
 		*call = nil // its stack is 50 MB
 	}
+	if c.exit == nil && errors.Is(err, errStop) {
+		return nil
+	}
 	if e := c.takeExit(); e != nil {
 		if e.Fault != nil {
 			e.Fault.Trace = c.backtrace(err)
@@ -82,11 +85,15 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 	return c.exitOf(err)
 }
 
-// resolve finds the slot of a function entry. When there is none it sets exit.
+// resolve finds the slot of a function entry or a site. When there is none it sets exit.
 func (c *CPU) resolve(addr uint64) (slot uint32, ok bool) {
 	c.engine.stats.resolves.Add(1)
-	slot, m, ok := c.space.resolve(addr)
+	slot, m, ok, err := c.space.resolve(addr)
 	c.catchUp()
+	if err != nil {
+		c.exit = &Exit{Err: err}
+		return 0, false
+	}
 	if ok {
 		return slot, true
 	}

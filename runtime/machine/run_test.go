@@ -226,7 +226,7 @@ func TestDispatcherPolls(t *testing.T) {
 	n := 0
 	h := &recorder{onPoll: func(*CPU) bool { n++; return n == 3 }}
 	// Returns to itself, with ra = 0 as after an abnormal exit.
-	self := asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).function(0, 0)
+	self := asm{}.i64(testBase+0x1000).store(abi.PC).i32(0).i64(0).i64(0).i32(0).function(0, 0)
 	_, e := run(t, h, self)
 	wantStop(t, e)
 }

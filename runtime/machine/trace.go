@@ -20,8 +20,8 @@ type entries interface {
 	Entry(ordinal int) uint32
 }
 
-// partName is the module name of a part.
-func partName(id [32]byte, n int) string { return fmt.Sprintf("%x/%d", id[:4], n) }
+// partName is the module name of a piece.
+func partName(id [32]byte, n piece) string { return fmt.Sprintf("%x/%d", id[:4], n) }
 
 // withName appends a name section (wasm core spec 7.4.1) with a module name.
 func withName(wasm []byte, name string) []byte {
@@ -31,7 +31,7 @@ func withName(wasm []byte, name string) []byte {
 }
 
 // frame matches a line of wazero's stack trace.
-var frame = regexp.MustCompile(`^([0-9a-f]{8}/\d+)\.\$(\d+)\(`)
+var frame = regexp.MustCompile(`^([0-9a-f]{8}/-?\d+)\.\$(\d+)\(`)
 
 // backtrace returns the guest addresses of the functions that a trap's error
 // names, innermost first; wazero leaves out those beyond some thirty.

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/megabin/megabin/layers/abi"
@@ -68,6 +69,11 @@ func (u *testUnit) Part(n int) (wasm []byte, ordinals []int, err error) {
 	return wasmenc.AppendSection(b, wasmenc.SectionCode, vector(code)), ordinals, nil
 }
 
+// Site: test units have none.
+func (u *testUnit) Site(uint32) (int, bool, error) { return 0, false, nil }
+
+func (u *testUnit) Resume(n int) ([]byte, int, error) { return nil, 0, fmt.Errorf("no site %d", n) }
+
 func initBody(ordinals []int) []byte {
 	const tableSet = 0x26
 	a := asm{}.get(0).with(wasmenc.OpGlobalSet, abi.GlobalLin).get(1).with(wasmenc.OpGlobalSet, abi.GlobalSlots)
@@ -102,7 +108,7 @@ func (a asm) args() asm { return a.get(lSP, lRDI, lRSI, lRDX, lRCX, lR8) }
 // ret ends a function as guest code does: ra from the stack, then rax and rdx.
 func (a asm) ret(rax func(asm) asm) []byte {
 	a = a.get(lSP).op(opI32Load, 2, 0)
-	return rax(a).i64(0).function(3, abi.I64)
+	return rax(a).i64(0).get(lSP).function(3, abi.I64)
 }
 
 // push writes a return address below sp.
@@ -116,7 +122,7 @@ func (a asm) calleeArgs() asm {
 }
 
 // keepRAX drops the results of a call but rax, which goes to lTmp.
-func (a asm) keepRAX() asm { return a.op(opDrop).set(lTmp).op(opDrop) }
+func (a asm) keepRAX() asm { return a.op(opDrop, opDrop).set(lTmp).op(opDrop) }
 
 // syscall makes system call nr with six zero arguments.
 func (a asm) syscall(nr int64) asm {

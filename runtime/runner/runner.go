@@ -59,6 +59,8 @@ type Spec struct {
 
 	// CacheDir keeps compiled code between runs; empty for none.
 	CacheDir string
+	// Restless: see machine.Options.
+	Restless bool
 	// Messages gets lines for the person: refusals, missing calls. nil: os.Stderr.
 	Messages io.Writer
 	// Strace, if set, gets each system call.
@@ -114,7 +116,7 @@ func (c *container) say(format string, args ...any) {
 }
 
 func (c *container) run(ctx context.Context) (int, error) {
-	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir})
+	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless})
 	if err != nil {
 		return ExitFailure, err
 	}

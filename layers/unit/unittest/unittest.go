@@ -3,7 +3,6 @@
 package unittest
 
 import (
-	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +22,8 @@ type Func struct {
 }
 
 // Make returns a unit of the given functions for a made-up ELF. Function i is
-// at unit offset 0x1000+0x10*i; each is covered.
+// at unit offset 0x1000+0x10*i; each is covered and has a site at its start,
+// one byte further on in the file.
 func Make(name string, funcs ...Func) *unit.Unit {
 	u := &unit.Unit{
 		Meta: unit.Meta{
@@ -37,14 +37,16 @@ func Make(name string, funcs ...Func) *unit.Unit {
 			Exec:       []unit.ExecSpan{{Off: 0x1000, FileOff: 0x1000, Size: 0x2000}},
 			Coverage:   unit.Coverage{Functions: uint64(len(funcs)), Instructions: 100, Untranslated: 1, Reasons: []unit.Reason{{Name: "fsin", Count: 1}}},
 		},
-		Sites: binary.LittleEndian.AppendUint32(nil, uint32(len(funcs))),
 	}
+	var sites []unit.Site
 	for i, f := range funcs {
 		entry := uint32(0x1000 + 0x10*i)
 		u.Covered = append(u.Covered, unit.Span{Off: uint64(entry), Size: 8})
 		body, calls := Body(f)
 		u.Funcs = append(u.Funcs, unit.Func{Entry: entry, Part: f.Part, Body: body, Calls: calls})
+		sites = append(sites, unit.Site{Ordinal: uint32(i), At: entry + 1, Off: 1})
 	}
+	u.Sites = unit.EncodeSites(sites)
 	return u
 }
 
@@ -59,13 +61,13 @@ func Body(f Func) ([]byte, []unit.Call) {
 		}
 		b = append(b, wasmenc.OpCall)
 		calls = append(calls, unit.Call{Off: uint32(len(b)), Target: target})
-		b = append(wasmenc.AppendPadded(b, 0), drop, drop, drop)
+		b = append(wasmenc.AppendPadded(b, 0), drop, drop, drop, drop)
 	}
 	b = append(b, wasmenc.OpI32Const, 0)
 	for range 2 {
 		b = wasmenc.AppendS(append(b, wasmenc.OpI64Const), f.Const)
 	}
-	return append(b, wasmenc.OpEnd), calls
+	return append(b, wasmenc.OpI32Const, 0, wasmenc.OpEnd), calls
 }
 
 // Validate runs wabt's wasm-validate over a module.
