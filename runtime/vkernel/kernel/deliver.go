@@ -137,7 +137,7 @@ func (t *Task) runHandler(a Action, info SigInfo, rax uint64, restart bool) (val
 
 // pc is the guest address at which the code that made the system call or poll
 // goes on.
-func (t *Task) pc() uint64 { return t.CPU.Reg(abi.RCX) }
+func (t *Task) pc() uint64 { return t.CPU.Reg(abi.PC) }
 
 // nests tells whether a frame is that of a handler being run nested.
 func (t *Task) nests(frame uint64) bool { return slices.Contains(t.stack, frame) }
