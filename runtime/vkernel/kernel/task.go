@@ -252,8 +252,13 @@ func (t *Task) execute() {
 			if !t.fault(exit.Fault) {
 				return
 			}
-		case t.flow == flowJump && len(t.stack) == 0, t.flow == flowReturn && !t.nests(t.left):
+		case t.flow == flowJump, t.flow == flowReturn && !t.nests(t.left):
+			// All there is to know is in the registers: so are signals that a
+			// handler's return let through.
 			t.flow = flowNone
+			if !t.enterMore() {
+				return
+			}
 		default:
 			return
 		}
