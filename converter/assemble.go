@@ -17,31 +17,25 @@ import (
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/pack"
-	"github.com/megabin/megabin/layers/unit"
 )
 
 // pack writes the megabinary and its manifest.
 func (c *conversion) pack(ctx context.Context) (err error) {
-	var sources []pack.Source
+	var sources []*pack.Source
 	for _, e := range c.elves {
-		if e.meta == nil {
-			continue
+		if e.meta != nil {
+			sources = append(sources, e.unit)
 		}
-		sources = append(sources, func() (*unit.Unit, error) {
-			if err := context.Cause(ctx); err != nil {
-				return nil, err
-			}
-			return c.cache.load(e.id)
-		})
 	}
 	if c.megabinary, err = image.TempFile(); err != nil {
 		return err
 	}
-	res, err := pack.Write(c.megabinary, sources)
+	res, err := pack.Write(ctx, c.megabinary, sources, c.Jobs)
 	if err != nil {
 		return err
 	}
 	c.startReport(res)
+	c.treeFile = c.tree()
 	c.manifest, err = c.newManifest(res).Encode()
 	return err
 }
@@ -52,6 +46,7 @@ func (c *conversion) newManifest(res *pack.Result) *manifest.Manifest {
 	m := &manifest.Manifest{
 		FormatVersion: manifest.Version,
 		Translator:    c.Translator,
+		Tree:          new(blob.Hash(c.treeFile)),
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Directory: res.Directory, Size: res.Size},
 	}
 	for _, e := range c.elves {

@@ -18,7 +18,7 @@ import (
 )
 
 // Translate recompiles an ELF. It is a pure function of the ELF's bytes; name
-// is one of its paths, for messages. An error means that this ELF can't be
+// is one of its paths, for messages. Who made the unit is filled in later. An error means that this ELF can't be
 // recompiled, and says why.
 type Translate func(ctx context.Context, name string, elf []byte) (*unit.Unit, error)
 
@@ -93,6 +93,7 @@ type conversion struct {
 	elves      []*elf // ascending by hash
 	megabinary *os.File
 	manifest   []byte
+	treeFile   []byte
 	out        []newLayer // the source's, rewritten, and the last one
 	report     *Report
 }
@@ -131,9 +132,7 @@ func (c *conversion) checkSource(context.Context) error {
 
 func (c *conversion) closeTemporary() {
 	for _, l := range c.layers {
-		if l != nil && l.spool != nil {
-			l.spool.Close()
-		}
+		l.close()
 	}
 	if c.megabinary != nil {
 		c.megabinary.Close()

@@ -21,6 +21,7 @@ import (
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/image/imagetest"
+	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/unit/unittest"
@@ -111,10 +112,21 @@ func tree(t *testing.T, img v1.Image) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return contents(t, s, tr)
+}
+
+// contents reads all files of a tree.
+func contents(t *testing.T, s *tarfs.Store, tr *tarfs.Tree) map[string]string {
+	t.Helper()
 	files := map[string]string{}
 	for i, n := range tr.Nodes {
 		if n.Entry.Kind == tarfs.Regular {
-			b, err := os.ReadFile(s.BlobPath(n.Entry.Blob))
+			f, err := s.Open(n.Entry.Blob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(f)
+			f.Close()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +149,7 @@ func TestConvert(t *testing.T) {
 			t.Errorf("%s: %.60q, want %.60q", path, after[path], want)
 		}
 	}
-	if len(after) != len(before)+2 {
+	if len(after) != len(before)+3 {
 		t.Errorf("%d files of %d", len(after), len(before))
 	}
 	unittest.Validate(t, []byte(after["/.megabin/megabinary.wasm"]))
@@ -157,6 +169,178 @@ func TestConvert(t *testing.T) {
 	res, err := image.Check(t.Context(), img, out)
 	if err != nil || res.Units != 3 || res.Carriers != 4 || res.Layers != 5 {
 		t.Errorf("check: %+v, %v", res, err)
+	}
+}
+
+// TestProgram opens converted images in each way there is, and reads their
+// files and their code.
+func TestProgram(t *testing.T) {
+	img := sample(t)
+	out, _ := convert(t, img, new(translator).options(""))
+	want := tree(t, out)
+	dir := t.TempDir()
+	for _, target := range []string{"oci:" + dir + "/layout", "oci-archive:" + dir + "/oci.tar", "docker-archive:" + dir + "/docker.tar"} {
+		ref, err := image.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ref.Write(t.Context(), out, nil); err != nil {
+			t.Fatal(err)
+		}
+		img, done, err := ref.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		store := t.TempDir()
+		for range 2 { // with an empty store, and with what that left
+			checkProgram(t, store, img, want)
+		}
+		lazy, _ := filepath.Glob(store + "/lazy/*.marks")
+		if n := len(lazy); n != 2 && ref.Transport != image.DockerArchive {
+			t.Errorf("%s: %d layers are read as needed, not 2", target, n)
+		}
+	}
+}
+
+func checkProgram(t *testing.T, store string, img v1.Image, want map[string]string) {
+	t.Helper()
+	s, err := tarfs.OpenStore(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := image.OpenProgram(s, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Megabinary.Verify(); err != nil {
+		t.Error(err)
+	}
+	if got := contents(t, s, p.Tree); !reflect.DeepEqual(got, want) {
+		t.Errorf("%d files, want %d", len(got), len(want))
+	}
+}
+
+// TestDamagedStore changes each file of a store in some places. What is opened
+// of it is either right or refused, and what was refused while opening the
+// image is mended by the next use.
+func TestDamagedStore(t *testing.T) {
+	img := sample(t)
+	out, _ := convert(t, img, new(translator).options(""))
+	want := tree(t, out)
+	dir := t.TempDir()
+	ref, err := image.Parse("oci:" + dir + "/layout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ref.Write(t.Context(), out, nil); err != nil {
+		t.Fatal(err)
+	}
+	stored, done, err := ref.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	checkProgram(t, dir+"/store", stored, want)
+	files, _ := filepath.Glob(dir + "/store/l*/*")
+	if len(files) < 6 {
+		t.Fatalf("files of the store: %q", files)
+	}
+	for i := range 60 {
+		store := t.TempDir()
+		if err := os.CopyFS(store, os.DirFS(dir+"/store")); err != nil {
+			t.Fatal(err)
+		}
+		os.RemoveAll(store + "/blobs")
+		name := filepath.Join(store, strings.TrimPrefix(files[i%len(files)], dir+"/store"))
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)*(i/len(files))/(60/len(files)+1)] ^= 1
+		os.Remove(name)
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := openDamaged(store, stored, want); err == nil {
+			continue
+		}
+		if err := openDamaged(store, stored, want); err != nil && !errors.Is(err, pack.ErrInvalid) {
+			t.Errorf("%s, %d: %v again", name, i, err)
+		}
+	}
+}
+
+// openDamaged tells what is noticed; it panics if that is too little.
+func openDamaged(store string, img v1.Image, want map[string]string) error {
+	s, err := tarfs.OpenStore(store)
+	if err != nil {
+		return err
+	}
+	p, err := image.OpenProgram(s, img)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	err = p.Megabinary.Verify()
+	for i, n := range p.Tree.Nodes {
+		if n.Entry.Kind != tarfs.Regular {
+			continue
+		}
+		f, e := s.Open(n.Entry.Blob)
+		if e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		b, _ := io.ReadAll(f)
+		f.Close()
+		if path := p.Tree.Path(i); string(b) != want[path] {
+			panic(path + " is not what it was")
+		}
+	}
+	return err
+}
+
+// TestCheckBlocks has layers that can't be entered where they say, and a tree
+// that says something else than the layers.
+func TestCheckBlocks(t *testing.T) {
+	img := sample(t)
+	out, _ := convert(t, img, new(translator).options(""))
+	raw, err := out.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := out.RawConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(d v1.Descriptor) (io.ReadCloser, error) {
+		l, err := out.LayerByDigest(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return l.Compressed()
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	last := &m.Layers[len(m.Layers)-1]
+	good := last.Annotations[image.AnnotationBlocks]
+	for _, text := range []string{good, "", "10", "11" + good[2:], good + " 1", good + " x", "10 0 0", "10 1 9999999999", "10 -1 1 1"} {
+		last.Annotations = map[string]string{image.AnnotationBlocks: text}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := image.New(b, config, open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := image.Check(t.Context(), nil, changed); (err == nil) != (text == good) {
+			t.Errorf("blocks %q: %v", text, err)
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func (nopCloser) Close() error { return nil }
 
 const (
 	gzipBlock = 1 << 20 // bytes compressed on their own
-	gzipLevel = 5
+	gzipLevel = 4       // a fifth faster than 5, 3 % larger
 )
 
 // The gzip header (RFC 1952): deflate, no name, no time, unknown system.
@@ -45,7 +45,8 @@ type gzipWriter struct {
 	w     io.Writer
 	block []byte
 	crc   uint32
-	size  uint32
+	size  int64
+	sizes []int64          // of the results; complete when done
 	queue chan chan []byte // results, in order
 	done  chan error       // of writing them
 	jobs  chan *flate.Writer
@@ -65,6 +66,7 @@ func (g *gzipWriter) drain() {
 	_, err := io.WriteString(g.w, gzipHeader)
 	for result := range g.queue {
 		b := <-result
+		g.sizes = append(g.sizes, int64(len(b)))
 		if err == nil {
 			_, err = g.w.Write(b)
 		}
@@ -75,7 +77,7 @@ func (g *gzipWriter) drain() {
 func (g *gzipWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	g.crc = crc32.Update(g.crc, crc32.IEEETable, p)
-	g.size += uint32(n)
+	g.size += int64(n)
 	for len(p) > 0 {
 		if g.block == nil {
 			g.block = make([]byte, 0, gzipBlock)
@@ -119,6 +121,11 @@ func (g *gzipWriter) Close() error {
 		return err
 	}
 	trailer := binary.LittleEndian.AppendUint32([]byte(finalBlock), g.crc)
-	_, err := g.w.Write(binary.LittleEndian.AppendUint32(trailer, g.size))
+	_, err := g.w.Write(binary.LittleEndian.AppendUint32(trailer, uint32(g.size)))
 	return err
+}
+
+// blocks tells where the stream can be entered. Precondition: it is closed.
+func (g *gzipWriter) blocks() *image.Blocks {
+	return &image.Blocks{Start: int64(len(gzipHeader)), Block: gzipBlock, Total: g.size, Sizes: g.sizes}
 }

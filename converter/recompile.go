@@ -1,6 +1,7 @@
 package converter
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -41,14 +43,26 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
-	e.meta, e.funcs, e.parts = &u.Meta, len(u.Funcs), u.NumParts()
+	return e.take(u, c.cache)
+}
+
+// take keeps what is to be known of the unit, but not the unit itself.
+func (e *elf) take(u *unit.Unit, cache *unitCache) (err error) {
+	meta := u.Meta
+	meta.BuildID = bytes.Clone(meta.BuildID)
+	e.meta, e.funcs, e.parts = &meta, len(u.Funcs), u.NumParts()
 	for i := range u.Funcs {
 		e.wasmBytes += int64(len(u.Funcs[i].Body))
 	}
-	var n int64
-	if e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), covered(e.meta, 0))); err == nil && n != e.size {
+	if e.unit, err = pack.Survey(u, func() (*unit.Unit, error) { return cache.load(e.id) }); err != nil {
+		return err
+	}
+	carrier := tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), covered(e.meta, 0))
+	id, n, err := blob.HashReader(carrier)
+	if err == nil && n != e.size {
 		err = io.ErrUnexpectedEOF
 	}
+	e.carrier = id
 	return err
 }
 
@@ -70,6 +84,7 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 		panic("BUG: the translator made a unit of another file")
 	}
 	if err == nil {
+		u.Translator = c.Translator
 		err = u.Validate()
 	}
 	if err != nil {

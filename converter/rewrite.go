@@ -74,28 +74,46 @@ func (c *conversion) rewrite(ctx context.Context) error {
 // ranges are the covered bytes of a layer's tar stream. A sparse file has no
 // place in it and stays as it is.
 func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range) {
-	for at, off := range l.offsets {
-		if m := metas[l.entries[at].Blob]; m != nil && off >= 0 {
-			list = append(list, covered(m, off)...)
+	for i := range l.entries {
+		e := &l.entries[i]
+		if m := metas[e.Blob]; e.Kind == tarfs.Regular && m != nil && e.Offset >= 0 {
+			list = append(list, covered(m, e.Offset)...)
 		}
 	}
 	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
 	return list
 }
 
-func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
-	r, _, err := image.Uncompressed(l.layer)
-	if err != nil {
-		return newLayer{}, err
+// tree lists what is in the layers of the result but the last.
+func (c *conversion) tree() []byte {
+	carriers := map[blob.ID]blob.ID{}
+	for _, e := range c.elves {
+		if e.meta != nil && !c.KeepNative {
+			carriers[e.id] = e.carrier
+		}
 	}
-	defer r.Close()
+	layers := make([]image.LayerTree, len(c.layers))
+	for i, l := range c.layers {
+		layers[i] = image.LayerTree{Entries: slices.Clone(l.entries), Size: l.size}
+		for j := range layers[i].Entries {
+			e := &layers[i].Entries[j]
+			if carrier, ok := carriers[e.Blob]; ok && e.Kind == tarfs.Regular && e.Offset >= 0 {
+				e.Blob = carrier
+			}
+		}
+	}
+	return image.EncodeTree(layers)
+}
+
+func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
+	tar := reader{ctx, io.NewSectionReader(l.tar, 0, l.size)}
 	return c.writeLayer(l.compression, func(w io.Writer) error {
-		_, err := io.Copy(w, tarfs.Mask(reader{ctx, r}, ranges))
+		_, err := io.Copy(w, tarfs.Mask(tar, ranges))
 		return err
 	})
 }
 
-// addLayer makes the last layer: the manifest and the megabinary.
+// addLayer makes the last layer: the manifest, the tree and the megabinary.
 func (c *conversion) addLayer(ctx context.Context) error {
 	size, err := c.megabinary.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -112,6 +130,7 @@ func (c *conversion) addLayer(ctx context.Context) error {
 		}{
 			{manifest.Dir + "/", tar.TypeDir, 0o755, bytes.NewReader(nil), 0},
 			{manifest.Name, tar.TypeReg, 0o644, bytes.NewReader(c.manifest), int64(len(c.manifest))},
+			{manifest.TreeName, tar.TypeReg, 0o644, bytes.NewReader(c.treeFile), int64(len(c.treeFile))},
 			{manifest.MegabinaryName, tar.TypeReg, 0o644, io.NewSectionReader(c.megabinary, 0, size), size},
 		} {
 			h := &tar.Header{Typeflag: f.kind, Name: f.name, Mode: f.mode, Size: f.size, ModTime: time.Unix(0, 0)}
@@ -156,6 +175,9 @@ func (c *conversion) writeLayer(kind image.Compression, write func(io.Writer) er
 		return l, err
 	}
 	desc := v1.Descriptor{MediaType: image.LayerType(kind), Size: size, Digest: hashOf(sum)}
+	if g, ok := z.(*gzipWriter); ok {
+		desc.Annotations = map[string]string{image.AnnotationBlocks: g.blocks().String()}
+	}
 	return newLayer{desc: desc, diffID: hashOf(diff), file: f}, nil
 }
 

@@ -1,6 +1,7 @@
 package converter
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
+	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -31,9 +33,10 @@ type scannedLayer struct {
 	diffID      v1.Hash
 	compression image.Compression
 	entries     []tarfs.Entry
-	offsets     map[int]int64 // entry that is an ELF → content in the tar stream, or -1
-	spool       *os.File      // the ELFs' contents, one after another
-	spooled     map[blob.ID]tarfs.Range
+	contents    map[blob.ID]*io.SectionReader // of ELFs
+	tar         *os.File                      // the tar stream
+	size        int64                         // of it, bytes
+	sparse      *os.File                      // contents of sparse ELFs, if there are any
 }
 
 // elf is a distinct ELF of the image.
@@ -43,14 +46,15 @@ type elf struct {
 	paths        []string    // ascending
 	data         io.ReaderAt // size bytes
 	meta         *unit.Meta  // nil: it can't be recompiled
-	reason       string      // why not
+	unit         *pack.Source
+	reason       string // why not
 	cached       bool
 	carrier      blob.ID
 	funcs, parts int
 	wasmBytes    int64
 }
 
-// scan reads each layer once and keeps the ELFs in it.
+// scan reads each layer once, keeps its tar stream, and finds the ELFs in it.
 func (c *conversion) scan(ctx context.Context) error {
 	list, err := c.sourceLayers()
 	if err != nil {
@@ -90,7 +94,7 @@ func (c *conversion) sourceLayers() ([]*scannedLayer, error) {
 	list := make([]*scannedLayer, len(layers))
 	for i, l := range layers {
 		list[i] = &scannedLayer{layer: l, desc: m.Layers[i], diffID: config.RootFS.DiffIDs[i],
-			offsets: map[int]int64{}, spooled: map[blob.ID]tarfs.Range{}}
+			contents: map[blob.ID]*io.SectionReader{}}
 	}
 	return list, nil
 }
@@ -102,62 +106,81 @@ func (l *scannedLayer) scan(ctx context.Context) error {
 	}
 	defer r.Close()
 	l.compression = compression
-	if l.spool, err = image.TempFile(); err != nil {
+	if l.tar, err = image.TempFile(); err != nil {
 		return err
 	}
 	sum := sha256.New()
-	if err := tarfs.Walk(io.TeeReader(reader{ctx, r}, sum), l.visit); err != nil {
+	out := bufio.NewWriterSize(io.MultiWriter(l.tar, sum), 1<<18)
+	if err := tarfs.Walk(io.TeeReader(reader{ctx, r}, out), l.visit); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
 		return err
 	}
 	if got := hashOf(sum); got != l.diffID {
 		return fmt.Errorf("%w: its tar stream is %v, the config says %v", image.ErrInvalid, got, l.diffID)
 	}
-	return nil
+	l.size, err = l.tar.Seek(0, io.SeekCurrent)
+	return err
 }
 
-func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) error {
+// visit hashes the content of each regular file.
+func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) (err error) {
+	if e.Kind == tarfs.Regular {
+		magic := make([]byte, min(e.Size, int64(len(elfMagic))))
+		if _, err := io.ReadFull(content, magic); err != nil {
+			return err
+		}
+		e.Offset = content.Offset
+		all := io.MultiReader(bytes.NewReader(magic), content)
+		if string(magic) == elfMagic {
+			e.Blob, err = l.keep(all, e.Size, e.Offset)
+		} else {
+			e.Blob, _, err = blob.HashReader(all)
+		}
+	}
 	l.entries = append(l.entries, *e)
-	if e.Kind != tarfs.Regular || e.Size < int64(len(elfMagic)) {
-		return nil
-	}
-	magic := make([]byte, len(elfMagic))
-	if _, err := io.ReadFull(content, magic); err != nil {
-		return err
-	}
-	if string(magic) != elfMagic {
-		return nil
-	}
-	id, err := l.keep(io.MultiReader(bytes.NewReader(magic), content), e.Size)
-	if err != nil {
-		return err
-	}
-	at := len(l.entries) - 1
-	l.entries[at].Blob = id
-	l.offsets[at] = content.Offset
-	return nil
+	return err
 }
 
-// keep appends content to the spool; what is there already is not kept twice.
-func (l *scannedLayer) keep(r io.Reader, size int64) (blob.ID, error) {
-	off, err := l.spool.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return blob.ID{}, err
-	}
+// keep remembers where an ELF's content is: at off in the tar stream, or if
+// it does not lie there in one piece, in a file of its own.
+func (l *scannedLayer) keep(r io.Reader, size, off int64) (id blob.ID, err error) {
 	h := blob.NewHasher()
-	n, err := io.Copy(io.MultiWriter(l.spool, h), r)
+	var w io.Writer = h
+	file := l.tar
+	if off < 0 {
+		if file, off, err = l.sparseEnd(); err != nil {
+			return id, err
+		}
+		w = io.MultiWriter(h, file)
+	}
+	n, err := io.Copy(w, r)
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil {
-		return blob.ID{}, err
-	}
-	id := h.ID()
-	if _, ok := l.spooled[id]; ok {
-		_, err = l.spool.Seek(off, io.SeekStart)
-	} else {
-		l.spooled[id] = tarfs.Range{Off: off, Size: size}
-	}
+	id = h.ID()
+	l.contents[id] = io.NewSectionReader(file, off, size)
 	return id, err
+}
+
+func (l *scannedLayer) sparseEnd() (f *os.File, off int64, err error) {
+	if l.sparse == nil {
+		if l.sparse, err = image.TempFile(); err != nil {
+			return nil, 0, err
+		}
+	}
+	off, err = l.sparse.Seek(0, io.SeekCurrent)
+	return l.sparse, off, err
+}
+
+// close ends the use of the temporary files.
+func (l *scannedLayer) close() {
+	for _, f := range []*os.File{l.tar, l.sparse} {
+		if f != nil {
+			f.Close()
+		}
+	}
 }
 
 // find lists the distinct ELFs of the merged tree.
@@ -176,11 +199,12 @@ func (c *conversion) find(context.Context) error {
 		if path == "/"+manifest.Name {
 			return ErrConverted
 		}
-		if e.Blob.IsZero() {
+		data := c.content(e.Blob)
+		if data == nil {
 			continue
 		}
 		if found[e.Blob] == nil {
-			found[e.Blob] = &elf{id: e.Blob, size: e.Size, data: c.content(e.Blob)}
+			found[e.Blob] = &elf{id: e.Blob, size: e.Size, data: data}
 		}
 		found[e.Blob].paths = append(found[e.Blob].paths, path)
 	}
@@ -192,11 +216,12 @@ func (c *conversion) find(context.Context) error {
 	return nil
 }
 
+// content is that of an ELF; nil: it is of something else.
 func (c *conversion) content(id blob.ID) io.ReaderAt {
 	for _, l := range c.layers {
-		if s, ok := l.spooled[id]; ok {
-			return io.NewSectionReader(l.spool, s.Off, s.Size)
+		if r, ok := l.contents[id]; ok {
+			return r
 		}
 	}
-	panic("BUG: an ELF of the tree is in no layer")
+	return nil
 }

@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -141,27 +143,62 @@ func TestDamagedELF(t *testing.T) {
 	}
 }
 
-// TestInterruptedConversion leaves nothing half-written behind.
+// TestInterruptedConversion leaves nothing half-written behind, in whatever
+// phase the signal comes. A phase begins when the line of the one before is
+// printed.
 func TestInterruptedConversion(t *testing.T) {
 	src := need(t, source)
-	target := filepath.Join(t.TempDir(), "target")
-	cmd := exec.Command(megabin(), "convert", src.Ref(), "oci:"+target+":latest")
-	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir())
-	var errb bytes.Buffer
-	cmd.Stderr = &errb
+	need(t, converted) // so that the units are cached
+	for _, tt := range []struct {
+		after, cache string
+	}{
+		{"", t.TempDir()},
+		{"reading layers:", t.TempDir()},
+		{"recompiling:", ""}, // soon, with the units of the cache
+		{"writing layers:", ""},
+	} {
+		t.Run(tt.after, func(t *testing.T) {
+			dir, tmp := t.TempDir(), t.TempDir()
+			cmd := exec.Command(megabin(), "convert", src.Ref(), "oci:"+filepath.Join(dir, "target")+":latest")
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+			if tt.cache != "" {
+				cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+tt.cache)
+			}
+			got := interrupt(t, cmd, tt.after)
+			wantOwnError(t, got)
+			wantNothingIn(t, dir)
+			wantNothingIn(t, tmp)
+		})
+	}
+}
+
+// interrupt sends SIGINT when a line of stderr begins with after.
+func interrupt(t *testing.T, cmd *exec.Cmd, after string) outcome {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(500 * time.Millisecond)
+	if after == "" {
+		time.Sleep(200 * time.Millisecond) // it has to be ready for signals
+	}
+	var all bytes.Buffer
+	lines := bufio.NewScanner(io.TeeReader(stderr, &all))
+	for after != "" && lines.Scan() && !strings.HasPrefix(lines.Text(), after) {
+	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
+	}
+	for lines.Scan() {
 	}
 	status, err := exitStatus(cmd.Wait())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOwnError(t, outcome{nil, errb.Bytes(), status})
-	wantNothingAt(t, target)
+	return outcome{nil, all.Bytes(), status}
 }
 
 // wantOwnError expects status 125 and one clear message.
@@ -178,7 +215,12 @@ func wantOwnError(t *testing.T, got outcome) {
 // wantNothingAt expects that neither the target nor a temporary beside it exists.
 func wantNothingAt(t *testing.T, target string) {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(target))
+	wantNothingIn(t, filepath.Dir(target))
+}
+
+func wantNothingIn(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

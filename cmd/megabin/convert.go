@@ -83,7 +83,7 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 	bar := newProgress(errw)
 	converted, report, err := converter.Convert(ctx, img, converter.Options{
 		Translate:  translate.ELF,
-		Translator: translate.Version,
+		Translator: converter.TranslatorVersion(),
 		CacheDir:   cache,
 		Jobs:       flags.jobs,
 		KeepNative: flags.keepNative,
@@ -106,8 +106,8 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 // terminal, and its sum in any case.
 func (flags *convertFlags) tell(report *converter.Report, errw io.Writer) error {
 	if flags.report != "" {
-		err := writeFile(flags.report, func(w io.Writer) error {
-			enc := json.NewEncoder(w)
+		err := writeFile(flags.report, func(f *os.File) error {
+			enc := json.NewEncoder(f)
 			enc.SetIndent("", "\t")
 			return enc.Encode(report)
 		})

@@ -10,7 +10,6 @@ import (
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/pack"
-	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/spf13/cobra"
 )
 
@@ -65,25 +64,13 @@ func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := image.Unpack(store, img)
+	p, err := image.OpenProgram(store, img)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", text, err)
 	}
-	in, err := inspectTree(store, tree)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", text, err)
-	}
-	return in, nil
-}
-
-func inspectTree(store *tarfs.Store, tree *tarfs.Tree) (*inspection, error) {
-	code, err := openCode(store, tree)
-	if err != nil {
-		return nil, err
-	}
-	defer code.Close()
-	s, err := measureSharing(code.megabinary)
-	return &inspection{code.manifest, s}, err
+	defer p.Close()
+	s, err := measureSharing(p.Megabinary)
+	return &inspection{p.Manifest, s}, err
 }
 
 func measureSharing(mb *pack.Megabinary) (s sharing, err error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/megabin/megabin/converter"
 	"github.com/megabin/megabin/converter/translate"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/spf13/cobra"
@@ -43,11 +44,15 @@ func lift(ctx context.Context, name, output string) (*unit.Unit, error) {
 		return nil, err
 	}
 	u, err := translate.ELF(ctx, name, data)
-	if err != nil || output == "" {
-		return u, err
+	if err != nil {
+		return nil, err
 	}
-	return u, writeFile(output, func(w io.Writer) error {
-		_, err := w.Write(u.Encode())
+	u.Translator = converter.TranslatorVersion()
+	if output == "" {
+		return u, nil
+	}
+	return u, writeFile(output, func(f *os.File) error {
+		_, err := f.Write(u.Encode())
 		return err
 	})
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/megabin/megabin/layers/pack"
 	"github.com/spf13/cobra"
@@ -24,13 +24,16 @@ the same for all of an image.`,
   megabin pack -o both.wasm ls.wasm cat.wasm`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, units []string) error {
-			sources := make([]pack.Source, len(units))
+			sources := make([]*pack.Source, len(units))
 			for i, u := range units {
-				sources[i] = pack.File(u)
+				var err error
+				if sources[i], err = pack.File(u); err != nil {
+					return err
+				}
 			}
 			var result *pack.Result
-			err := writeFile(output, func(w io.Writer) (err error) {
-				result, err = pack.Write(w, sources)
+			err := writeFile(output, func(f *os.File) (err error) {
+				result, err = pack.Write(cmd.Context(), f, sources, runtime.GOMAXPROCS(0))
 				return err
 			})
 			if err != nil {
@@ -48,7 +51,7 @@ the same for all of an image.`,
 }
 
 // writeFile makes a file that is there either whole or not at all.
-func writeFile(name string, write func(io.Writer) error) error {
+func writeFile(name string, write func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".megabin-*")
 	if err != nil {
 		return err

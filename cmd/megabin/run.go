@@ -28,6 +28,8 @@ type runFlags struct {
 	volumes          []string
 	entrypoint       string
 	hostname         string
+	net              string
+	publish          []string
 	readOnly         bool
 	strace, stats    bool
 	memory           string
@@ -47,11 +49,18 @@ privilege: its code is WebAssembly, its kernel is part of megabin. What it write
 its file system is kept in memory and gone when it ends; directories of the
 host appear in it only where -v says so.
 
+Without --net it has no network but its own loopback interface, where its
+processes can talk to each other; it cannot reach anything outside, and can be
+reached only through the ports that -p opens (on all addresses of the host, unless IP says
+which). With --net host its TCP and UDP sockets are this process's own.
+
 A file runs only if its BLAKE3 hash is one of the image's recompiled ELFs, as the
 original or as its carrier; anything else is refused with exit status 126.`,
 		Example: `  megabin run oci:debian-wasm ls -l /
   echo hello | megabin run -i oci:debian-wasm tr a-z A-Z
   megabin run -v "$PWD":/work -w /work oci:debian-wasm sort -o sorted words
+  megabin run -p 8080:80 oci:nginx-wasm
+  megabin run -p 127.0.0.1:6379:6379 oci:redis-wasm redis-server
   megabin run --strace oci:debian-wasm cat /etc/os-release`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,6 +85,8 @@ original or as its carrier; anything else is refused with exit status 126.`,
 	f.StringArrayVarP(&flags.volumes, "volume", "v", nil, "show SRC of the host at DST: `SRC:DST[:ro]`")
 	f.StringVar(&flags.entrypoint, "entrypoint", "", "program `P` in place of the image's entrypoint and command")
 	f.StringVar(&flags.hostname, "hostname", "", "`NAME` of the host as the command sees it")
+	f.StringVar(&flags.net, "net", runner.NetNone, "network: none (a loopback interface of its own), host (the host's sockets and ports)")
+	f.StringArrayVarP(&flags.publish, "publish", "p", nil, "open a port of the host for a server inside: `[IP:]HOST:GUEST[/udp]`")
 	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
 	f.StringVar(&flags.memory, "memory", "", "bound of the memory of all processes, `BYTES` with b, k, m or g; over it the largest is killed")
 	f.IntVar(&flags.pids, "pids", 0, "bound of the `NUMBER` of processes and threads; 0 is none")
@@ -141,6 +152,10 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	if s.Mounts, err = parseVolumes(flags.volumes); err != nil {
 		return s, nil, err
 	}
+	s.Net = flags.net
+	if s.Publish, err = parsePorts(flags.publish); err != nil {
+		return s, nil, err
+	}
 	if s.CacheDir, err = cacheDir(cacheCode); err != nil {
 		return s, nil, err
 	}
@@ -179,22 +194,18 @@ func openImage(s *runner.Spec, img v1.Image) (closeCode func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := image.Unpack(store, img)
+	p, err := image.OpenProgram(store, img)
 	if err != nil {
 		return nil, err
 	}
-	code, err := openCode(store, tree)
-	if err != nil {
-		return nil, err
-	}
-	s.Units = runner.NewUnits(code.manifest, code.megabinary, func(err error) {
+	s.Units = runner.NewUnits(p.Manifest, p.Megabinary, func(err error) {
 		fmt.Fprintf(os.Stderr, "megabin: %v\n", err)
 	})
-	if s.Root, err = imagefs.FromLayers(tree, store); err != nil {
-		code.Close()
+	if s.Root, err = imagefs.FromLayers(p.Tree, store); err != nil {
+		p.Close()
 		return nil, err
 	}
-	return code.Close, nil
+	return p.Close, nil
 }
 
 // argv is the image's entrypoint and command, or what replaces them.

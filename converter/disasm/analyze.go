@@ -105,6 +105,7 @@ func (d *discovery) count(p *Program) {
 	}
 	st.Instructions = covered.insts
 	p.covered = covered.spans()
+	p.missed = d.missed(covered)
 	for _, s := range p.covered {
 		st.CodeBytes += s.End - s.Start
 	}
@@ -170,4 +171,33 @@ func (c *coverage) spans() []Span {
 	}
 	slices.SortFunc(spans, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	return spans
+}
+
+// missed gives what no instruction covers in the executable sections (or in
+// executable segments, without section headers), but for filler.
+func (d *discovery) missed(c *coverage) []Span {
+	var spans []Span
+	for i := range d.regions {
+		r := &d.regions[i]
+		for off := 0; off < len(r.code); {
+			addr := r.base + uint64(off)
+			n := 1
+			if !c.bytes[i][off] && d.inCodeSection(addr) {
+				n = max(1, d.padding(r, off))
+				if d.padding(r, off) == 0 {
+					spans = appendSpan(spans, Span{addr, addr + 1})
+				}
+			}
+			off += n
+		}
+	}
+	return spans
+}
+
+func appendSpan(spans []Span, s Span) []Span {
+	if n := len(spans); n > 0 && spans[n-1].End == s.Start {
+		spans[n-1].End = s.End
+		return spans
+	}
+	return append(spans, s)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/arch/x86/x86asm"
+
 	"github.com/megabin/megabin/converter/x86"
 )
 
@@ -32,7 +34,7 @@ func (p *partition) build(entry uint64) *Func {
 		foreign:   map[uint64]bool{},
 		blocks:    map[uint64]*Block{},
 	}
-	if !p.partial[entry] || p.budget > 0 {
+	if !p.partial[entry] || p.isRoomy(entry) {
 		b.home = home{p.extent(entry)}
 	}
 	b.reach()
@@ -117,24 +119,41 @@ func (b *builder) stays(addr uint64) bool {
 		b.home = append(b.home, s)
 		return true
 	}
-	small, known := b.foreign[addr]
+	copied, known := b.foreign[addr]
 	if !known {
-		small = b.isSmall(addr)
-		b.foreign[addr] = small
-		if !small {
+		copied = b.tailSize(addr, smallTail) <= smallTail || b.copyLong(addr)
+		b.foreign[addr] = copied
+		if !copied {
 			b.require(addr)
 		}
 	}
-	return small
+	return copied
 }
 
-// indirectTargets are where the indirect jump at addr may go: its table, or
-// the labels of the function whose addresses are taken.
-func (b *builder) indirectTargets(addr uint64) []uint64 {
-	if t := b.tables[addr]; t != nil {
-		return distinct(t.targets)
+// copyLong takes the tail at addr into the function if that needs it.
+func (b *builder) copyLong(addr uint64) bool {
+	if b.partial[b.entry] || !b.movesStack() {
+		return false
 	}
-	return b.labelsIn(b.extent(addr))
+	n := b.tailSize(addr, longTail)
+	if n > longTail || n > b.budget {
+		return false
+	}
+	b.budget -= n
+	b.home = append(b.home, b.extent(addr))
+	return true
+}
+
+// movesStack reports whether an instruction found so far moves the stack
+// pointer.
+func (b *builder) movesStack() bool {
+	for a := range b.seen {
+		in, err := b.inst(a)
+		if err == nil && (in.Op == x86asm.PUSH || writes(&in).has(rsp)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *builder) makeBlocks() []*Block {

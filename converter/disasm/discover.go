@@ -1,7 +1,6 @@
 package disasm
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 
@@ -35,7 +34,8 @@ const (
 // discovery finds instructions by recursive descent.
 type discovery struct {
 	*image
-	ranges   []span // FDEs, ascending, disjoint
+	ranges   ranges
+	framed   map[uint64]bool // starts of FDEs that are entered with something on the stack: parts of functions
 	entries  map[uint64]evidence
 	queue    []uint64            // addresses to walk from
 	jumps    map[uint64][]uint64 // target → the jumps that go there
@@ -53,11 +53,11 @@ type discovery struct {
 	trials   int               // instructions that may still be decoded speculatively
 }
 
-type span struct{ start, end uint64 }
-
 func newDiscovery(f *elf.File) *discovery {
 	d := &discovery{
 		image:    newImage(f),
+		ranges:   rangesOf(f),
+		framed:   map[uint64]bool{},
 		entries:  map[uint64]evidence{},
 		jumps:    map[uint64][]uint64{},
 		tables:   map[uint64]*table{},
@@ -66,12 +66,10 @@ func newDiscovery(f *elf.File) *discovery {
 		reads:    map[uint64]bool{},
 		slots:    map[uint64]uint64{},
 	}
-	for i, fde := range f.FDEs {
-		s := span{fde.Start, fde.End}
-		if i+1 < len(f.FDEs) {
-			s.end = min(s.end, f.FDEs[i+1].Start)
+	for _, fde := range f.FDEs {
+		if fde.CFAOffset != 8 {
+			d.framed[fde.Start] = true
 		}
-		d.ranges = append(d.ranges, s)
 	}
 	for _, p := range f.Pointers {
 		if !p.Guess {
@@ -98,8 +96,11 @@ func (d *discovery) run() {
 // seed queues what the file itself says is code.
 func (d *discovery) seed() {
 	f := d.file
-	for _, s := range d.ranges {
-		d.enter(s.start, byFDE)
+	for _, fde := range f.FDEs {
+		d.enter(fde.Start, byFDE)
+	}
+	for _, g := range f.GoFuncs {
+		d.enter(g.Start, byPointer)
 	}
 	for _, s := range f.Symbols {
 		why := bySymbol
@@ -154,8 +155,8 @@ func (d *discovery) pltEntries() []uint64 {
 	return entries
 }
 
-// isLabel reports whether addr lies within a function that the unwind tables
-// describe, not at its start: the target of a computed goto.
+// isLabel reports whether addr lies within a function whose range is known,
+// not at its start: the target of a computed goto.
 func (d *discovery) isLabel(addr uint64) bool {
 	s, ok := d.rangeOf(addr)
 	return ok && addr != s.start && !d.isPLT(addr)
@@ -166,23 +167,8 @@ func (d *discovery) isPLT(addr uint64) bool {
 	return s != nil && (s.Name == ".plt" || s.Name == ".plt.sec" || s.Name == ".plt.got")
 }
 
-// rangeOf gives the FDE range that holds addr.
-func (d *discovery) rangeOf(addr uint64) (span, bool) {
-	i := d.rangeIndex(addr)
-	if i < 0 {
-		return span{}, false
-	}
-	return d.ranges[i], true
-}
-
-// rangeIndex gives the index of the FDE whose range holds addr, or -1.
-func (d *discovery) rangeIndex(addr uint64) int {
-	i, _ := slices.BinarySearchFunc(d.ranges, addr, func(s span, a uint64) int { return cmp.Compare(s.start, a+1) })
-	if i--; i < 0 || addr >= d.ranges[i].end {
-		return -1
-	}
-	return i
-}
+// rangeOf gives the range that holds addr.
+func (d *discovery) rangeOf(addr uint64) (span, bool) { return d.ranges.of(addr) }
 
 // enter makes addr an entry and queues it.
 func (d *discovery) enter(addr uint64, why evidence) {
@@ -328,11 +314,26 @@ func (d *discovery) takeAddress(addr uint64) {
 	switch {
 	case d.entries[addr]&^byPad != 0:
 		d.entries[addr] |= byPointer
-	case d.isLabel(addr):
+	case d.isLabel(addr), d.isReached(addr):
 		d.addLabel(addr)
 	case d.decoded(addr) && !d.insideInst(addr), d.trial(addr):
 		d.enter(addr, byPointer)
 	}
+}
+
+// isReached reports whether control gets to addr, which lies in no known
+// range, from the instruction before it or by an indirect jump of known
+// targets: then it is no function of its own.
+func (d *discovery) isReached(addr uint64) bool {
+	if _, known := d.rangeOf(addr); known {
+		return false
+	}
+	for _, from := range d.predecessors(addr) {
+		if f, next := d.at(from); next == addr || f&flowKind == flowJumpIndirect {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *discovery) addLabel(addr uint64) {
@@ -349,7 +350,7 @@ func (d *discovery) labelsIn(s span) []uint64 {
 	return d.labels[i:j]
 }
 
-// openRanges gives the FDE ranges that have an indirect jump without a table.
+// openRanges gives the ranges that have an indirect jump without a table.
 func (d *discovery) openRanges() map[span]bool {
 	ranges := map[span]bool{}
 	for r := range d.regions {
@@ -376,14 +377,11 @@ func (d *discovery) followGuesses() {
 	d.settle()
 }
 
-// sortLabels prepares labelsIn. Labels of functions without an open indirect
-// jump are entered from elsewhere, like landing pads.
+// sortLabels prepares labelsIn. Whether all jumps to a label were recognised
+// is never certain, so that each can be entered, like a landing pad.
 func (d *discovery) sortLabels() {
 	d.labels = distinct(d.labels)
-	open := d.openRanges()
 	for _, a := range d.labels {
-		if s, _ := d.rangeOf(a); !open[s] && len(d.jumps[a]) == 0 {
-			d.entries[a] |= byPad
-		}
+		d.entries[a] |= byPad
 	}
 }

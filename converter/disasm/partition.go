@@ -9,6 +9,9 @@ const (
 	// A tail that several functions share is copied into each if it has no
 	// more instructions than this, else it becomes a function of its own.
 	smallTail = 64
+	// A function that has something on its stack copies longer tails too: a
+	// function of their own would return past what it was entered with.
+	longTail = 1024
 	// A shared fragment is copied whole up to this many bytes.
 	smallFragment = 2048
 )
@@ -22,8 +25,14 @@ type partition struct {
 	owner     map[uint64]uint64 // big fragment → the one function that has it
 	partial   map[uint64]bool   // entries in the middle of functions
 	todo      []uint64          // partial entries that building asked for
-	budget    int               // instructions that copies for partial entries may still take
+	crowds    map[uint64]int    // start of an extent → partial entries in it
+	budget    int               // instructions that copies may still take
 }
+
+// Up to this many partial entries of an extent get a copy each of all that
+// they reach there. Of more, each has its own few blocks and goes on in the
+// next, so that together they take about one copy.
+const fewEntries = 4
 
 // require makes addr a partial entry.
 func (p *partition) require(addr uint64) {
@@ -33,6 +42,12 @@ func (p *partition) require(addr uint64) {
 	}
 }
 
+// isRoomy reports whether a copy of what the partial entry at addr reaches is
+// affordable.
+func (p *partition) isRoomy(addr uint64) bool {
+	return p.budget > 0 && p.crowds[p.extent(addr).start] <= fewEntries
+}
+
 func newPartition(d *discovery) *partition {
 	p := &partition{
 		discovery: d,
@@ -40,6 +55,7 @@ func newPartition(d *discovery) *partition {
 		fragments: map[uint64]bool{},
 		owner:     map[uint64]uint64{},
 		partial:   map[uint64]bool{},
+		crowds:    map[uint64]int{},
 	}
 	p.findFragments()
 	for a, why := range d.entries {
@@ -53,6 +69,9 @@ func newPartition(d *discovery) *partition {
 		}
 	}
 	slices.Sort(p.bounds)
+	for a := range p.partial {
+		p.crowds[p.extent(a).start]++
+	}
 	for _, r := range d.regions {
 		p.budget += len(r.code) / 8
 	}
@@ -78,7 +97,7 @@ func (p *partition) findFragments() {
 		if p.entries[a]&firm != 0 || len(p.jumps[a]) == 0 && !p.fallenInto(a) {
 			continue
 		}
-		if fde.CFAOffset != 8 || names[a] || p.jumpsIntoMiddle(a) {
+		if p.framed[a] || names[a] || p.jumpsIntoMiddle(a) {
 			p.fragments[a] = true
 		}
 	}
@@ -156,25 +175,25 @@ func (p *partition) adopt(entry, addr uint64) (span, bool) {
 	return s, p.owner[s.start] == entry
 }
 
-// isSmall reports whether at most smallTail instructions can be reached from
-// addr without passing through an entry.
-func (p *partition) isSmall(addr uint64) bool {
+// tailSize counts the instructions that can be reached from addr without
+// passing through an entry. It stops above limit.
+func (p *partition) tailSize(addr uint64, limit int) int {
 	seen := map[uint64]bool{}
 	work := []uint64{addr}
 	for len(work) > 0 {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
-		for !seen[a] && !p.cuts[a] {
+		for !seen[a] && !p.cuts[a] && len(seen) <= limit {
 			f, next := p.at(a)
 			if f == flowBad {
 				break
 			}
 			seen[a] = true
-			if len(seen) > smallTail || p.tables[a] != nil {
-				return false
-			}
-			if k := f & flowKind; k == flowJump || k == flowCond {
+			switch f & flowKind {
+			case flowJump, flowCond:
 				work = append(work, p.target(a))
+			case flowJumpIndirect:
+				work = append(work, p.indirectTargets(a)...)
 			}
 			if !p.fallsThrough(f, next) {
 				break
@@ -182,5 +201,14 @@ func (p *partition) isSmall(addr uint64) bool {
 			a = next
 		}
 	}
-	return true
+	return len(seen)
+}
+
+// indirectTargets are where the indirect jump at addr may go: its table, or
+// the labels of the function whose addresses are taken.
+func (p *partition) indirectTargets(addr uint64) []uint64 {
+	if t := p.tables[addr]; t != nil {
+		return distinct(t.targets)
+	}
+	return p.labelsIn(p.extent(addr))
 }

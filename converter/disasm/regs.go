@@ -20,7 +20,10 @@ const (
 	setRDI
 )
 
-const noReg = -1
+const (
+	noReg = -1
+	rsp   = 4
+)
 
 // regNumber is the number (0 rax … 15 r15) of the general register that r is
 // or is a part of, and r's width in bits.

@@ -11,6 +11,7 @@ import (
 const (
 	pathLimit   = 96   // instructions looked at before an indirect jump
 	searchLimit = 4000 // instructions searched for where a register is set
+	maxStepBits = 8    // unrolled code that is entered at a computed step has steps up to 1 << this
 )
 
 // path is the instructions that must have run before an indirect jump, last
@@ -63,11 +64,13 @@ func (d *discovery) flowsInto(from, to uint64) bool {
 	return next == to && d.fallsThrough(f, to)
 }
 
-// value is what is known of a register: base + load, either absent.
+// value is what is known of a register: base + load + a multiple of step,
+// each of which may be absent.
 type value struct {
 	known bool
 	base  uint64
 	load  *load
+	step  uint64
 }
 
 // load is a table entry read from memory.
@@ -82,15 +85,18 @@ type load struct {
 func constant(c uint64) value { return value{known: true, base: c} }
 
 func add(a, b value) value {
-	if !a.known || !b.known || a.load != nil && b.load != nil {
+	if !a.known || !b.known || a.load != nil && b.load != nil || a.step != 0 && b.step != 0 {
 		return value{}
 	}
 	l := a.load
 	if l == nil {
 		l = b.load
 	}
-	return value{true, a.base + b.base, l}
+	return value{true, a.base + b.base, l, a.step + b.step}
 }
+
+// multiple is some multiple of step.
+func multiple(step uint64) value { return value{known: true, step: step} }
 
 // evaluator finds register values along a path.
 type evaluator struct {
@@ -132,6 +138,18 @@ func (e *evaluator) result(j, n int) value {
 		return e.moved(in, j)
 	case x86asm.ADD:
 		return add(e.reg(dst, j), e.operand(in.Args[1], j))
+	case x86asm.SUB: // a multiple may be negative
+		if v := e.operand(in.Args[1], j); v.step != 0 && v.base == 0 {
+			return add(e.reg(dst, j), v)
+		}
+	case x86asm.NEG:
+		if v := e.reg(dst, j); v.step != 0 && v.base == 0 {
+			return v
+		}
+	case x86asm.SHL:
+		if n, ok := in.Args[1].(x86asm.Imm); ok && n > 0 && n <= maxStepBits {
+			return multiple(1 << n)
+		}
 	}
 	return value{}
 }
@@ -148,12 +166,12 @@ func (e *evaluator) operand(a x86asm.Arg, j int) value {
 
 // signExtended sign-extends a 32-bit value.
 func signExtended(v value) value {
-	if v.load == nil || v.base != 0 || v.load.size != 4 {
+	if v.load == nil || v.base != 0 || v.step != 0 || v.load.size != 4 {
 		return value{}
 	}
 	l := *v.load
 	l.signed = true
-	return value{true, 0, &l}
+	return value{known: true, load: &l}
 }
 
 func (e *evaluator) moved(in *x86.Inst, j int) value {
@@ -180,8 +198,13 @@ func (e *evaluator) address(in *x86.Inst, j int) value {
 	switch {
 	case m.Base == x86asm.RIP:
 		return constant(in.Next() + uint64(m.Disp))
-	case m.Index != 0 && m.Scale != 1 || m.Base == x86asm.EIP:
+	case m.Base == x86asm.EIP:
 		return value{}
+	case m.Index != 0 && m.Scale != 1:
+		if v = add(v, multiple(uint64(m.Scale))); m.Base != 0 {
+			v = add(v, e.reg(m.Base, j))
+		}
+		return v
 	}
 	for _, r := range []x86asm.Reg{m.Base, m.Index} {
 		if r != 0 {
@@ -204,11 +227,11 @@ func (e *evaluator) loaded(in *x86.Inst, m x86asm.Mem, j int) value {
 	if m.Base != 0 {
 		table = e.reg(m.Base, j)
 	}
-	if !table.known || table.load != nil {
+	if !table.known || table.load != nil || table.step != 0 {
 		return value{}
 	}
 	signed := in.Op == x86asm.MOVSXD || in.Op == x86asm.MOVSX
-	return value{true, 0, &load{j, table.base + uint64(m.Disp), m.Index, size, signed}}
+	return value{known: true, load: &load{j, table.base + uint64(m.Disp), m.Index, size, signed}}
 }
 
 // search finds the constant that register n holds at addr, by looking at

@@ -18,6 +18,13 @@ const (
 	maxAttempts = 3
 	// Ways to an indirect jump that are looked at.
 	maxPaths = 100
+	// A table of at most this many entries may have some that are never used
+	// and lead nowhere; hand-written code counts from odd places.
+	maxHoles = 64
+	// Unrolled code is entered at this many steps at most.
+	maxSteps = 512
+	// noTarget marks such an entry.
+	noTarget = ^uint64(0)
 )
 
 // table is a resolved jump table.
@@ -92,7 +99,11 @@ func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
 	for i := range rs {
 		t.targets = append(t.targets, d.readTable(at, &rs[i], starts)...)
 	}
-	if len(rs) > 1 || rs[0].load == nil {
+	backwards := len(t.targets) == 0
+	if backwards {
+		t.targets = d.readBackwards(at, &rs[0])
+	}
+	if backwards || len(rs) > 1 || rs[0].load == nil {
 		t.targets = distinct(t.targets)
 		return t
 	}
@@ -101,10 +112,14 @@ func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
 	return t
 }
 
+// distinct gives the addresses in order, each once, without holes.
 func distinct(targets []uint64) []uint64 {
 	s := slices.Clone(targets)
 	slices.Sort(s)
-	return slices.Compact(s)
+	if s = slices.Compact(s); len(s) > 0 && s[len(s)-1] == noTarget {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // readings finds the tables that the indirect jump at addr reads, on any way
@@ -150,7 +165,7 @@ func (e *evaluator) reading() (reading, bool) {
 	}
 	v := e.jumpTarget()
 	switch {
-	case !v.known, v.load != nil && !v.load.plausible(v.base):
+	case !v.known, v.load != nil && (v.step != 0 || !v.load.plausible(v.base)):
 		return reading{}, false
 	case v.load == nil:
 		return reading{v, 0, 0}, e.near(e.insts[0].Addr, v.base)
@@ -178,7 +193,7 @@ func (e *evaluator) jumpTarget() value {
 // start of something else.
 func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
 	if r.load == nil {
-		return []uint64{r.base}
+		return d.steps(at, r)
 	}
 	v, bound := &r.value, r.bound
 	limit := bound
@@ -190,9 +205,67 @@ func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
 		limit = min(limit, int((starts[i]-next+v.load.size-1)/v.load.size))
 	}
 	var targets []uint64
+	holes := false
 	for i := range limit {
 		to, ok := d.entry(v, next+uint64(i)*v.load.size)
-		if !ok || bound == 0 && !d.tryTarget(at, to) {
+		switch {
+		case bound == 0 && ok && d.tryTarget(at, to):
+		case bound > 0 && ok && (!holes || d.near(at, to)):
+		case bound > 0 && bound <= maxHoles:
+			to, holes = noTarget, true
+		default:
+			return withoutTail(targets)
+		}
+		targets = append(targets, to)
+	}
+	return withoutTail(targets)
+}
+
+// withoutTail drops holes at the end.
+func withoutTail(targets []uint64) []uint64 {
+	for len(targets) > 0 && targets[len(targets)-1] == noTarget {
+		targets = targets[:len(targets)-1]
+	}
+	return targets
+}
+
+// steps gives the addresses base + n × step, for n around 0, at which
+// instructions begin; only base if there is no step.
+func (d *discovery) steps(at uint64, r *reading) []uint64 {
+	targets := []uint64{r.base}
+	if r.step == 0 {
+		return targets
+	}
+	for to := r.base; len(targets) < maxSteps && !d.entryIn(to, to+r.step) && d.isStep(at, to+r.step); {
+		to += r.step
+		targets = append(targets, to)
+	}
+	for to := r.base; len(targets) < maxSteps && !d.entryIn(to-r.step, to) && d.isStep(at, to-r.step); {
+		to -= r.step
+		targets = append(targets, to)
+	}
+	return targets
+}
+
+func (d *discovery) isStep(at, to uint64) bool { return !d.insideInst(to) && d.tryTarget(at, to) }
+
+// entryIn reports whether a function begins in (after, to].
+func (d *discovery) entryIn(after, to uint64) bool {
+	for a := after + 1; a <= to; a++ {
+		if d.entries[a]&firm != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// readBackwards reads the entries in front of a table's base, for indexes that
+// are negative.
+func (d *discovery) readBackwards(at uint64, r *reading) []uint64 {
+	var targets []uint64
+	for i := uint64(1); i <= maxHoles && r.load != nil; i++ {
+		to, ok := d.entry(&r.value, r.load.table-i*r.load.size)
+		if !ok || !d.tryTarget(at, to) {
 			break
 		}
 		targets = append(targets, to)
@@ -235,11 +308,11 @@ func (d *discovery) entry(v *value, addr uint64) (uint64, bool) {
 // the part of it that the compiler moved away.
 func (d *discovery) near(at, to uint64) bool {
 	from, known := d.rangeOf(at)
-	i := d.rangeIndex(to)
+	there, alsoKnown := d.rangeOf(to)
 	switch {
-	case known && i >= 0:
-		return to > from.start && to < from.end || d.file.FDEs[i].CFAOffset != 8
-	case known || i >= 0:
+	case known && alsoKnown:
+		return to > from.start && to < from.end || d.framed[there.start]
+	case known || alsoKnown:
 		return false
 	}
 	return d.entries[to]&firm == 0 && max(at, to)-min(at, to) < 1<<20

@@ -78,9 +78,10 @@ func (d *discovery) trialInst(addr uint64) (x86.Inst, bool) {
 // mayBeCode: in an executable section if there are section headers, and not
 // within a known instruction.
 func (d *discovery) mayBeCode(addr uint64) bool {
-	if !d.isCode(addr) || d.insideInst(addr) {
-		return false
-	}
+	return d.isCode(addr) && !d.insideInst(addr) && d.inCodeSection(addr)
+}
+
+func (d *discovery) inCodeSection(addr uint64) bool {
 	s := d.file.Section(addr)
 	return len(d.file.Sections) == 0 || s != nil && s.Executable
 }

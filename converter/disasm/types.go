@@ -19,6 +19,7 @@ type Program struct {
 	Stats Stats
 
 	covered []Span
+	missed  []Span
 }
 
 // Func is an entry point and all blocks reachable from it by jumps. Blocks
@@ -88,7 +89,11 @@ type Switch struct {
 // the program, ascending and not touching each other.
 func (p *Program) Covered() []Span { return p.covered }
 
-// Span is a half-open range of file offsets.
+// Missed gives the vaddrs in executable sections that are neither
+// instructions of the program nor filler, ascending.
+func (p *Program) Missed() []Span { return p.missed }
+
+// Span is a half-open range of file offsets, or of vaddrs.
 type Span struct{ Start, End uint64 }
 
 // Spot is an address where discovery stopped, and why.

@@ -25,6 +25,18 @@ func (f *File) readSymtab(ef *elf.File) {
 	}
 }
 
+// FunctionSymbols gives the function symbols of a file's .symtab. The file may
+// be one that has nothing but symbols; errors give none.
+func FunctionSymbols(data []byte) []Symbol {
+	ef, err := open(data)
+	if err != nil {
+		return nil
+	}
+	f := &File{Data: data}
+	f.readSymtab(ef)
+	return f.Symbols
+}
+
 func (f *File) addSymbol(name string, info byte, value, size uint64, dynamic bool) {
 	switch t := elf.ST_TYPE(info); t {
 	case elf.STT_FUNC, elf.STT_GNU_IFUNC:

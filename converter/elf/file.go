@@ -56,6 +56,7 @@ type File struct {
 	Pointers  []Pointer
 	Imports   map[uint64]string // GOT slot → name of the undefined symbol it will point to
 	FDEs      []FDE             // ascending by Start, no two with the same Start
+	GoFuncs   []GoFunc          // of Go's function table, ascending by Start
 	InitFuncs []uint64          // DT_INIT, DT_FINI and the contents of the init and fini arrays
 
 	imports bool // has DT_NEEDED
@@ -99,6 +100,9 @@ type FDE struct {
 	CFAOffset   int64    // CFA − rsp at Start; 8 at a function's entry, 0 if not rsp-based
 	LandingPads []uint64 // entered by the unwinder, ascending
 }
+
+// GoFunc is one function of Go's function table.
+type GoFunc struct{ Start, End uint64 }
 
 // Span is the file-backed part of a segment.
 type Span struct{ Vaddr, Off, Size uint64 }

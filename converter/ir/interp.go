@@ -37,8 +37,15 @@ var (
 	ErrSteps  = errors.New("out of steps")
 	ErrBounds = errors.New("out of bounds memory access")
 	ErrDivide = errors.New("integer division fault")
-	ErrTrap   = errors.New("trap")
 )
+
+// TrapError is a Trap that was reached.
+type TrapError struct {
+	Kind abi.TrapKind
+	At   uint32 // unit offset
+}
+
+func (e *TrapError) Error() string { return fmt.Sprintf("trap of kind %d at %#x", e.Kind, e.At) }
 
 // frame is one activation.
 type frame struct {
@@ -162,7 +169,7 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 	case X87:
 		out.Lo, err = fr.m.X87(fr.m, v.Aux, args[0].Lo)
 	case Trap:
-		err = fmt.Errorf("%w: kind %d at %#x", ErrTrap, v.Aux, v.Aux2)
+		err = &TrapError{abi.TrapKind(v.Aux), uint32(v.Aux2)}
 	case Select:
 		if *out = args[0]; uint32(args[2].Lo) == 0 {
 			*out = args[1]

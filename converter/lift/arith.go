@@ -3,6 +3,7 @@ package lift
 import (
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/converter/x86"
+	"github.com/megabin/megabin/layers/abi"
 	"golang.org/x/arch/x86/x86asm"
 )
 
@@ -12,7 +13,7 @@ var arithRows = map[x86asm.Op]row{
 	x86asm.ADD: binary(ir.I32Add, rAdd, ir.AtomicAdd), x86asm.SUB: binary(ir.I32Sub, rSub, ir.AtomicSub),
 	x86asm.CMP: cmp, x86asm.NEG: neg, x86asm.INC: incDec(1, rInc), x86asm.DEC: incDec(-1, rDec),
 	x86asm.ADC: withCarry(ir.I32Add, rAdc), x86asm.SBB: withCarry(ir.I32Sub, rSbb),
-	x86asm.XADD: xadd, x86asm.CMPXCHG: cmpxchg, x86asm.CMPXCHG8B: cmpxchgPair(4), x86asm.CMPXCHG16B: cmpxchgPair(8),
+	x86asm.XADD: xadd, x86asm.CMPXCHG: cmpxchg, x86asm.CMPXCHG8B: cmpxchg8b, x86asm.CMPXCHG16B: cmpxchg16b,
 }
 
 // update is a read-modify-write of operand 0: with a lock prefix it is done
@@ -164,34 +165,37 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 	return nil
 }
 
-// cmpxchgPair is cmpxchg8b and 16b: half is the size of each half.
-func cmpxchgPair(half int) row {
-	return func(c *ctx, in *x86.Inst) error {
-		m, ok := in.Args[0].(x86asm.Mem)
-		if !ok {
-			return errOperand
-		}
-		base, off := c.addr(m)
-		lo, hi := c.readGPR(sized(RAX, half), half), c.readGPR(sized(RDX, half), half)
-		nlo, nhi := c.readGPR(sized(RBX, half), half), c.readGPR(sized(RCX, half), half)
-		oldA, oldD := c.get(RAX), c.get(RDX)
-		var mlo, mhi, equal *ir.Value
-		if half == 4 {
-			pair := func(l, h *ir.Value) *ir.Value { return c.Or(c.ZExt(l), c.ShlC(c.ZExt(h), 32)) }
-			old := c.compareSwap(base, off, 8, pair(lo, hi), pair(nlo, nhi), hasPrefix(in, x86asm.PrefixLOCK))
-			equal = c.Bin(ir.I32Eq, old, pair(lo, hi))
-			mlo, mhi = c.Wrap(old), c.Wrap(c.ShrUC(old, 32))
-			c.set(RAX, c.Select(equal, oldA, c.ZExt(mlo)))
-			c.set(RDX, c.Select(equal, oldD, c.ZExt(mhi)))
-		} else { // no 16-byte atomics in wasm: the halves are not one atomic access
-			mlo, mhi = c.Load(ir.Load64, base, off), c.Load(ir.Load64, base, off+8)
-			equal = c.And(c.Bin(ir.I32Eq, mlo, lo), c.Bin(ir.I32Eq, mhi, hi))
-			c.Store(ir.Store64, base, off, c.Select(equal, nlo, mlo))
-			c.Store(ir.Store64, base, off+8, c.Select(equal, nhi, mhi))
-			c.set(RAX, mlo)
-			c.set(RDX, mhi)
-		}
-		c.set(ZF, equal)
-		return nil
+// cmpxchg8b compares edx:eax with memory and stores ecx:ebx.
+func cmpxchg8b(c *ctx, in *x86.Inst) error {
+	m, ok := in.Args[0].(x86asm.Mem)
+	if !ok {
+		return errOperand
 	}
+	base, off := c.addr(m)
+	pair := func(l, h Var) *ir.Value { return c.Or(c.ZExt(c.Wrap(c.get(l))), c.ShlC(c.get(h), 32)) }
+	expect := pair(RAX, RDX)
+	old := c.compareSwap(base, off, 8, expect, pair(RBX, RCX), hasPrefix(in, x86asm.PrefixLOCK))
+	equal := c.Bin(ir.I32Eq, old, expect)
+	c.set(RAX, c.Select(equal, c.get(RAX), c.ZExt(c.Wrap(old))))
+	c.set(RDX, c.Select(equal, c.get(RDX), c.ShrUC(old, 32)))
+	c.set(ZF, equal)
+	return nil
+}
+
+// cmpxchg16b compares rdx:rax with memory and stores rcx:rbx. wasm has no
+// atomics of 16 bytes, so the machine does it.
+func cmpxchg16b(c *ctx, in *x86.Inst) error {
+	a, err := c.linearOperand(0)
+	if err != nil {
+		return err
+	}
+	for _, v := range [...]Var{RBX, RCX} {
+		c.SetReg(int(v.reg()), c.get(v))
+	}
+	lo, hi := c.get(RAX), c.get(RDX)
+	oldLo, oldHi := c.helper(abi.HelperCmpxchg16, a, lo, hi)
+	c.set(RAX, oldLo)
+	c.set(RDX, oldHi)
+	c.set(ZF, c.And(c.Bin(ir.I32Eq, lo, oldLo), c.Bin(ir.I32Eq, hi, oldHi)))
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 var bitRows = map[x86asm.Op]row{
 	x86asm.BT: bitTest(nil), x86asm.BTS: bitTest(btSet), x86asm.BTR: bitTest(btReset), x86asm.BTC: bitTest(btFlip),
 	x86asm.BSF: bitScan(ir.I32Ctz), x86asm.BSR: bitScan(ir.I32Clz), x86asm.POPCNT: popcnt, x86asm.TZCNT: countZeros(ir.I32Ctz), x86asm.LZCNT: countZeros(ir.I32Clz),
-	x86asm.CRC32: crc32,
 }
 
 // Updates of the bit that mask has set.
@@ -151,34 +150,6 @@ func popcnt(c *ctx, in *x86.Inst) error {
 	}
 	c.set(ZF, c.Eqz(x))
 	return nil
-}
-
-// crc32 accumulates CRC-32C (SSE4.2), a bit at a time.
-func crc32(c *ctx, in *x86.Inst) error {
-	size := c.size(1)
-	y, err := c.read(1, size)
-	if err != nil {
-		return err
-	}
-	x := c.readGPR(sized(mustGPR(in.Args[0]), 4), 4)
-	var high *ir.Value
-	if size == 8 {
-		high, y = c.Wrap(c.ShrUC(y, 32)), c.Wrap(y)
-	}
-	x = c.crcStep(c.Xor(x, y), min(size, 4))
-	if high != nil {
-		x = c.crcStep(c.Xor(x, high), 4)
-	}
-	return c.write(0, c.size(0), c.widen(x, c.size(0), false))
-}
-
-func (c *ctx) crcStep(x *ir.Value, size int) *ir.Value {
-	out := c.loop([]*ir.Value{x, c.Const32(int64(8 * size))}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
-		poly := c.AndC(c.Sub(c.Const32(0), c.AndC(v[0], 1)), int64(int32(-2097792136))) // 0x82F63B78, reflected Castagnoli
-		n := c.AddC(v[1], -1)
-		return n, []*ir.Value{c.Xor(c.ShrUC(v[0], 1), poly), n}
-	})
-	return out[0]
 }
 
 func mustGPR(a x86asm.Arg) Var {

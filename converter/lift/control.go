@@ -13,8 +13,7 @@ import (
 
 // Control transfer instructions that do not end a block; end has the others.
 var controlRows = map[x86asm.Op]row{
-	x86asm.CALL: call, x86asm.UD2: trapRow(abi.TrapUD), x86asm.UD0: trapRow(abi.TrapUD), x86asm.UD1: trapRow(abi.TrapUD), x86asm.INT: interrupt, x86asm.HLT: trapRow(abi.TrapPrivileged),
-	x86asm.NOP: nop, x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.SYSCALL: syscall,
+	x86asm.CALL: call, x86asm.SYSCALL: syscall,
 }
 
 // site is a call or system call, kept with the state in front of it until

@@ -25,8 +25,18 @@ func init() {
 }
 
 func mov(c *ctx, in *x86.Inst) error {
-	if r, ok := in.Args[1].(x86asm.Reg); ok && r >= x86asm.ES && r <= x86asm.GS {
+	if isControl(in.Args[0]) || isControl(in.Args[1]) {
+		return movControl(c, in)
+	}
+	if r, ok := isSegment(in.Args[1]); ok {
 		return movFromSegment(c, r)
+	}
+	if r, ok := isSegment(in.Args[0]); ok {
+		sel, err := c.selector(1)
+		if err != nil {
+			return err
+		}
+		return c.loadSegment(r, sel)
 	}
 	size := c.size(0)
 	x, err := c.read(1, size)
@@ -131,7 +141,7 @@ func pushSize(in *x86.Inst) int {
 
 func push(c *ctx, in *x86.Inst) error {
 	size := pushSize(in)
-	if r, ok := in.Args[0].(x86asm.Reg); ok && r >= x86asm.ES && r <= x86asm.GS {
+	if _, ok := isSegment(in.Args[0]); ok {
 		c.push(c.Const(intType(size), 0), size)
 		return nil
 	}
@@ -144,17 +154,18 @@ func push(c *ctx, in *x86.Inst) error {
 }
 
 func pop(c *ctx, in *x86.Inst) error {
-	if _, ok := in.Args[0].(x86asm.Reg); ok {
-		if _, _, ok := gprOf(in.Args[0].(x86asm.Reg)); !ok {
-			return errOperand
-		}
-	}
 	size := pushSize(in)
+	if r, ok := isSegment(in.Args[0]); ok {
+		return c.loadSegment(r, c.widen(c.low(c.low32(c.pop(size)), 2), 8, false))
+	}
 	return c.write(0, size, c.pop(size)) // rsp is counted up before a memory operand's address is formed
 }
 
 func bswap(c *ctx, in *x86.Inst) error {
 	size := c.size(0)
+	if size == 2 { // "the result is undefined"; processors clear the register
+		return c.write(0, size, c.Const32(0))
+	}
 	x, err := c.read(0, size)
 	if err != nil {
 		return err
@@ -235,20 +246,32 @@ func sized(v Var, size int) x86asm.Reg {
 }
 
 func leave(c *ctx, in *x86.Inst) error {
+	size := pushSize(in)
 	c.set(RSP, c.get(RBP))
-	c.set(RBP, c.pop(8))
+	c.writeGPR(sized(RBP, size), size, c.pop(size))
 	return nil
 }
 
+// enter makes a frame; nested ones get the pointers of the outer frames.
 func enter(c *ctx, in *x86.Inst) error {
-	size, ok := in.Args[0].(x86asm.Imm)
+	alloc, ok := in.Args[0].(x86asm.Imm)
 	level, ok2 := in.Args[1].(x86asm.Imm)
-	if !ok || !ok2 || level != 0 {
+	if !ok || !ok2 {
 		return errOperand
 	}
-	c.push(c.get(RBP), 8)
-	c.set(RBP, c.get(RSP))
-	c.set(RSP, c.AddC(c.get(RSP), -int64(uint16(size))))
+	size := pushSize(in)
+	outer := c.get(RBP)
+	c.push(c.readGPR(sized(RBP, size), size), size)
+	frame := c.get(RSP)
+	for n := int64(level) & 31; n > 1; n-- {
+		outer = c.AddC(outer, -int64(size))
+		c.push(c.Load(loadOps[size], c.stack(outer), 0), size)
+	}
+	if level&31 > 0 {
+		c.push(c.cut(frame, size), size)
+	}
+	c.writeGPR(sized(RBP, size), size, c.cut(frame, size))
+	c.set(RSP, c.AddC(c.get(RSP), -int64(uint16(alloc))))
 	return nil
 }
 

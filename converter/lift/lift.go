@@ -28,6 +28,17 @@ type Result struct {
 	// Untranslated counts the instructions that became traps, by mnemonic or reason.
 	Untranslated map[string]int
 	Instructions int
+	at           map[uint64]string // vaddr of an untranslated instruction → why; nil if nobody asks
+}
+
+// Untranslated gives the addresses of the instructions of p that would become
+// traps, and why. It is much cheaper than Program.
+func Untranslated(p *disasm.Program) map[uint64]string {
+	res := &Result{Untranslated: map[string]int{}, at: map[uint64]string{}}
+	for _, f := range p.Funcs {
+		liftFunc(f, p.File.VMin, res)
+	}
+	return res.at
 }
 
 // Program lifts all functions of p.
@@ -222,6 +233,9 @@ func (c *ctx) inst(in *x86.Inst) bool {
 // untranslated makes the instruction a trap, and counts why.
 func (c *ctx) untranslated(reason string) bool {
 	c.fn.res.Untranslated[reason]++
+	if at := c.fn.res.at; at != nil && c.in != nil {
+		at[c.in.Addr] = reason
+	}
 	c.trap(abi.TrapUntranslated)
 	return false
 }

@@ -13,7 +13,7 @@ import (
 type row func(c *ctx, in *x86.Inst) error
 
 // rows is the instruction table. Each file adds its category of the manual.
-var rows = collect(dataRows, arithRows, logicRows, shiftRows, mulRows, bitRows, stringRows, controlRows, flagRows, systemRows)
+var rows = collect(dataRows, arithRows, logicRows, shiftRows, mulRows, bitRows, stringRows, controlRows, flagRows, systemRows, privilegedRows)
 
 func collect(tables ...map[x86asm.Op]row) map[x86asm.Op]row {
 	all := map[x86asm.Op]row{}

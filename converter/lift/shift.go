@@ -193,7 +193,7 @@ func rotateCarry(right bool) row {
 	}
 }
 
-// double is shld and shrd. 16-bit counts above 16 are undefined.
+// double is shld and shrd.
 func double(right bool) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
@@ -205,16 +205,10 @@ func double(right bool) row {
 		if err != nil {
 			return err
 		}
-		k := c.asType(n, size)
-		rest := c.Sub(c.Const(x.Type, int64(8*size)), k)
-		var r, cf *ir.Value
-		if right {
-			r = c.Or(c.Bin(ir.I32ShrU, x, k), c.Bin(ir.I32Shl, y, rest))
-			cf = c.bit(c.Bin(ir.I32ShrU, x, c.AddC(k, -1)), 0)
-		} else {
-			r = c.Or(c.Bin(ir.I32Shl, x, k), c.Bin(ir.I32ShrU, y, rest))
-			cf = c.bit(c.Bin(ir.I32ShrU, x, rest), 0)
+		if k, ok := n.IsConst(); ok && k == 0 {
+			return c.write(0, size, x)
 		}
+		r, cf := c.doubleShift(x, y, n, size, right)
 		r = c.Select(n, c.low(r, size), x)
 		if err := c.write(0, size, r); err != nil {
 			return err
@@ -223,4 +217,25 @@ func double(right bool) row {
 		c.shiftFlags(n, size, r, cf, of)
 		return nil
 	}
+}
+
+// doubleShift shifts x, filling it from y, by n, which is not 0. A 16-bit
+// operand has 32 counts: those above 16, which the manual leaves undefined,
+// go on into x again on processors.
+func (c *ctx) doubleShift(x, y, n *ir.Value, size int, right bool) (r, cf *ir.Value) {
+	if size == 2 {
+		k := c.ZExt(n)
+		all := c.Or(c.Or(c.ShlC(c.ZExt(x), 32), c.ShlC(c.ZExt(y), 16)), c.ZExt(x))
+		if right {
+			return c.Wrap(c.Bin(ir.I32ShrU, all, k)), c.bit(c.Bin(ir.I32ShrU, all, c.AddC(k, -1)), 0)
+		}
+		all = c.Bin(ir.I32Shl, all, k)
+		return c.Wrap(c.ShrUC(all, 32)), c.bit(all, 48)
+	}
+	k := c.asType(n, size)
+	rest := c.Sub(c.Const(x.Type, int64(8*size)), k)
+	if right {
+		return c.Or(c.Bin(ir.I32ShrU, x, k), c.Bin(ir.I32Shl, y, rest)), c.bit(c.Bin(ir.I32ShrU, x, c.AddC(k, -1)), 0)
+	}
+	return c.Or(c.Bin(ir.I32Shl, x, k), c.Bin(ir.I32ShrU, y, rest)), c.bit(c.Bin(ir.I32ShrU, x, rest), 0)
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// SSE to SSE4.1 (SDM volume 1, 5.5 to 5.10) on wasm's v128. The engine maps
+// SSE to SSE4.2 (SDM volume 1, 5.5 to 5.11) on wasm's v128. The engine maps
 // v128 operations to the same SSE instructions, so that NaNs propagate as on
 // the processor. What differs from one:
 //
@@ -19,7 +19,7 @@ import (
 // An MMX register is the low half of a vector here (mmx.go).
 
 func init() {
-	for _, t := range []map[x86asm.Op]row{sseMoveRows, sseFloatRows, sseConvertRows, sseIntRows, sseShuffleRows, sseStateRows} {
+	for _, t := range []map[x86asm.Op]row{sseMoveRows, sseFloatRows, sseConvertRows, sseIntRows, sseShuffleRows, sseTextRows, sseCryptoRows, sseStateRows} {
 		register(t)
 	}
 }

@@ -25,8 +25,7 @@ var sseFloatRows = map[x86asm.Op]row{
 	x86asm.XORPD: packedXor, x86asm.XORPS: packedXor, x86asm.PXOR: packedXor,
 	x86asm.ANDNPD: packedSwapped(ir.V128Andnot), x86asm.ANDNPS: packedSwapped(ir.V128Andnot),
 
-	x86asm.RCPSS: estimateScalar(ir.OpInvalid), x86asm.RSQRTSS: estimateScalar(ir.F32Sqrt),
-	x86asm.RCPPS: estimate(ir.OpInvalid), x86asm.RSQRTPS: estimate(ir.F32x4Sqrt),
+	x86asm.RCPSS: estimate(1, false), x86asm.RSQRTSS: estimate(1, true), x86asm.RCPPS: estimate(4, false), x86asm.RSQRTPS: estimate(4, true),
 
 	x86asm.UCOMISD: compareScalar(f64), x86asm.COMISD: compareScalar(f64), x86asm.UCOMISS: compareScalar(f32), x86asm.COMISS: compareScalar(f32),
 	x86asm.CMPPD: comparePacked(doubles), x86asm.CMPPS: comparePacked(singles), x86asm.CMPSD_XMM: compareLow(doubles, f64), x86asm.CMPSS: compareLow(singles, f32),
@@ -34,6 +33,7 @@ var sseFloatRows = map[x86asm.Op]row{
 	x86asm.HADDPD: horizontal(pairs64, ir.F64x2Add), x86asm.HSUBPD: horizontal(pairs64, ir.F64x2Sub),
 	x86asm.HADDPS: horizontal(pairs32, ir.F32x4Add), x86asm.HSUBPS: horizontal(pairs32, ir.F32x4Sub),
 	x86asm.ADDSUBPD: addSub(doubles), x86asm.ADDSUBPS: addSub(singles),
+	x86asm.DPPD: dotProduct(8, ir.F64x2Mul, ir.F64x2Add), x86asm.DPPS: dotProduct(4, ir.F32x4Mul, ir.F32x4Add),
 }
 
 // scalarOp is dst ← dst op src on the low lane.
@@ -117,35 +117,33 @@ func packedXor(c *ctx, in *x86.Inst) error {
 	return packed(ir.V128Xor)(c, in)
 }
 
-// estimateScalar is 1/x or, with a square root, 1/√x.
-func estimateScalar(sqrt ir.Op) row {
+// estimate is rcp and rsqrt of n lanes, exact where a processor's are off by up
+// to 1.5·2⁻¹². As there, denormals count as zeros, operands and results alike.
+func estimate(n int, sqrt bool) row {
 	return func(c *ctx, in *x86.Inst) error {
-		x, err := c.scalar(f32, 1)
+		y, err := c.vec(1, 4*n)
 		if err != nil {
 			return err
 		}
-		if sqrt != ir.OpInvalid {
-			x = c.New(sqrt, x)
+		y = c.flushDenormals(y)
+		if sqrt {
+			y = c.New(ir.F32x4Sqrt, y)
 		}
-		one := c.New(ir.ConstF32)
-		one.Aux = oneF32
-		return c.setScalar(f32, 0, c.New(ir.F32Div, one, x))
+		r := c.flushDenormals(c.New(ir.F32x4Div, c.splat64(oneF32|oneF32<<32), y))
+		if n == 1 {
+			return c.setScalar(f32, 0, c.lane(f32, r, 0))
+		}
+		return c.setVec(0, r)
 	}
 }
 
 const oneF32 = 0x3f800000 // bits of 1.0
 
-func estimate(sqrt ir.Op) row {
-	return func(c *ctx, in *x86.Inst) error {
-		x, err := c.vec(1, 16)
-		if err != nil {
-			return err
-		}
-		if sqrt != ir.OpInvalid {
-			x = c.New(sqrt, x)
-		}
-		return c.setVec(0, c.New(ir.F32x4Div, c.splat64(oneF32|oneF32<<32), x))
-	}
+// flushDenormals makes denormal singles zeros of their sign.
+func (c *ctx) flushDenormals(x *ir.Value) *ir.Value {
+	magnitude := c.New(ir.V128And, x, c.splat64(0x7fffffff7fffffff))
+	tiny := c.New(ir.I32x4LtS, magnitude, c.splat64(0x0080000000800000))
+	return c.New(ir.V128Andnot, x, c.New(ir.V128And, tiny, c.splat64(0x7fffffff7fffffff)))
 }
 
 // compareScalar is comis and ucomis, which differ in exception flags only.
@@ -309,13 +307,46 @@ func pairLanes(size int) (l [2][16]byte) {
 // horizontal applies op to adjacent pairs.
 func horizontal(pairs [2][16]byte, op ir.Op) row {
 	return func(c *ctx, in *x86.Inst) error {
-		if isMMX(in.Args[0]) {
+		x, y, err := c.vecs()
+		if err != nil {
+			return err
+		}
+		if isMMX(in.Args[0]) { // both sources are halves of one vector
+			x = c.withLane(f64, x, 1, c.lane(f64, y, 0))
+		}
+		return c.setVec(0, c.New(op, c.Shuffle(x, y, pairs[0]), c.Shuffle(x, y, pairs[1])))
+	}
+}
+
+// dotProduct is dpps and dppd: the products that the immediate's high bits
+// select are added in pairs; its low bits select the lanes that get the sum.
+func dotProduct(size int, mul, add ir.Op) row {
+	return func(c *ctx, in *x86.Inst) error {
+		imm, ok := in.Args[2].(x86asm.Imm)
+		if !ok {
 			return errOperand
 		}
 		x, y, err := c.vecs()
 		if err != nil {
 			return err
 		}
-		return c.setVec(0, c.New(op, c.Shuffle(x, y, pairs[0]), c.Shuffle(x, y, pairs[1])))
+		sum := c.New(ir.V128And, c.New(mul, x, y), c.selected(size, int(imm)>>4))
+		pairs := pairLanes(size)
+		for n := 16 / size; n > 1; n /= 2 {
+			sum = c.New(add, c.Shuffle(sum, sum, pairs[0]), c.Shuffle(sum, sum, pairs[1]))
+		}
+		all := c.Shuffle(sum, sum, units(size, 0, 0, 0, 0))
+		return c.setVec(0, c.New(ir.V128And, all, c.selected(size, int(imm))))
 	}
+}
+
+// selected is a mask of the units of size bytes for which n has a bit.
+func (c *ctx) selected(size, n int) *ir.Value {
+	var half [2]uint64
+	for i := range 16 {
+		if n>>(i/size)&1 != 0 {
+			half[i/8] |= 0xff << (i % 8 * 8)
+		}
+	}
+	return c.ConstV128(half[0], half[1])
 }

@@ -32,7 +32,7 @@ var sseIntRows = map[x86asm.Op]row{
 	x86asm.PSLLW: shiftLanes(ir.I16x8Shl, 16), x86asm.PSLLD: shiftLanes(ir.I32x4Shl, 32), x86asm.PSLLQ: shiftLanes(ir.I64x2Shl, 64),
 	x86asm.PSRLW: shiftLanes(ir.I16x8ShrU, 16), x86asm.PSRLD: shiftLanes(ir.I32x4ShrU, 32), x86asm.PSRLQ: shiftLanes(ir.I64x2ShrU, 64),
 	x86asm.PSRAW: shiftSigned(ir.I16x8ShrS, 16), x86asm.PSRAD: shiftSigned(ir.I32x4ShrS, 32),
-	x86asm.PTEST: ptest,
+	x86asm.PTEST: ptest, x86asm.PHMINPOSUW: minPosition, x86asm.MPSADBW: blockDifferences,
 }
 
 // mulHigh keeps the high halves of 16-bit products.
@@ -167,4 +167,52 @@ func ptest(c *ctx, in *x86.Inst) error {
 		c.set(f, c.Const32(0))
 	}
 	return nil
+}
+
+// minPosition is phminposuw: the least 16-bit lane and where it is first.
+func minPosition(c *ctx, in *x86.Inst) error {
+	x, err := c.vec(1, 16)
+	if err != nil {
+		return err
+	}
+	least := x
+	for _, n := range [...]int{4, 2, 1} { // fold the vector onto itself
+		from := make([]int, 8)
+		for i := range from {
+			from[i] = (i + n) % 8
+		}
+		least = c.New(ir.I16x8MinU, least, c.Shuffle(least, least, units(2, from...)))
+	}
+	at := c.Un(ir.I32Ctz, c.New(ir.I16x8Bitmask, c.New(ir.I16x8Eq, x, least)))
+	r := c.Or(c.Lane(ir.I16x8ExtractLaneU, 0, least), c.ShlC(at, 16))
+	return c.setVec(0, c.Lane(ir.I32x4ReplaceLane, 0, c.zeroVec(), r))
+}
+
+// blockDifferences is mpsadbw: sums of |x−y| between four bytes of src and
+// eight overlapping groups of four of dst; the immediate says where they begin.
+func blockDifferences(c *ctx, in *x86.Inst) error {
+	imm, ok := in.Args[2].(x86asm.Imm)
+	if !ok {
+		return errOperand
+	}
+	x, y, err := c.vecs()
+	if err != nil {
+		return err
+	}
+	atX, atY := byte(imm>>2&1)*4, byte(imm&3)*4
+	var sum *ir.Value
+	for i := range byte(4) {
+		var lanesX, lanesY [16]byte
+		for j := range byte(8) {
+			lanesX[2*j], lanesX[2*j+1] = atX+i+j, 16
+			lanesY[2*j], lanesY[2*j+1] = atY+i, 16
+		}
+		d := c.New(ir.I16x8Sub, c.Shuffle(x, c.zeroVec(), lanesX), c.Shuffle(y, c.zeroVec(), lanesY))
+		d = c.New(ir.I16x8Abs, d)
+		if sum != nil {
+			d = c.New(ir.I16x8Add, sum, d)
+		}
+		sum = d
+	}
+	return c.setVec(0, sum)
 }

@@ -18,7 +18,7 @@ var (
 		x86asm.CPUID: cpuid, x86asm.RDTSC: rdtsc, x86asm.RDTSCP: rdtscp, x86asm.XGETBV: xgetbv, x86asm.PAUSE: nop,
 		x86asm.MFENCE: fence, x86asm.LFENCE: nop, x86asm.SFENCE: nop, x86asm.CLFLUSH: nop,
 		x86asm.PREFETCHNTA: nop, x86asm.PREFETCHT0: nop, x86asm.PREFETCHT1: nop, x86asm.PREFETCHT2: nop, x86asm.PREFETCHW: nop,
-		x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.FWAIT: nop,
+		x86asm.NOP: nop, x86.ENDBR64: nop, x86.ENDBR32: nop, x86.RDSSP: nop, x86asm.FWAIT: nop,
 	}
 )
 

@@ -19,11 +19,8 @@ import (
 	"github.com/megabin/megabin/layers/unit"
 )
 
-// Version names the translator in units, manifests and cache keys. It changes
-// with every change of the code it generates.
-const Version = "megabin-0.6"
-
-// ELF recompiles an ELF file. name is for error messages.
+// ELF recompiles an ELF file. name is for error messages. The unit's
+// Translator is left to the caller.
 func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 	f, err := elf.Parse(name, data)
 	if err != nil {
@@ -48,7 +45,7 @@ func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 // meta fills in everything but the functions.
 func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 	m := unit.Meta{
-		SourceSize: uint64(len(f.Data)), Translator: Version, Kind: unit.Kind(f.Kind),
+		SourceSize: uint64(len(f.Data)), Kind: unit.Kind(f.Kind),
 		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
 		Coverage: unit.Coverage{Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
 	}

@@ -117,8 +117,12 @@ func build(t *testing.T, name string, fns []*ir.Func) machine.Unit {
 		}
 		u.Funcs = append(u.Funcs, unit.Func{Entry: f.Entry, Part: uint32(partOf(i)), Body: code.Body, Calls: code.Calls})
 	}
-	var b bytes.Buffer
-	if _, err := pack.Write(&b, []pack.Source{pack.Unit(u)}); err != nil {
+	var b pack.Buffer
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &b, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))

@@ -13,6 +13,8 @@ const (
 	ENDBR32
 	RDSSP  // a nop while CET is off: the register keeps its value
 	INCSSP // #UD while CET is off; only reached when RDSSP gave something
+
+	undefined // #UD, though x86asm knows the opcode with other prefixes or operands
 )
 
 var ownNames = map[x86asm.Op]string{
@@ -76,14 +78,39 @@ var gaps = []gap{
 	{1, 0xc7, 0xf3, any, any, 7, regForm, Unannounced},    // rdpid
 	{1, 0xa6, any, any, any, any, regForm, Unannounced},   // VIA padlock
 	{1, 0xa7, any, any, any, any, regForm, Unannounced},   // VIA padlock
-	{2, 0xf6, 0, any, any, any, anyForm, Unannounced},     // adcx, wrss
-	{2, 0xf6, 0xf3, any, any, any, anyForm, Unannounced},  // adox
-	{2, 0xf5, 0, 1, any, any, memForm, Unannounced},       // wruss
-	{2, 0xf8, any, any, any, any, memForm, Unannounced},   // movdir64b, enqcmd
-	{2, 0xf9, 0, any, any, any, memForm, Unannounced},     // movdiri
-	{2, 0xcf, 0, 1, any, any, anyForm, Unannounced},       // gf2p8mulb
-	{3, 0xce, 0, 1, any, any, anyForm, Unannounced},       // gf2p8affineqb
-	{3, 0xcf, 0, 1, any, any, anyForm, Unannounced},       // gf2p8affineinvqb
+	{1, 0xae, 0, 1, any, 0, memForm, undefined},           // fxsave, fxrstor, ldmxcsr, stmxcsr take no prefix
+	{1, 0xae, 0, 1, any, 1, memForm, undefined},
+	{1, 0xae, 0, 1, any, 2, memForm, undefined},
+	{1, 0xae, 0, 1, any, 3, memForm, undefined},
+	{1, 0xae, 0xf2, any, any, any, anyForm, undefined},
+	{1, 0xae, 0xf3, any, any, any, memForm, undefined},
+	{1, 0xae, 0, 1, any, 5, regForm, undefined}, // lfence
+	{1, 0xae, 0, 1, any, 7, regForm, undefined}, // sfence
+	{1, 0xae, 0xf3, any, any, 7, regForm, undefined},
+	{1, 0x77, 0, 1, any, any, anyForm, undefined}, // emms
+	{1, 0x77, 0xf2, any, any, any, anyForm, undefined},
+	{1, 0x77, 0xf3, any, any, any, anyForm, undefined},
+	{1, 0xc3, 0, 1, any, any, anyForm, undefined}, // movnti
+	{1, 0xc3, 0xf2, any, any, any, anyForm, undefined},
+	{1, 0xc3, 0xf3, any, any, any, anyForm, undefined},
+	{1, 0x52, 0, 1, any, any, anyForm, undefined}, // rsqrtps
+	{1, 0x52, 0xf2, any, any, any, anyForm, undefined},
+	{1, 0x53, 0, 1, any, any, anyForm, undefined}, // rcpps
+	{1, 0x53, 0xf2, any, any, any, anyForm, undefined},
+	{1, 0x12, 0, 1, any, any, regForm, undefined}, // movlpd, movhpd and stores of halves have memory operands
+	{1, 0x13, any, any, any, any, regForm, undefined},
+	{1, 0x16, 0, 1, any, any, regForm, undefined},
+	{1, 0x17, any, any, any, any, regForm, undefined},
+	{2, 0xf0, 0xf3, any, any, any, anyForm, undefined}, // movbe
+	{2, 0xf1, 0xf3, any, any, any, anyForm, undefined},
+	{2, 0xf6, 0, any, any, any, anyForm, Unannounced},    // adcx, wrss
+	{2, 0xf6, 0xf3, any, any, any, anyForm, Unannounced}, // adox
+	{2, 0xf5, 0, 1, any, any, memForm, Unannounced},      // wruss
+	{2, 0xf8, any, any, any, any, memForm, Unannounced},  // movdir64b, enqcmd
+	{2, 0xf9, 0, any, any, any, memForm, Unannounced},    // movdiri
+	{2, 0xcf, 0, 1, any, any, anyForm, Unannounced},      // gf2p8mulb
+	{3, 0xce, 0, 1, any, any, anyForm, Unannounced},      // gf2p8affineqb
+	{3, 0xcf, 0, 1, any, any, anyForm, Unannounced},      // gf2p8affineinvqb
 }
 
 // gapOp is the Op of an instruction that x86asm is not to be asked about, or 0.

@@ -42,7 +42,11 @@ func Decode(code []byte, pc uint64) (Inst, error) {
 	if err != nil {
 		return Inst{}, describe(err, code, pc)
 	}
-	if op := gapOp(&l); op != 0 {
+	switch op := gapOp(&l); op {
+	case 0:
+	case undefined:
+		return Inst{}, describe(ErrUnknown, code, pc)
+	default:
 		return own(op, &l, pc), nil
 	}
 	in, err := x86asm.Decode(code[:l.length], 64)

@@ -15,7 +15,7 @@ import (
 // conversions prints how long the whole image takes with an empty and with a
 // filled unit cache, and what goes in and comes out.
 func (b *bench) conversions(ctx context.Context) error {
-	img, _, err := b.debian(ctx)
+	img, err := debianImage(ctx)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ type lifted struct {
 	cpu     *machine.CPU
 	space   *machine.AddressSpace
 	entries []uint64
+	data    []byte // the page at DataBase
+	stack   []byte
 	stopped bool
 }
 
@@ -54,9 +56,15 @@ func (l *lifted) Syscall(*machine.CPU, uint64, [6]uint64) (uint64, bool) {
 func (l *lifted) Poll(*machine.CPU) bool { return false }
 
 // startLifted links snippets to a program, recompiles and loads it.
-func startLifted(t *testing.T, snippets []string) *lifted {
+func startLifted(t *testing.T, snippets []string, end string) *lifted {
 	t.Helper()
-	elf, entries := link(t, snippets)
+	elf, entries := link(t, snippets, end)
+	return loadLifted(t, elf, entries)
+}
+
+// loadLifted recompiles and loads a linked program.
+func loadLifted(t *testing.T, elf []byte, entries []uint64) *lifted {
+	t.Helper()
 	u, err := translate.ELF(context.Background(), "snippets", elf)
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +72,12 @@ func startLifted(t *testing.T, snippets []string) *lifted {
 	for _, r := range u.Coverage.Reasons {
 		t.Logf("untranslated: %s × %d", r.Name, r.Count)
 	}
-	var mega bytes.Buffer
-	if _, err := pack.Write(&mega, []pack.Source{pack.Unit(u)}); err != nil {
+	var mega pack.Buffer
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &mega, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(mega.Bytes()), int64(mega.Len()))
@@ -98,16 +110,23 @@ func startLifted(t *testing.T, snippets []string) *lifted {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.cpu.Close)
+	l.data, l.stack = l.slice(t, DataBase), l.slice(t, StackBase)
 	return l
 }
 
-// link assembles and links snippets, each a function that ends in dump.
-func link(t *testing.T, snippets []string) (elf []byte, entries []uint64) {
+// How snippets end: with their own copy of dump, so that the optimiser sees
+// what becomes of each register, or with a shared one, which is shorter.
+var (
+	ownDump    = dump()
+	sharedDump = "jmp D"
+)
+
+// link assembles and links snippets, each a function that goes on with end.
+func link(t *testing.T, snippets []string, end string) (elf []byte, entries []uint64) {
 	t.Helper()
 	dir := t.TempDir()
 	var src strings.Builder
-	src.WriteString(".intel_syntax noprefix\n.text\n")
-	end := dump()
+	src.WriteString(".intel_syntax noprefix\n.text\n.type D, @function\nD: " + dump() + "\n.size D, .-D\n")
 	for i, s := range snippets {
 		fmt.Fprintf(&src, ".globl S%d; .type S%d, @function\nS%d: %s; %s\n.size S%d, .-S%d\n", i, i, i, s, end, i, i)
 	}
@@ -145,7 +164,7 @@ var signals = map[machine.FaultKind]uint64{machine.SEGV: 11, machine.FPE: 8, mac
 func (l *lifted) run(t *testing.T, i int, s State) State {
 	t.Helper()
 	c := l.cpu
-	data, stack := l.slice(t, DataBase), l.slice(t, StackBase)
+	data, stack := l.data, l.stack
 	copy(data, s.Data[:])
 	copy(stack, s.Stack[:])
 	for r, v := range s.GPR {
@@ -163,6 +182,12 @@ func (l *lifted) run(t *testing.T, i int, s State) State {
 		t.Fatal(exit.Err)
 	}
 	c.SaveFX(s.FX[:])
+	s.collect(data, stack)
+	return s
+}
+
+// collect takes memory, and the registers that dump left there.
+func (s *State) collect(data, stack []byte) {
 	regs := data[dumpBase-DataBase:]
 	for r := range s.GPR {
 		s.GPR[r] = binary.LittleEndian.Uint64(regs[8*r:])
@@ -170,7 +195,6 @@ func (l *lifted) run(t *testing.T, i int, s State) State {
 	copy(s.FX[160:416], regs[128:])
 	copy(s.Data[:], data)
 	copy(s.Stack[:], stack)
-	return s
 }
 
 func (l *lifted) slice(t *testing.T, addr uint64) []byte {
@@ -198,7 +222,7 @@ func testCases(t *testing.T, cases []Case, n int) {
 		asm = append(asm, wrap(c.Asm))
 	}
 	code := assemble(t, asm)
-	l := startLifted(t, asm)
+	l := startLifted(t, asm, ownDump)
 	for i := range cases {
 		t.Run(cases[i].Name(), func(t *testing.T) { cases[i].test(t, l, i, code[i], n) })
 	}

@@ -161,7 +161,7 @@ func (c *x87Case) test(t *testing.T, code []byte) {
 func (c *x87Case) tolerate(got, want *State) {
 	undef := c.undef
 	if c.ulps > 0 {
-		undef |= 1 << 9
+		undef |= inexactStatus
 		for i := range 2 {
 			if near(got.ST(i), want.ST(i), c.ulps) {
 				copy(got.ST(i), want.ST(i))
@@ -174,28 +174,6 @@ func (c *x87Case) tolerate(got, want *State) {
 	}
 	clear(got.FX[5:24])
 	clear(want.FX[5:24])
-}
-
-// near reports whether two 80-bit values differ by at most n units in the last
-// place.
-func near(a, b []byte, n uint64) bool {
-	le := binary.LittleEndian
-	ma, mb := le.Uint64(a)<<1, le.Uint64(b)<<1 // without the integer bit
-	d := ma - mb
-	switch int(le.Uint16(a[8:])) - int(le.Uint16(b[8:])) {
-	case 0:
-	case 1:
-		if ma >= mb {
-			return false
-		}
-	case -1:
-		if mb >= ma {
-			return false
-		}
-	default:
-		return false
-	}
-	return d+2*n <= 4*n
 }
 
 // soft does the operation in software.

@@ -195,4 +195,16 @@ const (
 	HelperFXSave                  // a=linear address; x87 and xmm state, mxcsr
 	HelperFXRstor                 // a=linear address
 	HelperLDMXCSR                 // a=value; the mxcsr global was set, tell the machine
+	// Rounds of AES (FIPS 197) on the state b:a, without the round key.
+	HelperAESEnc
+	HelperAESEncLast
+	HelperAESDec
+	HelperAESDecLast
+	HelperAESIMC          // b:a → InvMixColumns
+	HelperAESKeygenAssist // b:a, c=round constant
+	HelperCLMul           // a·b without carries → low, high
+	HelperCRC32C          // a=crc b=data c=bytes of data → r0
+	HelperCmpxchg16       // a=linear address, b=expected low, c=expected high; new value in rbx and rcx of the register file → old low, high
+	HelperDescriptor      // a=selector → r0=rights|limit<<32, r1 bits: 0 there is one, 1 readable, 2 writable
+	HelperLoadSegment     // a=selector b=0…5 for es cs ss ds fs gs; #GP traps
 )

@@ -120,8 +120,13 @@ func (a *archive) open(name string) (io.ReadCloser, int64, error) {
 	if !ok {
 		return nil, 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return io.NopCloser(io.NewSectionReader(a.f, s.off, s.size)), s.size, nil
+	return piece{io.NewSectionReader(a.f, s.off, s.size)}, s.size, nil
 }
+
+// piece is a file of an archive, which stays open.
+type piece struct{ *io.SectionReader }
+
+func (piece) Close() error { return nil }
 
 func (a *archive) close() error { return a.f.Close() }
 

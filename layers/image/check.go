@@ -28,7 +28,8 @@ type CheckResult struct {
 }
 
 // Check reads all of a converted image and checks every hash: of the blobs,
-// of the tar streams, of the manifest, the megabinary, its units and parts.
+// of the tar streams, of the manifest, the megabinary, its units and parts, and
+// that the layers can be entered where they say and hold what the tree says.
 // With a source, which may be nil, it also checks that the image was made of
 // that source, and that its layers differ from the source's in nothing but
 // covered bytes of recompiled files, which are zero.
@@ -39,7 +40,7 @@ func Check(ctx context.Context, source, converted v1.Image) (*CheckResult, error
 		return nil, err
 	}
 	defer k.conv.Close()
-	for _, step := range []func() error{k.conv.verifyAll, k.checkSource, k.checkLayers} {
+	for _, step := range []func() error{k.conv.verifyAll, k.checkSource, k.checkLayers, k.checkEntries} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -74,13 +75,13 @@ func (k *checker) checkSource() error {
 }
 
 func (k *checker) checkLayers() error {
-	have, err := openLayers(k.img)
+	have, err := diffLayers(k.img)
 	if err != nil {
 		return err
 	}
-	var from []sumLayer
+	var from []diffLayer
 	if k.source != nil {
-		if from, err = openLayers(k.source); err != nil {
+		if from, err = diffLayers(k.source); err != nil {
 			return err
 		}
 		if len(from)+1 != len(have) {
@@ -101,33 +102,8 @@ func (k *checker) checkLayers() error {
 	return nil
 }
 
-// sumLayer is a layer and what its tar stream must hash to.
-type sumLayer struct {
-	v1.Layer
-	diffID v1.Hash
-}
-
-func openLayers(img v1.Image) ([]sumLayer, error) {
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	list, err := img.Layers()
-	if err != nil {
-		return nil, err
-	}
-	if len(list) != len(config.RootFS.DiffIDs) {
-		return nil, fmt.Errorf("%w: %d layers, the config has %d", ErrInvalid, len(list), len(config.RootFS.DiffIDs))
-	}
-	layers := make([]sumLayer, len(list))
-	for i := range list {
-		layers[i] = sumLayer{list[i], config.RootFS.DiffIDs[i]}
-	}
-	return layers, nil
-}
-
 // read gives a layer's tar stream to f and checks its hash.
-func (k *checker) read(l sumLayer, f func(io.Reader) error) error {
+func (k *checker) read(l diffLayer, f func(io.Reader) error) error {
 	r, _, err := Uncompressed(l)
 	if err != nil {
 		return err
@@ -160,7 +136,7 @@ type place struct {
 }
 
 // scan reads a layer and lists its regular files.
-func (k *checker) scan(l sumLayer) (list []place, err error) {
+func (k *checker) scan(l diffLayer) (list []place, err error) {
 	err = k.read(l, func(r io.Reader) error {
 		return tarfs.Walk(r, func(e *tarfs.Entry, c *tarfs.Content) error {
 			if err := k.ctx.Err(); err != nil {
@@ -179,7 +155,7 @@ func (k *checker) scan(l sumLayer) (list []place, err error) {
 }
 
 // compare checks that a layer is the source's with the covered bytes zero.
-func (k *checker) compare(from, to sumLayer) error {
+func (k *checker) compare(from, to diffLayer) error {
 	files, err := k.scan(from)
 	if err != nil {
 		return fmt.Errorf("of the source: %w", err)

@@ -31,6 +31,7 @@ type Converted struct {
 	Megabinary *pack.Megabinary
 	file       *os.File
 	size       int64
+	tree       []LayerTree
 }
 
 // Close ends the use of the megabinary.
@@ -86,6 +87,8 @@ func (c *Converted) read(l v1.Layer, sum string) error {
 func (c *Converted) entry(e *tarfs.Entry, content io.Reader, sum string) error {
 	switch e.Name {
 	case manifest.Dir:
+	case manifest.TreeName:
+		return c.readTree(e, content)
 	case manifest.Name:
 		if e.Size > maxManifest {
 			return fmt.Errorf("%w: %d bytes", ErrInvalid, e.Size)
@@ -109,7 +112,24 @@ func (c *Converted) entry(e *tarfs.Entry, content io.Reader, sum string) error {
 	return nil
 }
 
-// maxManifest bounds manifest.json, in bytes.
+// readTree keeps the text, which Check compares with the layers. The manifest,
+// which has its hash, comes before it.
+func (c *Converted) readTree(e *tarfs.Entry, content io.Reader) error {
+	if e.Size > maxManifest || c.Manifest == nil || c.Manifest.Tree == nil {
+		return fmt.Errorf("%w: %d bytes, and no hash of it", ErrInvalid, e.Size)
+	}
+	b, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	if got := blob.Hash(b); got != *c.Manifest.Tree {
+		return fmt.Errorf("%w: its hash is %v, the manifest says %v", ErrInvalid, got, *c.Manifest.Tree)
+	}
+	c.tree, err = decodeTree(b)
+	return err
+}
+
+// maxManifest bounds manifest.json and the tree, in bytes.
 const maxManifest = 256 << 20
 
 // verifyAll reads all of the megabinary.

@@ -175,7 +175,8 @@ func sniff(r *bufio.Reader) Compression {
 }
 
 // Uncompressed opens a layer's tar stream, and tells how its blob is
-// compressed. Closing it closes the blob.
+// compressed. It is decompressed ahead of the reader. Closing it closes the
+// blob.
 func Uncompressed(l v1.Layer) (io.ReadCloser, Compression, error) {
 	blob, err := l.Compressed()
 	if err != nil {
@@ -186,7 +187,7 @@ func Uncompressed(l v1.Layer) (io.ReadCloser, Compression, error) {
 		blob.Close()
 		return nil, None, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return r, kind, nil
+	return readAhead(r), kind, nil
 }
 
 func decompress(blob io.ReadCloser) (io.ReadCloser, Compression, error) {

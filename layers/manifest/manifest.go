@@ -31,6 +31,7 @@ const (
 	Dir            = ".megabin"
 	Name           = Dir + "/manifest.json"
 	MegabinaryName = Dir + "/megabinary.wasm"
+	TreeName       = Dir + "/tree"
 )
 
 // ErrInvalid is wrapped by every error about a manifest's content.
@@ -41,7 +42,8 @@ type Manifest struct {
 	Entries       []Entry    `json:"entries"` // ascending by BLAKE3
 	FormatVersion int        `json:"formatVersion"`
 	Megabinary    Megabinary `json:"megabinary"`
-	Refused       []Refused  `json:"refused"` // ascending by BLAKE3
+	Refused       []Refused  `json:"refused"`        // ascending by BLAKE3
+	Tree          *blob.ID   `json:"tree,omitempty"` // of the file TreeName; nil: there is none
 	Translator    string     `json:"translator"`
 }
 

@@ -20,14 +20,18 @@ import (
 func sample(t testing.TB) (*manifest.Manifest, []byte) {
 	t.Helper()
 	units := map[blob.ID]*unit.Unit{}
-	var sources []pack.Source
+	var sources []*pack.Source
 	for _, name := range []string{"a", "b"} {
 		u := unittest.Make(name, unittest.Func{Const: 1})
 		units[u.Source] = u
-		sources = append(sources, pack.Unit(u))
+		source, err := pack.Unit(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, source)
 	}
-	var mb bytes.Buffer
-	res, err := pack.Write(&mb, sources)
+	var mb pack.Buffer
+	res, err := pack.Write(t.Context(), &mb, sources, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,31 +26,31 @@ func newFolder() *folder {
 	return &folder{first: []uint32{0}, byBytes: map[blob.ID]uint32{}}
 }
 
-// add appends the functions of u.
-func (f *folder) add(u *unit.Unit) {
-	base := uint32(len(f.class))
+// function is what folding needs to know of a function.
+type function struct {
+	bytes   blob.ID // hash of all of it but its call targets
+	size    uint32  // of the body, bytes
+	targets []uint32
+}
+
+// summarize lists the functions of u.
+func summarize(u *unit.Unit) []function {
+	list := make([]function, len(u.Funcs))
+	var scratch []byte
 	for i := range u.Funcs {
 		fn := &u.Funcs[i]
-		key := f.hashBytes(fn)
-		c, ok := f.byBytes[key]
-		if !ok {
-			c = uint32(len(f.members))
-			f.byBytes[key] = c
-			f.members = append(f.members, nil)
+		list[i].size = uint32(len(fn.Body))
+		list[i].bytes, scratch = hashBytes(fn, scratch)
+		for _, c := range fn.Calls {
+			list[i].targets = append(list[i].targets, c.Target)
 		}
-		f.members[c] = append(f.members[c], uint32(len(f.class)))
-		f.class = append(f.class, c)
-		f.sizes = append(f.sizes, uint32(len(fn.Body)))
-		for _, call := range fn.Calls {
-			f.targets = append(f.targets, base+call.Target)
-		}
-		f.first = append(f.first, uint32(len(f.targets)))
 	}
+	return list
 }
 
 // hashBytes hashes all of a function but its call targets.
-func (f *folder) hashBytes(fn *unit.Func) blob.ID {
-	b := wasmenc.AppendU(f.scratch[:0], uint64(len(fn.Calls)))
+func hashBytes(fn *unit.Func, scratch []byte) (blob.ID, []byte) {
+	b := wasmenc.AppendU(scratch[:0], uint64(len(fn.Calls)))
 	for _, c := range fn.Calls {
 		b = binary.LittleEndian.AppendUint32(b, c.Off)
 	}
@@ -59,8 +59,28 @@ func (f *folder) hashBytes(fn *unit.Func) blob.ID {
 	for _, c := range fn.Calls {
 		wasmenc.PutPadded(b[at+int(c.Off):], 0)
 	}
-	f.scratch = b
-	return blob.Hash(b)
+	return blob.Hash(b), b
+}
+
+// add appends the functions of a unit.
+func (f *folder) add(list []function) {
+	base := uint32(len(f.class))
+	for i := range list {
+		fn := &list[i]
+		c, ok := f.byBytes[fn.bytes]
+		if !ok {
+			c = uint32(len(f.members))
+			f.byBytes[fn.bytes] = c
+			f.members = append(f.members, nil)
+		}
+		f.members[c] = append(f.members[c], uint32(len(f.class)))
+		f.class = append(f.class, c)
+		f.sizes = append(f.sizes, fn.size)
+		for _, target := range fn.targets {
+			f.targets = append(f.targets, base+target)
+		}
+		f.first = append(f.first, uint32(len(f.targets)))
+	}
 }
 
 // fold refines the classes until nothing changes.

@@ -37,17 +37,22 @@ func samples() []*unit.Unit {
 	}
 }
 
-func sources(units []*unit.Unit) (list []pack.Source) {
+func sources(t testing.TB, units []*unit.Unit) (list []*pack.Source) {
+	t.Helper()
 	for _, u := range units {
-		list = append(list, pack.Unit(u))
+		s, err := pack.Unit(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
 	}
 	return list
 }
 
 func write(t testing.TB, units []*unit.Unit) ([]byte, *pack.Result) {
 	t.Helper()
-	var b bytes.Buffer
-	res, err := pack.Write(&b, sources(units))
+	var b pack.Buffer
+	res, err := pack.Write(t.Context(), &b, sources(t, units), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,15 +85,20 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	units := samples()
 	first, _ := write(t, units)
 	slices.Reverse(units)
-	second, _ := write(t, units)
-	if !bytes.Equal(first, second) {
-		t.Error("another order of units gives other bytes")
+	for jobs := range 4 {
+		var second pack.Buffer
+		if _, err := pack.Write(t.Context(), &second, sources(t, units), jobs); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first, second.Bytes()) {
+			t.Errorf("another order of units, packed by %d jobs, gives other bytes", jobs)
+		}
 	}
 }
 
 func TestTwice(t *testing.T) {
 	u := samples()[0]
-	if _, err := pack.Write(&bytes.Buffer{}, sources([]*unit.Unit{u, u})); err == nil {
+	if _, err := pack.Write(t.Context(), new(pack.Buffer), sources(t, []*unit.Unit{u, u}), 1); err == nil {
 		t.Error("a unit is accepted twice")
 	}
 }

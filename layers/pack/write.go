@@ -1,8 +1,8 @@
 package pack
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +16,43 @@ import (
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// Source loads a unit. Write calls it three times and has at most one unit
-// loaded.
-type Source func() (*unit.Unit, error)
+// Source is a unit to be packed: what Write has to know of it beforehand, and
+// how to get all of it.
+type Source struct {
+	load      func() (*unit.Unit, error)
+	source    blob.ID
+	functions []function
+	head      head
+	order     []uint32 // ordinals by part
+	bodyBytes int64
+}
+
+// Survey makes a Source of a unit. load is called once by Write, which so has
+// at most one unit per job in memory; it must return an equal unit.
+func Survey(u *unit.Unit, load func() (*unit.Unit, error)) (*Source, error) {
+	if err := u.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Source{load: load, source: u.Source, functions: summarize(u), order: make([]uint32, len(u.Funcs))}
+	s.head = head{
+		funcs:   uint32(len(u.Funcs)),
+		parts:   uint32(u.NumParts()),
+		metaLen: uint32(len(u.Meta.Append(nil))),
+		siteLen: uint64(len(u.Sites)),
+		siteSum: blob.Hash(u.Sites),
+	}
+	for i := range u.Funcs {
+		s.order[i] = uint32(i)
+		s.head.calls += uint32(len(u.Funcs[i].Calls))
+		s.bodyBytes += int64(len(u.Funcs[i].Body))
+	}
+	slices.SortStableFunc(s.order, func(a, b uint32) int { return int(u.Funcs[a].Part) - int(u.Funcs[b].Part) })
+	return s, nil
+}
 
 // File is the Source of a unit in a file.
-func File(name string) Source {
-	return func() (*unit.Unit, error) {
+func File(name string) (*Source, error) {
+	load := func() (*unit.Unit, error) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -33,11 +63,16 @@ func File(name string) Source {
 		}
 		return u, nil
 	}
+	u, err := load()
+	if err != nil {
+		return nil, err
+	}
+	return Survey(u, load)
 }
 
 // Unit is the Source of a unit in memory.
-func Unit(u *unit.Unit) Source {
-	return func() (*unit.Unit, error) { return u, nil }
+func Unit(u *unit.Unit) (*Source, error) {
+	return Survey(u, func() (*unit.Unit, error) { return u, nil })
 }
 
 // Result tells what Write wrote.
@@ -60,73 +95,67 @@ type UnitResult struct {
 	BodyBytes int64 // before folding
 }
 
-// Write writes the megabinary of the given units to w, a pure function of the
-// set of units: their order does not matter. Two units of one source are an
-// error.
-func Write(w io.Writer, sources []Source) (*Result, error) {
-	g := &generator{fold: newFolder(), sum: blob.NewHasher()}
-	if err := g.survey(sources); err != nil {
+// Output is what a megabinary is written to, such as an empty file: its
+// pieces come in any order and from several goroutines.
+type Output interface {
+	io.ReaderAt
+	io.WriterAt
+}
+
+// Write writes the megabinary of the given units to out, a pure function of
+// the set of units: neither their order nor the number of jobs, which work at
+// the same time, matters. Two units of one source are an error.
+func Write(ctx context.Context, out Output, sources []*Source, jobs int) (*Result, error) {
+	g := &generator{out: out, jobs: max(jobs, 1), fold: newFolder()}
+	if err := g.add(sources); err != nil {
 		return nil, err
 	}
 	g.fold.fold()
 	if err := g.place(); err != nil {
 		return nil, err
 	}
-	g.w = bufio.NewWriterSize(io.MultiWriter(w, g.sum), 1<<16)
-	for _, step := range []func() error{g.writeBodies, g.writeIndex, g.w.Flush} {
-		if err := step(); err != nil {
-			return nil, fmt.Errorf("writing the megabinary: %w", err)
-		}
+	if err := g.emit(ctx); err != nil {
+		return nil, fmt.Errorf("writing the megabinary: %w", err)
 	}
-	return g.result(), nil
+	return g.result()
 }
 
-// generator holds what Write knows between its passes over the units.
+// generator holds what Write knows of all units.
 type generator struct {
-	w          *bufio.Writer
-	sum        *blob.Hasher
-	written    uint64
-	units      []*surveyed // ascending by source
+	out        Output
+	jobs       int
+	units      []*placed // ascending by source
 	fold       *folder
 	index      []uint32 // per class: function index in the megabinary, less the imports
+	kept       []uint32 // per index: the function whose body is written
 	bodyOff    []uint64 // per index: file offset of the body
 	codeLen    uint64   // of the code section's content
+	indexOff   uint64   // file offset of the custom section
 	indexStart []byte   // the custom section up to the first record
+	dirOff     uint64   // file offset of the directory
+	size       uint64   // of the file
 	dirSum     blob.ID
 }
 
-// surveyed is what the first pass keeps of a unit.
-type surveyed struct {
-	load      Source
-	source    blob.ID
+// placed is a Source that has its place among the others.
+type placed struct {
+	*Source
 	firstFunc int // number in the folder
-	head      head
-	order     []uint32 // ordinals by part
-	bodyBytes int64
 	dir       dirEntry
 }
 
-// survey is the first pass: it checks the units, gives their functions to the
-// folder, and sorts them.
-func (g *generator) survey(sources []Source) error {
-	for i, load := range sources {
-		u, err := load()
-		if err == nil {
-			err = u.Validate()
-		}
-		if err != nil {
-			return fmt.Errorf("unit %d: %w", i, err)
-		}
-		s := &surveyed{load: load, source: u.Source, firstFunc: len(g.fold.class)}
-		s.take(u)
-		g.fold.add(u)
-		g.units = append(g.units, s)
+// add sorts the units and gives their functions to the folder.
+func (g *generator) add(sources []*Source) error {
+	for _, s := range sources {
+		g.units = append(g.units, &placed{Source: s})
 	}
-	slices.SortFunc(g.units, func(a, b *surveyed) int { return bytes.Compare(a.source[:], b.source[:]) })
-	for i := 1; i < len(g.units); i++ {
-		if g.units[i].source == g.units[i-1].source {
-			return fmt.Errorf("two units of %v", g.units[i].source)
+	slices.SortFunc(g.units, func(a, b *placed) int { return bytes.Compare(a.source[:], b.source[:]) })
+	for i, s := range g.units {
+		if i > 0 && s.source == g.units[i-1].source {
+			return fmt.Errorf("two units of %v", s.source)
 		}
+		s.firstFunc = len(g.fold.class)
+		g.fold.add(s.functions)
 	}
 	if len(g.fold.class) > math.MaxInt32-abi.NumImports {
 		return fmt.Errorf("%d functions are too many", len(g.fold.class))
@@ -134,8 +163,8 @@ func (g *generator) survey(sources []Source) error {
 	return nil
 }
 
-// reload loads the unit for a further pass.
-func (s *surveyed) reload() (*unit.Unit, error) {
+// reload loads the whole unit.
+func (s *placed) reload() (*unit.Unit, error) {
 	u, err := s.load()
 	if err == nil && (u.Source != s.source || len(u.Funcs) != int(s.head.funcs) || len(u.Sites) != int(s.head.siteLen)) {
 		err = errChanged
@@ -148,47 +177,45 @@ func (s *surveyed) reload() (*unit.Unit, error) {
 
 var errChanged = errors.New("it changed while it was packed")
 
-func (s *surveyed) take(u *unit.Unit) {
-	s.head = head{
-		funcs:   uint32(len(u.Funcs)),
-		parts:   uint32(u.NumParts()),
-		metaLen: uint32(len(u.Meta.Append(nil))),
-		siteLen: uint64(len(u.Sites)),
-		siteSum: blob.Hash(u.Sites),
-	}
-	s.order = make([]uint32, len(u.Funcs))
-	for i := range u.Funcs {
-		s.order[i] = uint32(i)
-		s.head.calls += uint32(len(u.Funcs[i].Calls))
-		s.bodyBytes += int64(len(u.Funcs[i].Body))
-	}
-	slices.SortStableFunc(s.order, func(a, b uint32) int { return int(u.Funcs[a].Part) - int(u.Funcs[b].Part) })
-}
-
 // place gives each class its function index and its body's file offset. The
 // bodies of a part come together, so that loading it is few reads.
 func (g *generator) place() error {
-	g.index = make([]uint32, len(g.fold.members))
-	var sizes []uint32
-	g.eachNewBody(func(class, fn uint32) {
-		g.index[class] = uint32(len(sizes))
-		sizes = append(sizes, g.fold.sizes[fn])
-	})
-	g.codeLen = uint64(wasmenc.SizeU(uint64(len(sizes))))
-	for _, n := range sizes {
-		g.codeLen += uint64(wasmenc.SizeU(uint64(n))) + uint64(n)
+	g.keep()
+	g.codeLen = uint64(wasmenc.SizeU(uint64(len(g.kept))))
+	for _, fn := range g.kept {
+		g.codeLen += sizeOfBody(g.fold.sizes[fn])
 	}
 	if g.codeLen > math.MaxUint32 {
 		return fmt.Errorf("%d bytes of code are more than a module can have", g.codeLen)
 	}
-	g.bodyOff = make([]uint64, len(sizes))
+	g.bodyOff = make([]uint64, len(g.kept))
 	off := uint64(len(g.codeStart()))
-	for i, n := range sizes {
-		off += uint64(wasmenc.SizeU(uint64(n)))
-		g.bodyOff[i] = off
-		off += uint64(n)
+	for i, fn := range g.kept {
+		n := g.fold.sizes[fn]
+		off += sizeOfBody(n)
+		g.bodyOff[i] = off - uint64(n)
 	}
 	return g.placeRecords(off)
+}
+
+// sizeOfBody is what a body of n bytes takes with its length before it.
+func sizeOfBody(n uint32) uint64 { return uint64(wasmenc.SizeU(uint64(n))) + uint64(n) }
+
+// keep keeps the first function of each class, in file order.
+func (g *generator) keep() {
+	g.index = make([]uint32, len(g.fold.members))
+	g.kept = make([]uint32, 0, len(g.fold.members))
+	seen := make([]bool, len(g.fold.members))
+	for _, s := range g.units {
+		for _, ordinal := range s.order {
+			fn := uint32(s.firstFunc) + ordinal
+			if class := g.fold.class[fn]; !seen[class] {
+				seen[class] = true
+				g.index[class] = uint32(len(g.kept))
+				g.kept = append(g.kept, fn)
+			}
+		}
+	}
 }
 
 // codeStart is the file up to the first body.
@@ -196,20 +223,6 @@ func (g *generator) codeStart() []byte {
 	b := unit.AppendFunctionSection(unit.AppendPrelude(nil, true), len(g.bodyOff))
 	b = wasmenc.AppendU(append(b, wasmenc.SectionCode), g.codeLen)
 	return wasmenc.AppendU(b, uint64(len(g.bodyOff)))
-}
-
-// eachNewBody calls f for the first function of each class, in file order.
-func (g *generator) eachNewBody(f func(class, fn uint32)) {
-	seen := make([]bool, len(g.fold.members))
-	for _, s := range g.units {
-		for _, ordinal := range s.order {
-			fn := uint32(s.firstFunc) + ordinal
-			if class := g.fold.class[fn]; !seen[class] {
-				seen[class] = true
-				f(class, fn)
-			}
-		}
-	}
 }
 
 // placeRecords gives the records, call tables and sites their file offsets;
@@ -223,6 +236,7 @@ func (g *generator) placeRecords(end uint64) error {
 	if size > math.MaxUint32 {
 		return fmt.Errorf("%d bytes of index are more than a section can have", size)
 	}
+	g.indexOff = end
 	g.indexStart = append(wasmenc.AppendU([]byte{wasmenc.SectionCustom}, size), name...)
 	off := end + uint64(len(g.indexStart))
 	for _, s := range g.units {
@@ -231,25 +245,30 @@ func (g *generator) placeRecords(end uint64) error {
 		s.head.siteOff = s.head.callOff + uint64(s.head.calls)*callSize
 		off = s.head.siteOff + s.head.siteLen
 	}
+	g.dirOff = off
+	g.size = off + uint64(len(g.units))*dirEntrySize + trailerSize
 	return nil
 }
 
-func (g *generator) write(b []byte) error {
-	n, err := g.w.Write(b)
-	g.written += uint64(n)
-	return err
-}
-
 // result is called when all is written.
-func (g *generator) result() *Result {
+func (g *generator) result() (*Result, error) {
+	digest, n, err := blob.HashReader(io.NewSectionReader(g.out, 0, int64(g.size)))
+	if err == nil && uint64(n) != g.size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the megabinary: %w", err)
+	}
 	r := &Result{
-		Digest: g.sum.ID(), Size: int64(g.written), Directory: g.dirSum,
+		Digest: digest, Size: int64(g.size), Directory: g.dirSum,
 		Functions: len(g.fold.class), Bodies: len(g.bodyOff),
 	}
 	for _, s := range g.units {
 		r.Units = append(r.Units, UnitResult{s.source, s.dir.sum, int(s.head.funcs), s.bodyBytes})
 		r.BodyBytes += s.bodyBytes
 	}
-	g.eachNewBody(func(_, fn uint32) { r.CodeBytes += int64(g.fold.sizes[fn]) })
-	return r
+	for _, fn := range g.kept {
+		r.CodeBytes += int64(g.fold.sizes[fn])
+	}
+	return r, nil
 }

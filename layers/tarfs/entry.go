@@ -1,7 +1,6 @@
 // Package tarfs reads the layers of an image: the entries of a layer's tar
 // stream (Walk), the file tree that a stack of layers gives (Merge), and a
-// store on disk from which an unpacked layer is opened in milliseconds
-// (Store). It follows the OCI image specification's "Image Layer Filesystem
+// store on disk from which a layer is opened in milliseconds (Store). It follows the OCI image specification's "Image Layer Filesystem
 // Changeset". It knows neither manifests nor what files mean.
 package tarfs
 
@@ -67,8 +66,13 @@ type Entry struct {
 	Major    uint32 // of a device
 	Minor    uint32
 	Xattrs   []Xattr // ascending by name
-	Blob     blob.ID // of a regular file's content; set by a Store
+	// Blob and Offset are of a regular file's content and set by a Store:
+	// its hash, and its place in the tar stream, as in Content.
+	Blob   blob.ID
+	Offset int64
 }
+
+func (e *Entry) isSparse() bool { return e.Kind == Regular && e.Offset < 0 }
 
 // Xattr is an extended attribute.
 type Xattr struct{ Name, Value string }
@@ -93,14 +97,34 @@ type Content struct {
 // checks a digest at the end does so.
 func Walk(r io.Reader, visit func(*Entry, *Content) error) error {
 	in := &counter{r: r}
+	if err := walk(in, visit); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, in)
+	return err
+}
+
+// WalkAt is Walk for a stream of size bytes that can be read anywhere; what
+// visit does not read is not read.
+func WalkAt(r io.ReaderAt, size int64, visit func(*Entry, *Content) error) error {
+	return walk(&seeker{counter{r: io.NewSectionReader(r, 0, size)}}, visit)
+}
+
+// stream is a tar stream that knows how far it was read.
+type stream interface {
+	io.Reader
+	pos() int64
+}
+
+func walk(in stream, visit func(*Entry, *Content) error) error {
 	tr := tar.NewReader(in)
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%w: at byte %d of the tar stream: %w", ErrInvalid, in.n, err)
+			return fmt.Errorf("%w: at byte %d of the tar stream: %w", ErrInvalid, in.pos(), err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
@@ -109,7 +133,7 @@ func Walk(r io.Reader, visit func(*Entry, *Content) error) error {
 		if err != nil {
 			return fmt.Errorf("%w: entry %.200q: %w", ErrInvalid, h.Name, err)
 		}
-		content := &Content{Reader: contentReader{tr, in}, Offset: in.n}
+		content := &Content{Reader: contentReader{tr, in}, Offset: in.pos()}
 		if isSparse(h) {
 			content.Offset = -1
 		}
@@ -117,20 +141,18 @@ func Walk(r io.Reader, visit func(*Entry, *Content) error) error {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
-	_, err := io.Copy(io.Discard, in)
-	return err
 }
 
 // contentReader says where in the tar stream reading failed.
 type contentReader struct {
 	tr *tar.Reader
-	in *counter
+	in stream
 }
 
 func (c contentReader) Read(p []byte) (int, error) {
 	n, err := c.tr.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: at byte %d of the tar stream: %w", ErrInvalid, c.in.n, err)
+		err = fmt.Errorf("%w: at byte %d of the tar stream: %w", ErrInvalid, c.in.pos(), err)
 	}
 	return n, err
 }
@@ -146,6 +168,16 @@ func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
 	return n, err
+}
+
+func (c *counter) pos() int64 { return c.n }
+
+// seeker is a counter that archive/tar skips with.
+type seeker struct{ counter }
+
+func (s *seeker) Seek(off int64, whence int) (n int64, err error) {
+	s.n, err = s.r.(io.Seeker).Seek(off, whence)
+	return s.n, err
 }
 
 func isSparse(h *tar.Header) bool {

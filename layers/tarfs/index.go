@@ -3,20 +3,26 @@ package tarfs
 import (
 	"bytes"
 	"errors"
+	"path"
+	"strings"
 
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
-// The index of a stored layer is its entries in order, each field a LEB128
-// number or a counted string, between a magic number and the BLAKE3 hash of
-// all before it. It is a cache: whatever is wrong with it, it is made again.
-const indexMagic = "megabin layer 1\n"
+// The index of a layer is the length of its tar stream and its entries in
+// order, each field a LEB128 number or a counted string, between a magic number
+// and the BLAKE3 hash of all before it. That of the store is a cache: whatever is wrong with it, it
+// is made again.
+const indexMagic = "megabin layer 2\n"
 
 var errIndex = errors.New("layer index is damaged")
 
-func encodeIndex(entries []Entry) []byte {
-	b := wasmenc.AppendU([]byte(indexMagic), uint64(len(entries)))
+// EncodeIndex writes the index of a layer whose tar stream has size bytes. A
+// regular file has its hash and its place in the stream.
+func EncodeIndex(entries []Entry, size int64) []byte {
+	b := wasmenc.AppendU([]byte(indexMagic), uint64(size))
+	b = wasmenc.AppendU(b, uint64(len(entries)))
 	for i := range entries {
 		b = entries[i].append(b)
 	}
@@ -36,27 +42,56 @@ func (e *Entry) append(b []byte) []byte {
 		b = wasmenc.AppendName(wasmenc.AppendName(b, x.Name), x.Value)
 	}
 	if e.Kind == Regular {
-		b = append(b, e.Blob[:]...)
+		b = append(wasmenc.AppendU(b, uint64(e.Offset+1)), e.Blob[:]...)
 	}
 	return b
 }
 
-func decodeIndex(b []byte) ([]Entry, error) {
+// DecodeIndex reads an index.
+func DecodeIndex(b []byte) (entries []Entry, size int64, err error) {
 	end := len(b) - blob.Size
 	if end < len(indexMagic) || !bytes.HasPrefix(b, []byte(indexMagic)) || blob.Hash(b[:end]) != blob.ID(b[end:]) {
-		return nil, errIndex
+		return nil, 0, errIndex
 	}
 	text := string(b[:end]) // the names of all entries are pieces of it
 	r := wasmenc.NewReader(b[:end])
 	r.Bytes(uint64(len(indexMagic)))
-	entries := make([]Entry, r.Count(12))
+	size = int64(r.U())
+	entries = make([]Entry, r.Count(12))
 	for i := range entries {
 		entries[i].read(r, text)
 	}
 	if r.Err() != nil || r.Len() > 0 {
-		return nil, errIndex
+		return nil, 0, errIndex
 	}
-	return entries, nil
+	for i := range entries {
+		if !entries[i].valid(size) {
+			return nil, 0, errIndex
+		}
+	}
+	return entries, size, nil
+}
+
+// valid tells whether Walk could have made e of a stream of size bytes.
+func (e *Entry) valid(size int64) bool {
+	if e.Kind >= numKinds || !isClean(e.Name) || e.Mode&^modePerm != typeBits[e.Kind] {
+		return false
+	}
+	switch e.Kind {
+	case Regular:
+		return e.Size >= 0 && e.Size <= maxFile && (e.isSparse() || e.Size <= size && e.Offset <= size-e.Size)
+	case Symlink:
+		return e.Linkname != "" && len(e.Linkname) <= maxName && strings.IndexByte(e.Linkname, 0) < 0
+	case Hardlink:
+		return isClean(e.Linkname)
+	}
+	return e.Name != "." || e.Kind == Directory || e.Kind == Opaque
+}
+
+// isClean tells whether cleanName would leave a name alone.
+func isClean(name string) bool {
+	return len(name) <= maxName && path.Clean(name) == name && name[0] != '/' && name != ".." &&
+		!strings.HasPrefix(name, "../") && strings.IndexByte(name, 0) < 0
 }
 
 func (e *Entry) read(r *wasmenc.Reader, text string) {
@@ -77,6 +112,7 @@ func (e *Entry) read(r *wasmenc.Reader, text string) {
 		e.Xattrs[i] = Xattr{name(), name()}
 	}
 	if e.Kind == Regular {
+		e.Offset = int64(r.U()) - 1
 		copy(e.Blob[:], r.Bytes(blob.Size))
 	}
 }

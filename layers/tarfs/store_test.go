@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +36,27 @@ func openStore(t testing.TB, dir string) *tarfs.Store {
 	return s
 }
 
+// storeSample has a file of each kind, a sparse one among them.
 func storeSample(t testing.TB) []byte {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "sparse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("end"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	sparse, err := exec.Command("tar", "-C", dir, "--sparse", "-c", "sparse").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two zero blocks end a stream; the other stream goes on before them.
+	n := bytes.LastIndex(sparse, []byte("end")) + 512
+	return append(sparse[:n/512*512:n/512*512], plainSample(t)...)
+}
+
+func plainSample(t testing.TB) []byte {
 	return layer(t, "d d", "f d/small hello", "f d/empty ", "f large "+strings.Repeat("0123456789", 200000), "l s d", "h h d/small", "f .wh.x ")
 }
 
@@ -63,7 +86,7 @@ func checkContents(t *testing.T, s *tarfs.Store, stream []byte, list []tarfs.Ent
 	tarfs.Walk(bytes.NewReader(stream), func(e *tarfs.Entry, c *tarfs.Content) error {
 		if e.Kind == tarfs.Regular {
 			want, _ := io.ReadAll(c)
-			got, err := os.ReadFile(s.BlobPath(list[i].Blob))
+			got, err := content(s.Open(list[i].Blob))
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s: %d bytes, %v", e.Name, len(got), err)
 			}
@@ -71,6 +94,15 @@ func checkContents(t *testing.T, s *tarfs.Store, stream []byte, list []tarfs.Ent
 		i++
 		return nil
 	})
+}
+
+// content reads all of what was opened.
+func content(r io.ReadCloser, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
 }
 
 func TestStoreRefuses(t *testing.T) {
@@ -117,6 +149,64 @@ func TestStoreDamagedIndex(t *testing.T) {
 			t.Fatalf("byte %d: %v", i, err)
 		}
 	}
+}
+
+// A layer of which a file is missing is unpacked again.
+func TestStoreMissingFile(t *testing.T) {
+	stream := storeSample(t)
+	count := 0
+	filepath.WalkDir(stored(t, t.TempDir(), stream), func(string, fs.DirEntry, error) error { count++; return nil })
+	for i := range count {
+		dir := stored(t, t.TempDir(), stream)
+		n := 0
+		filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if n++; n-1 == i && !d.IsDir() {
+				os.Remove(name)
+			}
+			return err
+		})
+		s := openStore(t, dir)
+		list, err := s.Layer(digest(stream), opener(stream))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkContents(t, s, stream, list)
+	}
+}
+
+// stored puts a layer into a new store.
+func stored(t *testing.T, dir string, stream []byte) string {
+	t.Helper()
+	if _, err := openStore(t, dir).Layer(digest(stream), opener(stream)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A file that changed in the store is not opened, and mended by the next use.
+func TestStoreDamagedContent(t *testing.T) {
+	stream := storeSample(t)
+	dir := stored(t, t.TempDir(), stream)
+	name := filepath.Join(dir, "layers", strings.TrimPrefix(digest(stream), "sha256:")+".tar")
+	bad := bytes.Replace(stream, []byte("hello"), []byte("hallo"), 1)
+	os.Remove(name)
+	if err := os.WriteFile(name, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir)
+	list, err := s.Layer(digest(stream), notAgain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(e tarfs.Entry) bool { return e.Name == "d/small" })
+	if f, err := s.Open(list[i].Blob); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("opened %v, %v", f, err)
+	}
+	s = openStore(t, dir)
+	if list, err = s.Layer(digest(stream), opener(stream)); err != nil {
+		t.Fatal(err)
+	}
+	checkContents(t, s, stream, list)
 }
 
 func TestStoreConcurrent(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/tarfs"
 )
 
@@ -269,6 +270,29 @@ func FuzzMerge(f *testing.F) {
 					t.Errorf("node %d: parent %d, path %q", i, n.Parent, p)
 				}
 			}
+		}
+	})
+}
+
+// FuzzIndex decodes indexes whose hash is right. What is accepted can be merged
+// and encodes to the same entries.
+func FuzzIndex(f *testing.F) {
+	list, err := entries(layer(f, "d d", "f d/x hello", "l s d/x", "h h d/x", "f .wh.y "))
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := tarfs.EncodeIndex(list, 1<<20)
+	f.Add(good[:len(good)-blob.Size])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		sum := blob.Hash(data)
+		list, size, err := tarfs.DecodeIndex(append(data, sum[:]...))
+		if err != nil {
+			return
+		}
+		tarfs.Merge([][]tarfs.Entry{list})
+		again, n, err := tarfs.DecodeIndex(tarfs.EncodeIndex(list, size))
+		if err != nil || n != size || !reflect.DeepEqual(again, list) {
+			t.Errorf("%+v\nagain %+v, %v", list, again, err)
 		}
 	})
 }

@@ -256,19 +256,27 @@ func divide(c *CPU, f helperFunc, low, high, d uint64) (q, r uint64, faulted boo
 	return q, r, false
 }
 
-// TestCPUID: what glibc reads gives a processor that is v1 and no more.
+// TestCPUID: what glibc reads gives a processor that is x86-64-v2 (System V
+// ABI, table 3.1) and has nothing of v3.
 func TestCPUID(t *testing.T) {
 	max, _ := cpuid(0, 0)
 	if uint32(max) < 4 {
 		t.Errorf("highest leaf %d", uint32(max))
 	}
 	_, cd := cpuid(1, 0)
-	if ecx := uint32(cd); ecx != 0 {
-		t.Errorf("leaf 1 ecx %#x announces more than v1", ecx)
+	const (
+		v1 = 1<<0 | 1<<8 | 1<<15 | 1<<23 | 1<<24 | 1<<25 | 1<<26 // FPU CX8 CMOV MMX FXSR SSE SSE2
+		v2 = 1<<0 | 1<<9 | 1<<13 | 1<<19 | 1<<20 | 1<<23         // SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT
+		v3 = 1<<12 | 1<<26 | 1<<27 | 1<<28 | 1<<29               // FMA XSAVE OSXSAVE AVX F16C
+	)
+	if ecx := uint32(cd); ecx&v2 != v2 || ecx&v3 != 0 {
+		t.Errorf("leaf 1 ecx %#x", ecx)
 	}
-	const v1 = edxFPU | edxCX8 | edxCMOV | edxMMX | edxFXSR | edxSSE | edxSSE2
 	if edx := cd >> 32; edx&v1 != v1 {
 		t.Errorf("leaf 1 edx %#x", edx)
+	}
+	if _, cd := cpuid(0x80000001, 0); cd&1 == 0 {
+		t.Error("no lahf_lm")
 	}
 	for sub, want := range []uint64{32 << 10, 32 << 10, 1 << 20, 16 << 20} {
 		ab, cd := cpuid(4, uint32(sub))

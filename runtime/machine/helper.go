@@ -2,12 +2,14 @@ package machine
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math/bits"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine/crypto"
 	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
@@ -31,6 +33,44 @@ var helpers = [...]func(c *CPU, a, b, d uint64) (r0, r1 uint64){
 	abi.HelperFXSave:  fxsave,
 	abi.HelperFXRstor: fxrstor,
 	abi.HelperLDMXCSR: func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return 0, 0 },
+
+	abi.HelperAESEnc:     aes(crypto.Block.Enc),
+	abi.HelperAESEncLast: aes(crypto.Block.EncLast),
+	abi.HelperAESDec:     aes(crypto.Block.Dec),
+	abi.HelperAESDecLast: aes(crypto.Block.DecLast),
+	abi.HelperAESIMC:     aes(crypto.Block.IMC),
+	abi.HelperAESKeygenAssist: func(_ *CPU, lo, hi, rcon uint64) (uint64, uint64) {
+		return crypto.BlockOf(lo, hi).KeygenAssist(byte(rcon)).Halves()
+	},
+	abi.HelperCLMul:       func(_ *CPU, a, b, _ uint64) (uint64, uint64) { return crypto.CLMul(a, b) },
+	abi.HelperCRC32C:      crc32c,
+	abi.HelperCmpxchg16:   cmpxchg16,
+	abi.HelperDescriptor:  lookupDescriptor,
+	abi.HelperLoadSegment: loadSegment,
+}
+
+// aes is a round of AES on the state hi:lo.
+func aes(round func(crypto.Block) crypto.Block) func(*CPU, uint64, uint64, uint64) (uint64, uint64) {
+	return func(_ *CPU, lo, hi, _ uint64) (uint64, uint64) { return round(crypto.BlockOf(lo, hi)).Halves() }
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// crc32c accumulates size bytes of x; the instruction does not invert the
+// sum, which the Go function does on either side.
+func crc32c(_ *CPU, sum, x, size uint64) (uint64, uint64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], x)
+	return uint64(^crc32.Update(^uint32(sum), castagnoli, b[:size&15])), 0
+}
+
+// cmpxchg16 needs an aligned operand, or #GP.
+func cmpxchg16(c *CPU, lin, lo, hi uint64) (uint64, uint64) {
+	if lin%16 != 0 {
+		c.fault(SEGV, 0, "general protection: misaligned cmpxchg16b")
+		c.unwind()
+	}
+	return cas16(alignedPair(c.operand(uint32(lin), 16)), lo, hi, c.Reg(abi.RBX), c.Reg(abi.RCX))
 }
 
 // tscStart is when the time stamp counter was zero; it counts nanoseconds.

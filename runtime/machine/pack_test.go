@@ -36,8 +36,12 @@ func packed(t *testing.T) Unit {
 		u.Funcs[i].Body, u.Funcs[i].Calls = b, nil
 	}
 	u.Funcs[0].Calls = []unit.Call{{Off: uint32(at), Target: 3}}
-	var b bytes.Buffer
-	if _, err := pack.Write(&b, []pack.Source{pack.Unit(u)}); err != nil {
+	var b pack.Buffer
+	source, err := pack.Unit(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(t.Context(), &b, []*pack.Source{source}, 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := pack.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))

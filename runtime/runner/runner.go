@@ -16,6 +16,8 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/linux"
+	"github.com/megabin/megabin/runtime/vkernel/socket"
+	"github.com/megabin/megabin/runtime/vkernel/socket/inet"
 	"github.com/megabin/megabin/runtime/vkernel/syscalls"
 	"github.com/megabin/megabin/runtime/vkernel/tty"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -57,6 +59,10 @@ type Spec struct {
 	// TTY says that they are the container's terminal.
 	TTY bool
 
+	// Net is NetNone (also if empty) or NetHost.
+	Net     string
+	Publish []Port // with NetNone only
+
 	// CacheDir keeps compiled code between runs; empty for none.
 	CacheDir string
 	// Restless: see machine.Options.
@@ -85,6 +91,10 @@ type container struct {
 	ptys      *tty.Table
 	terminals map[uint64]*tty.Control // of the standard streams, by device number
 	console   *tty.Control            // the first of them, nil if there is none
+
+	net       *socket.Network
+	stack     *inet.Stack // nil with NetHost
+	listeners []io.Closer // of published ports
 }
 
 // Run runs the container to its end. An error is the runner's own; the
@@ -121,6 +131,10 @@ func (c *container) run(ctx context.Context) (int, error) {
 		return ExitFailure, err
 	}
 	c.engine = engine
+	if err := c.buildNetwork(); err != nil {
+		return ExitFailure, err
+	}
+	defer c.closeNetwork()
 	task, env, err := c.prepare(ctx)
 	if err != nil {
 		return ExitFailure, err
@@ -167,7 +181,7 @@ func (c *container) prepare(ctx context.Context) (*kernel.Task, []string, error)
 func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Kernel {
 	calls := syscalls.New(syscalls.Options{Strace: c.spec.Strace})
 	k := kernel.Config{
-		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Calls: calls,
+		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Net: c.net, Calls: calls,
 		Refused: func(r kernel.Refusal) { c.say("%s", r) },
 		Problem: func(text string) { c.say("%s", text) },
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
+	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	NS       *vfs.Namespace
 	Memory   vfs.TmpMaker // makes files without a name, for memfd_create
 	Hostname string
+	Net      *socket.Network // nil: there are no sockets
 	Calls    Dispatcher
 	// MaxTasks bounds how many threads there are at a time; 0 is no bound.
 	MaxTasks int

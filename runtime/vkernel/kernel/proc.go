@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/fs/proc"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -15,14 +16,11 @@ const (
 	Version = "#1 SMP PREEMPT_DYNAMIC megabin"
 )
 
-// cpuFlags are the features in /proc/cpuinfo: those of x86-64-v1.
-const cpuFlags = "fpu tsc cx8 cmov mmx fxsr sse sse2 syscall nx lm constant_tsc"
-
 // Proc is a proc file system of k's tasks.
 func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
-		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: cpuFlags,
+		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
 	})
 }
 

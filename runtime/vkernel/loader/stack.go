@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 )
 
@@ -34,9 +35,6 @@ const (
 
 const (
 	platform = "x86_64"
-	// hwcap is CPUID.1:EDX of a processor with x86-64-v1, what the machine
-	// announces: fpu … sse2.
-	hwcap = 0x078bfbff
 	// minSigStack is the size of a signal frame with fxsave state, bytes.
 	minSigStack = 1456
 	clockTicks  = 100 // USER_HZ
@@ -57,7 +55,7 @@ type auxEntry struct {
 func auxv(prog *Binary, main *loaded, base uint64, p Params) []auxEntry {
 	return []auxEntry{
 		{atMinSigStkSz, minSigStack},
-		{atHwcap, hwcap},
+		{atHwcap, uint64(machine.HWCap())},
 		{atPagesz, mm.PageSize},
 		{atClktck, clockTicks},
 		{atPhdr, main.phdr},

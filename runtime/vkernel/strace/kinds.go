@@ -33,7 +33,7 @@ func init() {
 		"stat": statOut, "statx": statxOut, "ints2": twoInts, "status": waitStatus, "utsname": opaqueOut,
 		"ts": timespec(false), "ts_out": timespec(true), "tv": timeval(false), "tv_out": timeval(true),
 		"ts2": timespecs2, "rlimit": rlimit(false), "rlimit_out": rlimit(true),
-		"sigset": sigset, "sigaction": sigaction, "pollfds": pollfds,
+		"sigset": sigset, "sigaction": sigaction, "pollfds": pollfds, "sockaddr": sockaddr,
 	}
 	for name, set := range flagSets {
 		kinds[name] = flags(set)

@@ -3,6 +3,7 @@ package strace
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -155,4 +156,27 @@ func pollfds(c *Call, i int, v uint64) string {
 			flagNames(flagSets["pollev"], uint64(binary.LittleEndian.Uint16(b[4:])))))
 	}
 	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// sockaddr is an address whose length is the next argument.
+func sockaddr(c *Call, i int, v uint64) string {
+	b := make([]byte, min(c.Args[i+1], 128))
+	if v == 0 || len(b) < 2 || c.Mem.CopyIn(v, b) != nil {
+		return pointer(c, i, v)
+	}
+	port := func() uint16 { return binary.BigEndian.Uint16(b[2:]) }
+	switch family := binary.LittleEndian.Uint16(b); {
+	case family == unix.AF_UNIX && len(b) > 2 && b[2] == 0:
+		return fmt.Sprintf("{sa_family=AF_UNIX, sun_path=@%s}", quote(b[3:], len(b)))
+	case family == unix.AF_UNIX:
+		return fmt.Sprintf("{sa_family=AF_UNIX, sun_path=%q}", unix.ByteSliceToString(b[2:]))
+	case family == unix.AF_INET && len(b) >= 8:
+		return fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(%d), sin_addr=inet_addr(%q)}", port(), netip.AddrFrom4([4]byte(b[4:8])))
+	case family == unix.AF_INET6 && len(b) >= 24:
+		return fmt.Sprintf("{sa_family=AF_INET6, sin6_port=htons(%d), inet_pton(AF_INET6, %q)}", port(), netip.AddrFrom16([16]byte(b[8:24])))
+	case family == unix.AF_NETLINK:
+		return "{sa_family=AF_NETLINK}"
+	default:
+		return fmt.Sprintf("{sa_family=%d}", family)
+	}
 }

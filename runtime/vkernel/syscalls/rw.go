@@ -12,6 +12,10 @@ import (
 
 // readFrom reads into p, waiting for data unless the file is non-blocking.
 func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
+	if s, isSocket := asSocket(d); isSocket {
+		n, err := readSocket(t, d, s, [][]byte{p})
+		return int(n), err
+	}
 	op := func() error {
 		if err := mayRead(t, d); err != nil {
 			return err
@@ -31,6 +35,10 @@ func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 func writeTo(t *kernel.Task, d *vfs.Description, p []byte) (int, error) {
 	if err := mayWrite(t, d); err != nil {
 		return 0, err
+	}
+	if s, isSocket := asSocket(d); isSocket {
+		n, err := writeSocket(t, d, s, [][]byte{p})
+		return int(n), err
 	}
 	done := 0
 	op := func() error {
@@ -163,6 +171,9 @@ func sysReadv(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
+		if s, isSocket := asSocket(d); isSocket {
+			return readSocket(t, d, s, list)
+		}
 		return scatter(list, func(p []byte) (int, error) { return readFrom(t, d, p) }, d.Read)
 	})
 }
@@ -172,6 +183,9 @@ func sysWritev(t *kernel.Task, a Args) (uint64, error) {
 		list, err := iovecs(t, a[1], a.Int(2), false)
 		if err != nil {
 			return 0, err
+		}
+		if s, isSocket := asSocket(d); isSocket {
+			return writeSocket(t, d, s, list)
 		}
 		return gather(list, func(p []byte) (int, error) { return writeTo(t, d, p) })
 	})

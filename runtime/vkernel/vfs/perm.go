@@ -159,3 +159,6 @@ func (c *Caller) MayExec(p Path) error {
 	}
 	return c.mayPath(p, Exec)
 }
+
+// Permit checks permission to do want to the inode at p.
+func (c *Caller) Permit(p Path, want Perm) error { return c.mayPath(p, want) }

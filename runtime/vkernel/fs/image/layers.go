@@ -16,7 +16,7 @@ func FromLayers(tree *tarfs.Tree, store *tarfs.Store) (*FS, error) {
 		entries[i] = fromNode(&tree.Nodes[i])
 	}
 	return New(entries, func(hash [32]byte) (*os.File, error) {
-		return os.Open(store.BlobPath(blob.ID(hash)))
+		return store.Open(blob.ID(hash))
 	})
 }
 

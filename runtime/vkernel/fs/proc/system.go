@@ -122,8 +122,8 @@ func hostFile(name string) []byte {
 func (f *fs) cpuinfo() []byte {
 	var b bytes.Buffer
 	for i := range max(f.CPUs, 1) {
-		fmt.Fprintf(&b, "processor\t: %d\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 15\n"+
-			"model name\t: Megabinary virtual processor\nstepping\t: 1\ncache size\t: 4096 KB\n"+
+		fmt.Fprintf(&b, "processor\t: %d\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 26\n"+
+			"model name\t: Megabinary virtual processor\nstepping\t: 5\ncache size\t: 4096 KB\n"+
 			"physical id\t: 0\nsiblings\t: %d\ncore id\t\t: %d\ncpu cores\t: %d\n"+
 			"fpu\t\t: yes\nfpu_exception\t: yes\nflags\t\t: %s\n"+
 			"address sizes\t: 48 bits physical, 48 bits virtual\n\n",

@@ -1,0 +1,324 @@
+package socket
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/wait"
+)
+
+// Costs of a queue, bytes.
+const (
+	packetCost = 512   // what a packet counts besides its data, about an sk_buff
+	chunk      = 32768 // the most that a stream puts into one packet
+	mergeMax   = 16384 // a stream appends to its last packet up to this size
+)
+
+// packet is what one send put into a queue.
+type packet struct {
+	data    []byte // what was not read yet
+	from    []byte // sender's address
+	control Control
+	creds   Ucred
+}
+
+// cost is what p counts against the queue's limit.
+func (p *packet) cost() int { return len(p.data) + packetCost }
+
+// Half is one direction of a connection, or the queue of a socket that gets
+// datagrams: packets on their way from who writes to who reads.
+type Half struct {
+	// Reader and Writer are told when the other side did something. Writer is
+	// nil if there is no one writer.
+	Reader, Writer *Common
+	// Stream says that packets have no borders.
+	Stream bool
+	// Spare says when there is room enough for poll to report it: when at
+	// least Spare/12 of the limit is free.
+	Spare int
+
+	mu      sync.Mutex
+	packets []packet
+	held    int  // their cost
+	bytes   int  // their data
+	limit   int  // what held may grow to
+	ended   bool // nothing more will be written: the end after what is there
+	broken  bool // nobody will read: EPIPE
+}
+
+// SetLimit says how much the queue takes, bytes.
+func (h *Half) SetLimit(n int) {
+	h.mu.Lock()
+	h.limit = n
+	h.mu.Unlock()
+	h.tellWriter(wait.Out)
+}
+
+func (h *Half) tellWriter(mask wait.Mask) {
+	if h.Writer != nil {
+		h.Writer.Notify(mask)
+	}
+}
+
+// Bytes is the data that can be read.
+func (h *Half) Bytes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bytes
+}
+
+// First is the size of the first packet.
+func (h *Half) First() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.packets) == 0 {
+		return 0
+	}
+	return len(h.packets[0].data)
+}
+
+// Packets is how many packets are queued.
+func (h *Half) Packets() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.packets)
+}
+
+// State tells what a reader and a writer find.
+func (h *Half) State() (readable, ended, writable, broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.packets) > 0 || h.ended, h.ended, h.writable(), h.broken
+}
+
+func (h *Half) writable() bool { return h.held*12 <= h.limit*(12-h.Spare) }
+
+// End says that nothing more will be written.
+func (h *Half) End() {
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	h.Reader.Notify(AtEnd)
+}
+
+// Break says that nobody will read: what is written is EPIPE from now on.
+func (h *Half) Break() {
+	h.mu.Lock()
+	h.broken = true
+	h.mu.Unlock()
+	h.tellWriter(Gone)
+}
+
+// Drop breaks the queue and throws away what it holds. It tells whether data
+// was lost.
+func (h *Half) Drop() (lost bool) {
+	h.mu.Lock()
+	gone := h.packets
+	h.packets, h.held, h.bytes, h.broken = nil, 0, 0, true
+	h.mu.Unlock()
+	for i := range gone {
+		gone[i].control.Release()
+	}
+	h.tellWriter(Gone)
+	return len(gone) > 0
+}
+
+// Put writes m, of which a stream may take a part. It takes over the
+// references of m's rights if it takes anything. EPIPE if nobody reads,
+// EMSGSIZE for a packet that can never fit.
+func (h *Half) Put(m *Message, from []byte, creds Ucred) (int, error) {
+	h.mu.Lock()
+	n, err := h.put(m, from, creds)
+	h.mu.Unlock()
+	if err == nil {
+		h.Reader.Notify(wait.In)
+	}
+	return n, err
+}
+
+func (h *Half) put(m *Message, from []byte, creds Ucred) (int, error) {
+	size := m.Len()
+	switch {
+	case h.broken, h.ended:
+		return 0, unix.EPIPE
+	case !h.Stream && size > h.limit-32:
+		return 0, unix.EMSGSIZE
+	case h.Stream && size == 0:
+		return 0, nil
+	case h.held >= h.limit:
+		return 0, unix.EAGAIN
+	}
+	if !h.Stream {
+		h.add(packet{data: gather(m.Data, 0, size), from: from, control: m.Control, creds: creds})
+		m.Control = Control{}
+		return size, nil
+	}
+	done := 0
+	for done < size && h.held < h.limit {
+		n := min(size-done, chunk)
+		h.append(packet{data: gather(m.Data, done, n), control: m.Control, creds: creds})
+		m.Control = Control{}
+		done += n
+	}
+	return done, nil
+}
+
+func (h *Half) add(p packet) {
+	h.packets = append(h.packets, p)
+	h.held += p.cost()
+	h.bytes += len(p.data)
+}
+
+// append adds a part of a stream, to the last packet if that makes no
+// difference.
+func (h *Half) append(p packet) {
+	if len(h.packets) > 0 && len(p.control.Rights) == 0 {
+		last := &h.packets[len(h.packets)-1]
+		if last.creds == p.creds && len(last.control.Rights) == 0 && len(last.data)+len(p.data) <= mergeMax {
+			last.data = append(last.data, p.data...)
+			h.held += len(p.data)
+			h.bytes += len(p.data)
+			return
+		}
+	}
+	h.add(p)
+}
+
+// gather copies n bytes from offset off of the buffers.
+func gather(bufs [][]byte, off, n int) []byte {
+	out := make([]byte, 0, n)
+	for _, b := range bufs {
+		if off >= len(b) {
+			off -= len(b)
+			continue
+		}
+		b = b[off:]
+		off = 0
+		out = append(out, b[:min(len(b), n-len(out))]...)
+	}
+	return out
+}
+
+// Take reads into m what is there; nothing at the end. borders says that one
+// read of a stream must not mix what different senders wrote.
+func (h *Half) Take(m *Message, borders bool) (int, error) {
+	h.mu.Lock()
+	before := h.writable()
+	n, err := h.take(m, borders)
+	room := !before && h.writable()
+	h.mu.Unlock()
+	if room {
+		h.tellWriter(wait.Out)
+	}
+	return n, err
+}
+
+func (h *Half) take(m *Message, borders bool) (int, error) {
+	flags := m.Flags
+	m.Flags = 0
+	switch {
+	case h.Stream && m.Len() == 0 && len(h.packets) > 0:
+		return 0, nil
+	case len(h.packets) == 0 && h.ended:
+		return 0, nil
+	case len(h.packets) == 0:
+		m.Flags = flags
+		return 0, unix.EAGAIN
+	case h.Stream:
+		return h.takeStream(m, flags&unix.MSG_PEEK != 0, borders), nil
+	}
+	return h.takePacket(m, flags), nil
+}
+
+// takePacket reads one packet; what has no room is lost.
+func (h *Half) takePacket(m *Message, flags int) int {
+	p := &h.packets[0]
+	n := scatter(m.Data, 0, p.data)
+	size := len(p.data)
+	m.Addr = p.from
+	peek := flags&unix.MSG_PEEK != 0
+	p.give(m, peek)
+	if n < size {
+		m.Flags |= unix.MSG_TRUNC
+	}
+	if !peek {
+		h.pop()
+	}
+	if flags&unix.MSG_TRUNC != 0 {
+		return size
+	}
+	return n
+}
+
+// takeStream reads over borders of packets, but stops behind one that carried
+// descriptors.
+func (h *Half) takeStream(m *Message, peek, borders bool) int {
+	done, room := 0, m.Len()
+	creds := h.packets[0].creds
+	for i := 0; done < room && i < len(h.packets); {
+		p := &h.packets[i]
+		if borders && p.creds != creds {
+			break
+		}
+		n := scatter(m.Data, done, p.data)
+		done += n
+		carried := len(p.control.Rights) > 0
+		p.give(m, peek)
+		switch {
+		case peek:
+			i++
+		case n == len(p.data):
+			h.pop()
+		default:
+			p.data = p.data[n:]
+			h.held -= n
+			h.bytes -= n
+		}
+		if carried {
+			break
+		}
+	}
+	return done
+}
+
+// give passes the control data on, or a copy of it.
+func (p *packet) give(m *Message, peek bool) {
+	creds := p.creds
+	m.Control.Creds = &creds
+	if len(p.control.Rights) == 0 && len(p.control.Other) == 0 {
+		return
+	}
+	m.Control.Rights, m.Control.Other = p.control.Rights, p.control.Other
+	if !peek {
+		p.control = Control{}
+		return
+	}
+	for _, d := range m.Control.Rights {
+		d.Ref()
+	}
+}
+
+// pop removes the first packet.
+func (h *Half) pop() {
+	h.held -= h.packets[0].cost()
+	h.bytes -= len(h.packets[0].data)
+	h.packets[0] = packet{}
+	h.packets = h.packets[1:]
+	if len(h.packets) == 0 {
+		h.packets = nil
+	}
+}
+
+// scatter copies data to offset off of the buffers.
+func scatter(bufs [][]byte, off int, data []byte) (n int) {
+	for _, b := range bufs {
+		if off >= len(b) {
+			off -= len(b)
+			continue
+		}
+		n += copy(b[off:], data[n:])
+		off = 0
+	}
+	return n
+}

@@ -1,0 +1,220 @@
+package inet
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/socket"
+	"github.com/megabin/megabin/runtime/vkernel/wait"
+)
+
+// udp is a SOCK_DGRAM socket.
+type udp struct {
+	base
+	socket.Unsupported
+	in                 socket.Half
+	sendShut, readShut atomic.Bool
+}
+
+func newUDP(s *Stack, k socket.Kind) *udp {
+	u := &udp{}
+	u.stack, u.ports, u.owner = s, &s.udp, u
+	u.Init(k, tables(k)...)
+	u.local = netip.AddrPortFrom(u.any(), 0)
+	u.in = socket.Half{Reader: &u.Common}
+	u.in.SetLimit(socket.DefaultBuffer)
+	return u
+}
+
+// Release implements vfs.File.
+func (u *udp) Release() {
+	u.stack.mu.Lock()
+	u.ports.release(&u.base)
+	u.stack.mu.Unlock()
+	u.in.Drop()
+}
+
+// Connect implements socket.Socket: it sets the peer, or takes it away.
+func (u *udp) Connect(_ *socket.Caller, addr []byte) error {
+	u.stack.mu.Lock()
+	defer u.stack.mu.Unlock()
+	if socket.Domain(addr) == unix.AF_UNSPEC && len(addr) >= 2 {
+		u.remote = netip.AddrPort{}
+		u.local = netip.AddrPortFrom(u.any(), u.local.Port())
+		return nil
+	}
+	to, err := u.parse(addr)
+	if err != nil {
+		return err
+	}
+	dst, src, err := u.route(to)
+	if err != nil {
+		return err
+	}
+	if err := u.autobind(src); err != nil {
+		return unix.EAGAIN
+	}
+	u.local, u.remote = netip.AddrPortFrom(src, u.local.Port()), dst
+	return nil
+}
+
+// maxDatagram is the most that fits into an IPv4 packet, bytes.
+const maxDatagram = 65507
+
+// Send implements socket.Socket.
+func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
+	size := m.Len()
+	switch {
+	case m.Flags&unix.MSG_OOB != 0:
+		return 0, unix.EOPNOTSUPP
+	case size > maxDatagram:
+		return 0, unix.EMSGSIZE
+	}
+	if err := u.TakeError(); err != nil {
+		return 0, err
+	}
+	if u.sendShut.Load() {
+		return 0, unix.EPIPE
+	}
+	to, from, connected, err := u.target(m.Addr)
+	if err != nil {
+		return 0, err
+	}
+	if to == nil {
+		if connected {
+			u.Fail(unix.ECONNREFUSED) // ICMP: port unreachable
+		}
+		return size, nil
+	}
+	m.Control = to.control(from)
+	to.in.Put(m, socket.EncodeInet(to.Domain, from), socket.Ucred{}) // what has no room is lost
+	return size, nil
+}
+
+// target is the socket that gets a datagram, nil if there is none, and where
+// the datagram comes from.
+func (u *udp) target(addr []byte) (to *udp, from netip.AddrPort, connected bool, err error) {
+	u.stack.mu.Lock()
+	defer u.stack.mu.Unlock()
+	dst := u.remote
+	if len(addr) > 0 {
+		if dst, err = u.parse(addr); err != nil {
+			return nil, from, false, err
+		}
+		if dst.Port() == 0 {
+			return nil, from, false, unix.EINVAL
+		}
+	} else if !dst.IsValid() {
+		return nil, from, false, unix.EDESTADDRREQ
+	}
+	dst, src, err := u.route(dst)
+	if err != nil {
+		return nil, from, false, err
+	}
+	if err := u.autobind(u.any()); err != nil {
+		return nil, from, false, unix.EAGAIN
+	}
+	from = netip.AddrPortFrom(src, u.local.Port())
+	if to := u.stack.outside[dst]; to != nil {
+		return to, from, false, nil
+	}
+	b := u.stack.find(u.ports, from, dst, func(*base) bool { return true })
+	if b == nil {
+		return nil, from, u.remote.IsValid() && dst == u.remote, nil
+	}
+	return b.owner.(*udp), from, false, nil
+}
+
+// control is the ancillary data that a receiver asked for.
+func (u *udp) control(from netip.AddrPort) (c socket.Control) {
+	u.stack.mu.Lock()
+	ip := u.local.Addr()
+	u.stack.mu.Unlock()
+	if ip.IsUnspecified() {
+		ip = from.Addr() // all addresses are those of lo
+	}
+	if u.Int(levelIP, unix.IP_PKTINFO) != 0 && ip.Is4() {
+		b := append(socket.EncodeInt(1), ip.AsSlice()...)
+		c.Other = append(c.Other, socket.Cmsg{Level: levelIP, Type: unix.IP_PKTINFO, Data: append(b, ip.AsSlice()...)})
+	}
+	if u.Domain == unix.AF_INET6 && u.Int(levelIP6, unix.IPV6_RECVPKTINFO) != 0 {
+		b := ip.As16()
+		c.Other = append(c.Other, socket.Cmsg{Level: levelIP6, Type: unix.IPV6_PKTINFO, Data: binary.LittleEndian.AppendUint32(b[:], 1)})
+	}
+	if u.Int(levelIP, unix.IP_RECVTTL) != 0 && from.Addr().Is4() {
+		c.Other = append(c.Other, socket.Cmsg{Level: levelIP, Type: unix.IP_TTL, Data: socket.EncodeInt(64)})
+	}
+	return c
+}
+
+// Recv implements socket.Socket.
+func (u *udp) Recv(m *socket.Message) (int, error) {
+	if m.Flags&unix.MSG_ERRQUEUE != 0 {
+		return 0, unix.EAGAIN
+	}
+	if err := u.TakeError(); err != nil {
+		return 0, err
+	}
+	n, err := u.in.Take(m, false)
+	m.Control.Creds = nil
+	if err == unix.EAGAIN && u.readShut.Load() {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Shutdown implements socket.Socket.
+func (u *udp) Shutdown(how int) error {
+	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
+		return unix.EINVAL
+	}
+	u.stack.mu.Lock()
+	connected := u.remote.IsValid()
+	u.stack.mu.Unlock()
+	if !connected {
+		return unix.ENOTCONN
+	}
+	if how != unix.SHUT_WR {
+		u.readShut.Store(true)
+	}
+	if how != unix.SHUT_RD {
+		u.sendShut.Store(true)
+	}
+	u.Notify(socket.Gone)
+	return nil
+}
+
+// Ready implements vfs.Poller.
+func (u *udp) Ready() wait.Mask {
+	m := wait.Out
+	if u.Failed() {
+		m |= wait.Err
+	}
+	if readable, _, _, _ := u.in.State(); readable {
+		m |= wait.In
+	}
+	if u.readShut.Load() {
+		m |= socket.AtEnd
+		if u.sendShut.Load() {
+			m |= wait.Hup
+		}
+	}
+	return m
+}
+
+// SetOption implements socket.Socket.
+func (u *udp) SetOption(level, name int, value []byte) error {
+	if err := u.base.SetOption(level, name, value); err != nil {
+		return err
+	}
+	if level == unix.SOL_SOCKET && name == unix.SO_RCVBUF {
+		u.in.SetLimit(u.Int(level, name))
+	}
+	return nil
+}
+
+// Readable implements socket.Socket: the size of the next datagram.
+func (u *udp) Readable() (int, error) { return u.in.First(), nil }

@@ -1,0 +1,136 @@
+// Package netlink is AF_NETLINK sockets of NETLINK_ROUTE, as far as programs
+// use them to find out about interfaces and addresses (getifaddrs,
+// getaddrinfo, ip addr): dumps are answered, changes refused. See netlink(7) and
+// rtnetlink(7).
+package netlink
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/socket"
+	"github.com/megabin/megabin/runtime/vkernel/wait"
+)
+
+// Family is AF_NETLINK.
+type Family struct {
+	Interfaces func() []socket.Interface
+}
+
+// New implements socket.Family.
+func (f Family) New(k socket.Kind) (socket.Socket, error) {
+	switch {
+	case k.Type != unix.SOCK_RAW && k.Type != unix.SOCK_DGRAM:
+		return nil, unix.ESOCKTNOSUPPORT
+	case k.Protocol != unix.NETLINK_ROUTE:
+		return nil, unix.EPROTONOSUPPORT
+	}
+	s := &sock{interfaces: f.Interfaces}
+	s.Init(k, options)
+	s.in = socket.Half{Reader: &s.Common}
+	s.in.SetLimit(1 << 20)
+	return s, nil
+}
+
+// options are those of netlink(7) that change nothing here.
+var options = socket.Table{
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_PKTINFO}:          {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_EXT_ACK}:          {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_CAP_ACK}:          {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_GET_STRICT_CHK}:   {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_NO_ENOBUFS}:       {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_BROADCAST_ERROR}:  {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_ADD_MEMBERSHIP}:   {Fit: socket.Any},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_DROP_MEMBERSHIP}:  {Fit: socket.Any},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_LISTEN_ALL_NSID}:  {Fit: socket.Bool},
+	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_LIST_MEMBERSHIPS}: {},
+}
+
+// sock is a netlink socket.
+type sock struct {
+	socket.Common
+	socket.Unsupported
+	interfaces func() []socket.Interface
+	in         socket.Half
+	port       uint32 // set once, by the first bind or send
+	connected  bool
+}
+
+// address is a struct sockaddr_nl.
+func address(port uint32) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, unix.AF_NETLINK)
+	b = binary.LittleEndian.AppendUint32(b, port)
+	return binary.LittleEndian.AppendUint32(b, 0)
+}
+
+// Release implements vfs.File.
+func (s *sock) Release() { s.in.Drop() }
+
+// Bind implements socket.Socket.
+func (s *sock) Bind(c *socket.Caller, addr []byte) error {
+	if len(addr) < 12 || socket.Domain(addr) != unix.AF_NETLINK {
+		return unix.EINVAL
+	}
+	if s.port = binary.LittleEndian.Uint32(addr[4:]); s.port == 0 {
+		s.port = uint32(c.Creds.PID)
+	}
+	return nil
+}
+
+// Connect implements socket.Socket: the kernel is the only peer.
+func (s *sock) Connect(c *socket.Caller, addr []byte) error {
+	s.connected = true
+	if s.port != 0 {
+		return nil
+	}
+	return s.Bind(c, address(0))
+}
+
+// Send implements socket.Socket: each request is answered at once.
+func (s *sock) Send(c *socket.Caller, m *socket.Message) (int, error) {
+	if len(m.Addr) > 0 && socket.Domain(m.Addr) != unix.AF_NETLINK {
+		return 0, unix.EINVAL
+	}
+	if s.port == 0 {
+		s.port = uint32(c.Creds.PID)
+	}
+	var raw []byte
+	for _, b := range m.Data {
+		raw = append(raw, b...)
+	}
+	size := len(raw)
+	for len(raw) >= headerSize {
+		n := int(binary.LittleEndian.Uint32(raw))
+		if n < headerSize || n > len(raw) {
+			break
+		}
+		s.answer(raw[:n])
+		raw = raw[min(len(raw), align(n)):]
+	}
+	return size, nil
+}
+
+// Recv implements socket.Socket.
+func (s *sock) Recv(m *socket.Message) (int, error) {
+	n, err := s.in.Take(m, false)
+	m.Control.Creds = nil
+	return n, err
+}
+
+// Ready implements vfs.Poller.
+func (s *sock) Ready() wait.Mask {
+	if s.in.Packets() > 0 {
+		return wait.In | wait.Out
+	}
+	return wait.Out
+}
+
+// Name implements socket.Socket.
+func (s *sock) Name() ([]byte, error) { return address(s.port), nil }
+
+// Peer implements socket.Socket.
+func (s *sock) Peer() ([]byte, error) { return address(0), nil }
+
+// Readable implements socket.Socket.
+func (s *sock) Readable() (int, error) { return s.in.First(), nil }
