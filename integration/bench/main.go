@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -76,7 +77,8 @@ func run(ctx context.Context, megabin, out string, runs int, only string) error 
 			continue
 		}
 		if err := p.run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			err = fmt.Errorf("%s: %w", p.name, err)
+			return errors.Join(err, b.write(out)) // what was measured was measured
 		}
 	}
 	return b.write(out)
