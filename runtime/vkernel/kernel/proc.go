@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 
@@ -102,8 +103,18 @@ func (p procTask) memory(bounds func(mm.Layout) (start, end uint64)) (b []byte) 
 	return b
 }
 
+// Cmdline is the arguments. A program that has written over the last one's end
+// shows a title instead: what is there up to a NUL, into the environment.
 func (p procTask) Cmdline() []byte {
-	return p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, l.ArgEnd })
+	args := p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, l.ArgEnd })
+	if len(args) == 0 || args[len(args)-1] == 0 {
+		return args
+	}
+	all := p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, max(l.ArgEnd, l.EnvEnd) })
+	if end := bytes.IndexByte(all, 0); end >= 0 {
+		return all[:end+1]
+	}
+	return all
 }
 
 func (p procTask) Environ() []byte {
