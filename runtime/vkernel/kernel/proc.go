@@ -160,6 +160,8 @@ func (p procTask) Status() proc.Status {
 	p.with(func(m *mm.MM) {
 		start, end := m.BrkRange()
 		l := m.Layout()
+		s.Code, s.Args, s.Env = [2]uint64{l.StartCode, l.EndCode}, [2]uint64{l.ArgStart, l.ArgEnd}, [2]uint64{l.EnvStart, l.EnvEnd}
+		s.StackStart, s.BrkStart = l.StartStack, start
 		s.VM, s.RSS, s.Data, s.Text, s.Stack = m.Mapped(), m.Mapped(), end-start, l.EndCode-l.StartCode, mm.StackTop-l.StartStack
 	})
 	return s
