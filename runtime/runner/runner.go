@@ -186,7 +186,7 @@ func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Ke
 		Problem: func(text string) { c.say("%s", text) },
 	}
 	if c.spec.Faults {
-		k.Faulted = func(t *kernel.Task, f *machine.Fault) { c.say("%s: %v", t.Comm(), f) }
+		k.Faulted = func(t *kernel.Task, f *machine.Fault) { c.say("%s: %v; functions %#x", t.Comm(), f, f.Trace) }
 	}
 	c.spec.Bounds.bound(&k)
 	return kernel.New(k)
