@@ -172,7 +172,7 @@ func (p procTask) family(s *proc.Status) {
 	g := p.Group
 	g.k.mu.Lock()
 	defer g.k.mu.Unlock()
-	s.ExitSignal = int(g.exitSignal)
+	s.ExitSignal, s.Nice = int(g.exitSignal), g.nice
 	if g.parent != nil {
 		s.PPID = g.parent.ID
 	}
