@@ -26,7 +26,8 @@ const (
 
 // Pipe is the buffer between the ends.
 type Pipe struct {
-	queue wait.Queue
+	queue   wait.Queue
+	unnamed bool // made by pipe2
 
 	mu       sync.Mutex
 	buf      []byte // ring; shorter than capacity until that is needed

@@ -64,6 +64,9 @@ type Status struct {
 	Start           time.Duration // since boot
 	VM, RSS, Data   uint64        // bytes
 	Text, Stack     uint64        // bytes
+	Code, Args, Env [2]uint64     // guest addresses: start and end
+	StackStart      uint64        // guest address
+	BrkStart        uint64        // guest address
 	Pending         uint64        // signals, bit n-1 for signal n
 	SharedPending   uint64
 	Blocked         uint64
