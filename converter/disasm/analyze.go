@@ -20,7 +20,7 @@ func Analyze(f *elf.File) (*Program, error) {
 	if len(p.Funcs) == 0 {
 		return nil, fmt.Errorf("%s: %w: no function found", f.Name, elf.ErrNoCode)
 	}
-	cutNoReturn(p)
+	cutNoReturn(p, d.ranges)
 	d.describe(p)
 	d.count(p)
 	return p, nil

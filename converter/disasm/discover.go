@@ -337,10 +337,22 @@ func (d *discovery) isReached(addr uint64) bool {
 }
 
 func (d *discovery) addLabel(addr uint64) {
+	if d.isReturn(addr) {
+		return
+	}
 	if d.decoded(addr) || d.trial(addr) {
 		d.labels = append(d.labels, addr)
 		d.queue = append(d.queue, addr)
 	}
+}
+
+// isReturn reports whether addr follows a call: tables of OCaml's list
+// all such. The dispatcher enters those without our help.
+func (d *discovery) isReturn(addr uint64) bool {
+	return slices.ContainsFunc(d.previous(addr), func(a uint64) bool {
+		f, _ := d.at(a)
+		return f&flowKind == flowCall || f&flowKind == flowCallIndirect
+	})
 }
 
 // labelsIn gives the labels within s.

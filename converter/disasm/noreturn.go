@@ -41,7 +41,7 @@ type place struct {
 
 // cutNoReturn ends blocks at calls that do not return, and drops what then
 // cannot be reached.
-func cutNoReturn(p *Program) {
+func cutNoReturn(p *Program, within ranges) {
 	r := &returns{
 		Program: p,
 		funcs:   map[uint64]*Func{},
@@ -53,6 +53,7 @@ func cutNoReturn(p *Program) {
 		r.funcs[f.Entry] = f
 		r.reach(f, f.Blocks[0])
 	}
+	r.awaitPartials(within)
 	for len(r.work) > 0 {
 		pl := r.work[len(r.work)-1]
 		r.work = r.work[:len(r.work)-1]
@@ -60,6 +61,30 @@ func cutNoReturn(p *Program) {
 	}
 	for _, f := range p.Funcs {
 		r.prune(f)
+	}
+}
+
+// awaitPartials makes functions return if a secondary entry in one of their
+// ranges does: a landing pad may lead to the only return.
+func (r *returns) awaitPartials(within ranges) {
+	partials := map[int][]uint64{}
+	for _, f := range r.Funcs {
+		if i := within.index(f.Entry); f.Partial && i >= 0 {
+			partials[i] = append(partials[i], f.Entry)
+		}
+	}
+	for _, f := range r.Funcs {
+		done := map[int]bool{}
+		for _, b := range f.Blocks {
+			i := within.index(b.Addr)
+			if done[i] {
+				continue
+			}
+			done[i] = true
+			for _, entry := range partials[i] {
+				r.waiting[entry] = append(r.waiting[entry], place{f, b, len(b.Insts) + 1})
+			}
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 const (
 	pathLimit   = 96   // instructions looked at before an indirect jump
+	glanceLimit = 8    // of these, enough to see that most jumps read no table
 	searchLimit = 4000 // instructions searched for where a register is set
 	maxStepBits = 8    // unrolled code that is entered at a computed step has steps up to 1 << this
 )
@@ -22,10 +23,10 @@ type path struct {
 }
 
 // extend walks back from addr through single predecessors and adds what it
-// finds to p, up to a merge.
-func (d *discovery) extend(p path, addr uint64, taken bool) path {
+// finds to p, up to a merge or limit instructions.
+func (d *discovery) extend(p path, addr uint64, taken bool, limit int) path {
 	p.insts, p.jumped = slices.Clip(p.insts), slices.Clip(p.jumped)
-	for len(p.insts) < pathLimit {
+	for len(p.insts) < limit {
 		in, err := d.inst(addr)
 		if err != nil {
 			break
@@ -103,6 +104,9 @@ type evaluator struct {
 	*discovery
 	path
 	depth int
+	// short: a register's value comes from before the path, so that a longer
+	// one may tell more.
+	short bool
 }
 
 // reg evaluates register r as insts[i] reads it.
@@ -118,6 +122,7 @@ func (e *evaluator) reg(r x86asm.Reg, i int) value {
 			return e.result(j, n)
 		}
 	}
+	e.short = true
 	return e.search(e.insts[len(e.insts)-1].Addr, n)
 }
 

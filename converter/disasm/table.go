@@ -51,7 +51,7 @@ func (d *discovery) resolveTables() bool {
 	todo := distinct(append(d.open, d.pending...))
 	d.open, d.pending = nil, nil
 	readings := map[uint64][]reading{}
-	starts := d.refs
+	var starts []uint64
 	for _, at := range todo {
 		readings[at] = d.readings(at)
 		for _, r := range readings[at] {
@@ -60,7 +60,10 @@ func (d *discovery) resolveTables() bool {
 			}
 		}
 	}
-	starts = distinct(starts)
+	if len(starts) > 0 {
+		d.refs = distinct(d.refs)
+		starts = distinct(append(starts, d.refs...))
+	}
 	found := d.readTables(todo, readings, starts, func(r reading) bool { return r.bound > 0 })
 	if !found {
 		found = d.readTables(todo, readings, starts, func(reading) bool { return true })
@@ -127,14 +130,18 @@ func distinct(targets []uint64) []uint64 {
 // readings finds the tables that the indirect jump at addr reads, on any way
 // to it.
 func (d *discovery) readings(at uint64) []reading {
+	glance := evaluator{discovery: d, path: d.extend(path{}, at, false, glanceLimit)}
+	if _, ok := glance.reading(); !ok && !glance.short {
+		return nil
+	}
 	var found []reading
-	paths := []path{d.extend(path{}, at, false)}
+	paths := []path{d.extend(path{}, at, false, pathLimit)}
 	for n := 0; len(paths) > 0 && n < maxPaths; n++ {
 		e := evaluator{discovery: d, path: paths[0]}
 		paths = paths[1:]
 		if r, ok := e.reading(); ok {
 			found = append(found, r)
-		} else {
+		} else if e.short {
 			paths = append(paths, e.forks()...)
 		}
 	}
@@ -151,11 +158,11 @@ func (e *evaluator) forks() []path {
 	first := e.insts[n-1].Addr
 	for _, a := range e.previous(first) {
 		if e.flowsInto(a, first) {
-			forks = append(forks, e.extend(e.path, a, false))
+			forks = append(forks, e.extend(e.path, a, false, pathLimit))
 		}
 	}
 	for _, a := range e.jumps[first] {
-		forks = append(forks, e.extend(e.path, a, true))
+		forks = append(forks, e.extend(e.path, a, true, pathLimit))
 	}
 	return forks
 }

@@ -16,7 +16,10 @@ const trialLimit = 2000
 // looks like a function: every path decodes to instructions that compilers
 // emit, in step with known code, and ends in a jump or a return. Constants
 // between functions must fail: the carrier zeroes what is taken for code.
-func (d *discovery) trial(addr uint64) bool {
+func (d *discovery) trial(addr uint64) bool { return d.try(addr, false) }
+
+// try is trial; lonely means that nothing refers to addr.
+func (d *discovery) try(addr uint64, lonely bool) bool {
 	seen := map[uint64]bool{}
 	work := []uint64{addr}
 	for len(work) > 0 && len(seen) < trialLimit {
@@ -41,6 +44,9 @@ func (d *discovery) trial(addr uint64) bool {
 			a = in.Next()
 			if !d.fallsThrough(f, a) {
 				break
+			}
+			if lonely && d.entries[a]&byPointer != 0 {
+				return false // a table in front of its function, as GHC has them
 			}
 		}
 	}
@@ -130,7 +136,7 @@ func (d *discovery) scanGaps() {
 // functions are aligned. It returns where to go on.
 func (d *discovery) tryGap(r *region, off int) int {
 	addr := r.base + uint64(off)
-	if d.trial(addr) {
+	if d.try(addr, true) {
 		if d.isLabel(addr) {
 			d.labels = append(d.labels, addr)
 			d.queue = append(d.queue, addr)
@@ -147,7 +153,8 @@ func (d *discovery) tryGap(r *region, off int) int {
 	return off
 }
 
-// padding is the length of the filler at off: int3, zeros, or a nop.
+// padding is the length of the filler at off: int3, zeros, a nop, or the ud2
+// behind a call that does not return.
 func (d *discovery) padding(r *region, off int) int {
 	switch r.code[off] {
 	case 0xcc, 0x00, 0x90:
@@ -157,7 +164,7 @@ func (d *discovery) padding(r *region, off int) int {
 	if err != nil || r.cover[min(off+in.Len, len(r.code))-1] {
 		return 0
 	}
-	if in.Op == x86asm.NOP || isLeaNop(&in) {
+	if in.Op == x86asm.NOP || in.Op == x86asm.UD2 || isLeaNop(&in) {
 		return in.Len
 	}
 	return 0

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -43,14 +44,15 @@ func run(ctx context.Context, out, only string, jobs int, paths []string) error 
 		}
 	}
 	r := report{Time: time.Now().UTC(), Files: analyzeAll(ctx, files, jobs)}
-	if err := ctx.Err(); err != nil {
+	r.print(os.Stdout)
+	if err := r.write(out); err != nil {
 		return err
 	}
-	r.print(os.Stdout)
-	return r.write(out)
+	return ctx.Err()
 }
 
-// analyzeAll analyses files, jobs at a time, and gives the results in order.
+// analyzeAll analyses files, jobs at a time, and gives the results in order:
+// of as many as there is time for until ctx ends.
 func analyzeAll(ctx context.Context, files []file, jobs int) []*result {
 	results := make([]*result, len(files))
 	next := make(chan int)
@@ -71,7 +73,7 @@ func analyzeAll(ctx context.Context, files []file, jobs int) []*result {
 	}
 	close(next)
 	workers.Wait()
-	return results
+	return slices.DeleteFunc(results, func(r *result) bool { return r == nil })
 }
 
 func (r *report) write(dir string) error {

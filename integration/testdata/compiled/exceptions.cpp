@@ -195,6 +195,7 @@ static void terminated() {
 NOINLINE void never() noexcept { deep(1, 0); }
 
 int main(int argc, char **argv) {
+	setvbuf(stdout, nullptr, _IOLBF, 1024);
 	for (int what = 0; what < 10; what++)
 		printf("=> %d\n", caught(what, what % 4));
 	try {

@@ -148,6 +148,7 @@ __asm__(
 long backwards(long), steps(long), tail1(long), tail2(long), pushed(long), handout(long);
 
 int main(void) {
+	setvbuf(stdout, NULL, _IOLBF, 1024);
 	printf("%ld\n", interpret((const unsigned char[]){0, 2, 1, 3, 4, 5}, 7));
 	printf("%ld\n", interpretOffsets((const unsigned char[]){0, 1, 0, 1, 1, 2}, 7));
 	for (int n = 0; n <= 12; n++)
