@@ -1,4 +1,6 @@
-# The static binary alone: docker build -t megabin .
+# The static binary alone, as a BuildKit frontend (# syntax=HOST/megabin) and as
+# a program (docker run --entrypoint /megabin). `make frontend-image` makes the
+# same image without a container engine.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -8,4 +10,6 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /megabin ./cmd/megabin
 
 FROM scratch
 COPY --from=build /megabin /megabin
-ENTRYPOINT ["/megabin"]
+LABEL moby.buildkit.frontend.network.none="true" \
+      moby.buildkit.frontend.caps="moby.buildkit.frontend.inputs,moby.buildkit.frontend.subrequests,moby.buildkit.frontend.contexts"
+ENTRYPOINT ["/megabin", "frontend"]

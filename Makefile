@@ -7,20 +7,24 @@ MEGABIN := bin/megabin
 # Debian packages that building does not need but demo, tests and benchmarks do:
 # program → package.
 TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user runc:runc \
-         csmith:csmith musl-gcc:musl-tools \
+         csmith:csmith musl-gcc:musl-tools openssl:openssl \
          skopeo:skopeo busybox:busybox-static xz:xz-utils clang:clang wasm-ld:lld
 FUZZTIME ?= 10s
+# Where frontend-image puts the image; a registry's is docker://HOST/REPO.
+FRONTEND ?= oci:$(OUT)/frontend
 
-.PHONY: help deps build demo test conformance bench coverage fuzz clean
+.PHONY: help deps build frontend-image demo test integration conformance bench coverage fuzz clean
 
 help:
 	@echo 'make demo         convert a Debian image and run programs of it'
 	@echo 'make test         everything that must pass, within minutes'
+	@echo 'make integration  BuildKit, buildx, registry, crane and skopeo, started for it'
 	@echo 'make conformance  longer suites'
 	@echo 'make bench        speed and size, side by side with native, qemu, runc and wasm from source'
 	@echo 'make coverage     what code discovery and translation miss in some 150 Debian packages'
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make build        bin/megabin, static'
+	@echo 'make frontend-image  the image for "# syntax=", without a container engine, in FRONTEND ($(FRONTEND))'
 	@echo 'make deps         what the above need, with apt when root'
 	@echo 'make clean        remove bin/ and out/'
 
@@ -30,6 +34,9 @@ deps:
 build:
 	$(GO) build -trimpath -ldflags '-s -w' -o $(MEGABIN) ./cmd/megabin
 
+frontend-image: build
+	@$(GO) run ./integration/cmd/mkfrontend $(MEGABIN) $(FRONTEND)
+
 demo: deps build
 	@./examples/demo.sh $(MEGABIN) $(OUT)/demo
 
@@ -38,6 +45,11 @@ test: deps build
 	$(GO) vet ./...
 	$(GO) test . ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
 	$(GO) test -v -timeout 14m -parallel 2 ./integration/...
+
+integration: deps build
+	@./.ci/deps docker-registry:docker-registry
+	@./.ci/tools $(OUT)/tools
+	$(GO) test -v -count=1 -timeout 14m ./integration/images
 
 conformance: deps build
 	MEGABIN_CONFORMANCE=1 $(GO) test -timeout 120m ./...

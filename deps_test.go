@@ -21,7 +21,9 @@ layers/unit/...: layers/abi layers/blob layers/wasmenc
 layers/pack: layers/abi layers/blob layers/wasmenc layers/unit/...
 layers/manifest: layers/abi layers/blob layers/unit/... layers/pack
 layers/tarfs: layers/blob layers/wasmenc
-layers/image/...: layers/blob layers/wasmenc layers/manifest layers/pack layers/tarfs
+layers/treediff:
+layers/carrier: layers/unit/... layers/tarfs
+layers/image/...: layers/blob layers/carrier layers/wasmenc layers/manifest layers/pack layers/tarfs
 layers:
 
 converter/x86:
@@ -32,7 +34,7 @@ converter/lift: converter/ir converter/x86 converter/disasm layers/abi
 converter/opt: converter/ir layers/abi
 converter/wasm: converter/ir layers/abi layers/wasmenc layers/unit/...
 converter/translate: converter/x86 converter/elf converter/disasm converter/ir converter/lift converter/opt converter/wasm layers/abi layers/blob layers/unit/...
-converter: converter/elf converter/translate layers layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/image/...
+converter: converter/elf converter/translate layers layers/abi layers/blob layers/unit/... layers/wasmenc layers/pack layers/manifest layers/tarfs layers/treediff layers/carrier layers/image/...
 
 runtime/machine/...: layers/abi layers/unit/... layers/wasmenc
 runtime/vkernel/...: runtime/machine/... layers/abi layers/blob layers/manifest layers/tarfs
@@ -45,7 +47,7 @@ cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/
 integration/debian:
 integration/coverage: integration/debian converter/elf converter/disasm converter/lift
 integration/difftest: converter/x86
-integration/...:
+integration/...: layers/image/...
 `
 
 // onlyIn names packages from outside that one place alone may import.
@@ -56,7 +58,8 @@ var onlyIn = map[string][]string{
 	"github.com/moby/buildkit":               {"frontend"},
 	"github.com/spf13/cobra":                 {"cmd/megabin"},
 	"github.com/schollz/progressbar":         {"cmd/megabin"},
-	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian"},
+	"github.com/secure-systems-lab":          {"layers/image"},
+	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian", "integration/frontendimage"},
 }
 
 // topLevel is what the repository's root may hold besides dot files.

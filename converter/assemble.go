@@ -35,7 +35,6 @@ func (c *conversion) pack(ctx context.Context) (err error) {
 		return err
 	}
 	c.startReport(res)
-	c.treeFile = c.tree()
 	c.manifest, err = c.newManifest(res).Encode()
 	return err
 }
@@ -46,8 +45,10 @@ func (c *conversion) newManifest(res *pack.Result) *manifest.Manifest {
 	m := &manifest.Manifest{
 		FormatVersion: manifest.Version,
 		Translator:    c.Translator,
-		Tree:          new(blob.Hash(c.treeFile)),
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Directory: res.Directory, Size: res.Size},
+	}
+	if c.treeFile != nil {
+		m.Tree = new(blob.Hash(c.treeFile))
 	}
 	for _, e := range c.elves {
 		if e.meta == nil {

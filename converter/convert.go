@@ -31,6 +31,9 @@ type Options struct {
 	// CacheDir is a directory that keeps units between conversions. Empty:
 	// nothing is kept.
 	CacheDir string
+	// Units is asked for what CacheDir does not have, and given what is made
+	// new. It may be nil.
+	Units UnitStore
 	// Jobs is the number of ELFs recompiled at a time; 0: one per processor.
 	Jobs int
 	// KeepNative leaves the original ELFs in the image.
@@ -61,12 +64,7 @@ var ErrConverted = errors.New("the image is already converted")
 // translator and KeepNative: the same digest on each call, for any number of
 // jobs.
 func Convert(ctx context.Context, img v1.Image, o Options) (v1.Image, *Report, error) {
-	if o.Jobs <= 0 {
-		o.Jobs = runtime.GOMAXPROCS(0)
-	}
-	if o.Progress == nil {
-		o.Progress = noProgress{}
-	}
+	o = o.withDefaults()
 	if o.CacheDir == "" {
 		dir, err := os.MkdirTemp("", "megabin-*")
 		if err != nil {
@@ -81,6 +79,16 @@ func Convert(ctx context.Context, img v1.Image, o Options) (v1.Image, *Report, e
 		return nil, nil, fmt.Errorf("converting: %w", err)
 	}
 	return out, c.report, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = noProgress{}
+	}
+	return o
 }
 
 // conversion is one call of Convert; each step fills in what the next ones

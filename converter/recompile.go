@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/tarfs"
 	"github.com/megabin/megabin/layers/unit"
@@ -40,10 +41,22 @@ func (c *conversion) recompileOne(ctx context.Context, e *elf) error {
 		e.cached = true
 	} else if e.reason, e.cached = c.cache.loadRefusal(e.id); e.cached {
 		return nil
+	} else if u, err = c.fetch(ctx, e); err != nil {
+		return err
+	} else if u != nil {
+		e.cached = true
 	} else if u, err = c.translate(ctx, e); err != nil || u == nil {
 		return err
 	}
-	return e.take(u, c.cache)
+	if err := e.take(u, c.cache); err != nil {
+		return err
+	}
+	var n int64
+	e.carrier, n, err = blob.HashReader(tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), carrier.Edits(e.meta, 0)))
+	if err == nil && n != e.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // take keeps what is to be known of the unit, but not the unit itself.
@@ -54,15 +67,7 @@ func (e *elf) take(u *unit.Unit, cache *unitCache) (err error) {
 	for i := range u.Funcs {
 		e.wasmBytes += int64(len(u.Funcs[i].Body))
 	}
-	if e.unit, err = pack.Survey(u, func() (*unit.Unit, error) { return cache.load(e.id) }); err != nil {
-		return err
-	}
-	carrier := tarfs.Mask(io.NewSectionReader(e.data, 0, e.size), covered(e.meta, 0))
-	id, n, err := blob.HashReader(carrier)
-	if err == nil && n != e.size {
-		err = io.ErrUnexpectedEOF
-	}
-	e.carrier = id
+	e.unit, err = pack.Survey(u, func() (*unit.Unit, error) { return cache.load(e.id) })
 	return err
 }
 
@@ -94,7 +99,10 @@ func (c *conversion) translate(ctx context.Context, e *elf) (*unit.Unit, error) 
 		}
 		return nil, c.cache.storeRefusal(e.id, e.reason)
 	}
-	return u, c.cache.store(u)
+	if err := c.cache.store(u); err != nil {
+		return nil, err
+	}
+	return u, c.share(ctx, u)
 }
 
 // errTranslator tells of a bug of the translator.
@@ -108,14 +116,4 @@ func callTranslate(ctx context.Context, t Translate, name string, data []byte) (
 		}
 	}()
 	return t(ctx, name, data)
-}
-
-// covered are the ranges of a stream to be zeroed when the ELF begins at an
-// offset in it.
-func covered(m *unit.Meta, at int64) []tarfs.Range {
-	list := make([]tarfs.Range, len(m.Covered))
-	for i, s := range m.Covered {
-		list[i] = tarfs.Range{Off: at + int64(s.Off), Size: int64(s.Size)}
-	}
-	return list
 }

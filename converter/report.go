@@ -18,9 +18,16 @@ type Report struct {
 	Source     string           `json:"source"` // digest of the source
 	Result     string           `json:"result"` // digest of the result
 	Translator string           `json:"translator"`
+	Layers     LayersReport     `json:"layers"`
 	ELFs       []ELFReport      `json:"elfs"` // ascending by first path
 	Total      Total            `json:"total"`
 	Megabinary MegabinaryReport `json:"megabinary"`
+}
+
+// LayersReport compares the blobs of all layers.
+type LayersReport struct {
+	SourceBytes int64 `json:"sourceBytes"`
+	ResultBytes int64 `json:"resultBytes"`
 }
 
 // ELFReport is one distinct ELF.
@@ -63,9 +70,13 @@ type MegabinaryReport struct {
 }
 
 func (c *conversion) startReport(res *pack.Result) {
-	c.report = &Report{Translator: c.Translator, ELFs: []ELFReport{}, Megabinary: MegabinaryReport{
-		res.Size, res.Functions, res.Bodies, res.BodyBytes, res.CodeBytes,
-	}}
+	c.reportELFs()
+	c.report.Megabinary = MegabinaryReport{res.Size, res.Functions, res.Bodies, res.BodyBytes, res.CodeBytes}
+}
+
+// reportELFs starts the report with what is known of the ELFs.
+func (c *conversion) reportELFs() {
+	c.report = &Report{Translator: c.Translator, ELFs: []ELFReport{}}
 	for _, e := range c.elves {
 		r := e.report()
 		c.report.ELFs = append(c.report.ELFs, r)
@@ -108,14 +119,22 @@ func (t *Total) add(r *ELFReport) {
 
 func (c *conversion) finishReport(result v1.Image) error {
 	for _, d := range []struct {
-		img v1.Image
-		to  *string
-	}{{c.source, &c.report.Source}, {result, &c.report.Result}} {
+		img  v1.Image
+		to   *string
+		size *int64
+	}{{c.source, &c.report.Source, &c.report.Layers.SourceBytes}, {result, &c.report.Result, &c.report.Layers.ResultBytes}} {
 		digest, err := d.img.Digest()
 		if err != nil {
 			return err
 		}
 		*d.to = digest.String()
+		m, err := d.img.Manifest()
+		if err != nil {
+			return err
+		}
+		for _, l := range m.Layers {
+			*d.size += l.Size
+		}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/tarfs"
@@ -42,6 +43,7 @@ func (c *conversion) write(ctx context.Context) error {
 	c.Progress.Phase("writing layers", total)
 	c.out = make([]newLayer, len(c.layers)+1)
 	steps := []func(context.Context) error{c.rewrite, func(ctx context.Context) error {
+		c.treeFile = c.tree()
 		if err := c.pack(ctx); err != nil {
 			return err
 		}
@@ -59,9 +61,9 @@ func (c *conversion) rewrite(ctx context.Context) error {
 	}
 	for i, l := range c.layers {
 		n := newLayer{desc: l.desc, diffID: l.diffID, source: l.layer}
-		if ranges := l.ranges(metas); len(ranges) > 0 && !c.KeepNative {
+		if edits := l.edits(metas); len(edits) > 0 && !c.KeepNative {
 			var err error
-			if n, err = c.rewriteLayer(ctx, l, ranges); err != nil {
+			if n, err = c.rewriteLayer(ctx, l, edits); err != nil {
 				return fmt.Errorf("layer %v: %w", l.desc.Digest, err)
 			}
 		}
@@ -71,16 +73,16 @@ func (c *conversion) rewrite(ctx context.Context) error {
 	return nil
 }
 
-// ranges are the covered bytes of a layer's tar stream. A sparse file has no
+// edits are what carriers change in a layer's tar stream. A sparse file has no
 // place in it and stays as it is.
-func (l *scannedLayer) ranges(metas map[blob.ID]*unit.Meta) (list []tarfs.Range) {
+func (l *scannedLayer) edits(metas map[blob.ID]*unit.Meta) (list []tarfs.Edit) {
 	for i := range l.entries {
 		e := &l.entries[i]
 		if m := metas[e.Blob]; e.Kind == tarfs.Regular && m != nil && e.Offset >= 0 {
-			list = append(list, covered(m, e.Offset)...)
+			list = append(list, carrier.Edits(m, e.Offset)...)
 		}
 	}
-	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
+	slices.SortFunc(list, func(a, b tarfs.Edit) int { return cmp.Compare(a.Off, b.Off) })
 	return list
 }
 
@@ -97,18 +99,18 @@ func (c *conversion) tree() []byte {
 		layers[i] = image.LayerTree{Entries: slices.Clone(l.entries), Size: l.size}
 		for j := range layers[i].Entries {
 			e := &layers[i].Entries[j]
-			if carrier, ok := carriers[e.Blob]; ok && e.Kind == tarfs.Regular && e.Offset >= 0 {
-				e.Blob = carrier
+			if id, ok := carriers[e.Blob]; ok && e.Kind == tarfs.Regular && e.Offset >= 0 {
+				e.Blob = id
 			}
 		}
 	}
 	return image.EncodeTree(layers)
 }
 
-func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, ranges []tarfs.Range) (newLayer, error) {
+func (c *conversion) rewriteLayer(ctx context.Context, l *scannedLayer, edits []tarfs.Edit) (newLayer, error) {
 	tar := reader{ctx, io.NewSectionReader(l.tar, 0, l.size)}
 	return c.writeLayer(l.compression, func(w io.Writer) error {
-		_, err := io.Copy(w, tarfs.Mask(tar, ranges))
+		_, err := io.Copy(w, tarfs.Mask(tar, edits))
 		return err
 	})
 }

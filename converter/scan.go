@@ -93,6 +93,9 @@ func (c *conversion) sourceLayers() ([]*scannedLayer, error) {
 	}
 	list := make([]*scannedLayer, len(layers))
 	for i, l := range layers {
+		if !m.Layers[i].MediaType.IsDistributable() {
+			return nil, fmt.Errorf("layer %v is foreign (%s): it may not be distributed and is not converted", m.Layers[i].Digest, m.Layers[i].MediaType)
+		}
 		list[i] = &scannedLayer{layer: l, desc: m.Layers[i], diffID: config.RootFS.DiffIDs[i],
 			contents: map[blob.ID]*io.SectionReader{}}
 	}
@@ -185,6 +188,17 @@ func (l *scannedLayer) close() {
 
 // find lists the distinct ELFs of the merged tree.
 func (c *conversion) find(context.Context) error {
+	if err := c.merge(func(id blob.ID) bool { return c.content(id) != nil }); err != nil {
+		return err
+	}
+	for _, e := range c.elves {
+		e.data = c.content(e.id)
+	}
+	return nil
+}
+
+// merge lists the distinct ELFs of the merged tree, with their paths.
+func (c *conversion) merge(isELF func(blob.ID) bool) error {
 	layers := make([][]tarfs.Entry, len(c.layers))
 	for i, l := range c.layers {
 		layers[i] = l.entries
@@ -199,12 +213,11 @@ func (c *conversion) find(context.Context) error {
 		if path == "/"+manifest.Name {
 			return ErrConverted
 		}
-		data := c.content(e.Blob)
-		if data == nil {
+		if e.Blob.IsZero() || !isELF(e.Blob) {
 			continue
 		}
 		if found[e.Blob] == nil {
-			found[e.Blob] = &elf{id: e.Blob, size: e.Size, data: data}
+			found[e.Blob] = &elf{id: e.Blob, size: e.Size}
 		}
 		found[e.Blob].paths = append(found[e.Blob].paths, path)
 	}
@@ -212,8 +225,13 @@ func (c *conversion) find(context.Context) error {
 		slices.Sort(e.paths)
 		c.elves = append(c.elves, e)
 	}
-	slices.SortFunc(c.elves, func(a, b *elf) int { return bytes.Compare(a.id[:], b.id[:]) })
+	sortELFs(c.elves)
 	return nil
+}
+
+// sortELFs sorts by hash, as manifests do.
+func sortELFs(list []*elf) {
+	slices.SortFunc(list, func(a, b *elf) int { return bytes.Compare(a.id[:], b.id[:]) })
 }
 
 // content is that of an ELF; nil: it is of something else.

@@ -35,9 +35,14 @@ func openUnitCache(dir, translator string) (*unitCache, error) {
 // path is where what is known of an ELF is cached: a unit, or with another
 // suffix why there is none.
 func (c *unitCache) path(source blob.ID, suffix string) string {
-	key := wasmenc.AppendName([]byte("megabin unit 1\n"), c.translator)
-	name := blob.Hash(append(key, source[:]...)).String()
+	name := c.key(source)
 	return filepath.Join(c.dir, name[:2], name+suffix)
+}
+
+// key is the hash of an ELF and the translator.
+func (c *unitCache) key(source blob.ID) string {
+	key := wasmenc.AppendName([]byte("megabin unit 1\n"), c.translator)
+	return blob.Hash(append(key, source[:]...)).String()
 }
 
 // Suffixes of the files.
@@ -55,6 +60,11 @@ func (c *unitCache) load(source blob.ID) (*unit.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decodeUnit(b, source)
+}
+
+// decodeUnit reads a cached unit and checks that it is whole and of an ELF.
+func decodeUnit(b []byte, source blob.ID) (*unit.Unit, error) {
 	end := len(b) - len(appendSum(nil))
 	if end < 0 || string(appendSum(b[:end:end])) != string(b) {
 		return nil, errDamaged

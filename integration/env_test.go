@@ -47,8 +47,12 @@ var fixtures = sync.OnceValues(func() (string, error) {
 	return dir, makeFixtures(dir)
 })
 
-// converted is the test image after `megabin convert`, made once per run.
+// converted is the test image after `megabin convert`, made once per run, or
+// what MEGABIN_CONVERTED names: it was made of the same image before.
 var converted = sync.OnceValues(func() (string, error) {
+	if ref := os.Getenv("MEGABIN_CONVERTED"); ref != "" {
+		return ref, nil
+	}
 	base, err := scratch()
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 
 func newCheck() *cobra.Command {
 	var source string
+	var trust trustFlags
 	cmd := &cobra.Command{
 		Use:   "check [--source SOURCE] IMAGE",
 		Short: "Verify a converted image, hash by hash",
@@ -22,7 +23,7 @@ from it in nothing but code bytes of recompiled files.`,
   megabin check --source oci:debian oci:debian-wasm`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := check(cmd.Context(), source, args[0])
+			r, err := check(cmd.Context(), trust, source, args[0])
 			if err != nil {
 				return err
 			}
@@ -32,19 +33,27 @@ from it in nothing but code bytes of recompiled files.`,
 		},
 	}
 	cmd.Flags().StringVar(&source, "source", "", "the image it was converted from, `SOURCE`")
+	trust.add(cmd.Flags())
 	return cmd
 }
 
-func check(ctx context.Context, source, converted string) (*image.CheckResult, error) {
+func check(ctx context.Context, trust trustFlags, source, converted string) (*image.CheckResult, error) {
 	img, closeImage, err := open(ctx, converted)
 	if err != nil {
 		return nil, err
 	}
 	defer closeImage()
+	if err := trust.verify(ctx, img); err != nil {
+		return nil, err
+	}
 	if source == "" {
 		return image.Check(ctx, nil, img)
 	}
-	src, closeSource, err := open(ctx, source)
+	ref, err := image.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	src, closeSource, err := ref.OpenSource(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/pack"
@@ -60,6 +62,21 @@ func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
 		return nil, err
 	}
 	defer closeImage()
+	// The last layer has all; only a docker archive does not say that it is
+	// converted.
+	c, err := image.OpenConverted(img)
+	if errors.Is(err, image.ErrNotConverted) {
+		return inspectProgram(text, img)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", text, err)
+	}
+	defer c.Close()
+	s, err := measureSharing(c.Megabinary)
+	return &inspection{c.Manifest, s}, err
+}
+
+func inspectProgram(text string, img v1.Image) (*inspection, error) {
 	store, err := openStore()
 	if err != nil {
 		return nil, err

@@ -75,6 +75,6 @@ there is no such command.`,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newVersion())
+	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newFrontend(), newVersion())
 	return root
 }

@@ -37,7 +37,7 @@ func TestCommandLines(t *testing.T) {
 		{"version", 0, "abi 1", ""},
 		{"version --json", 0, `"manifest":1`, ""},
 		{"nonsense", statusError, "", "unknown command"},
-		{"convert one", statusError, "", "accepts 2 arg(s)"},
+		{"convert one", statusError, "", "no TARGET"},
 		{"convert oci:" + none + " oci:" + none + "2", statusError, "", none},
 		{"convert oci:" + none + " dir:" + none, statusError, "", "dir:"},
 		{"run", statusError, "", "requires at least 1 arg(s)"},

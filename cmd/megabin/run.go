@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,10 @@ type runFlags struct {
 	publish          []string
 	readOnly         bool
 	strace, stats    bool
+	trust            trustFlags
+	memory           string
+	pids             int
+	cpus             float64
 
 	entrypointSet bool
 }
@@ -84,7 +89,11 @@ original or as its carrier; anything else is refused with exit status 126.`,
 	f.StringVar(&flags.net, "net", runner.NetNone, "network: none (a loopback interface of its own), host (the host's sockets and ports)")
 	f.StringArrayVarP(&flags.publish, "publish", "p", nil, "open a port of the host for a server inside: `[IP:]HOST:GUEST[/udp]`")
 	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
+	f.StringVar(&flags.memory, "memory", "", "bound of the memory of all processes, `BYTES` with b, k, m or g; over it the largest is killed")
+	f.IntVar(&flags.pids, "pids", 0, "bound of the `NUMBER` of processes and threads; 0 is none")
+	f.Float64Var(&flags.cpus, "cpus", 0, "bound of processor time, as a `NUMBER` of processors; 0 is none")
 	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
+	flags.trust.add(f)
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
 	return cmd
 }
@@ -96,6 +105,9 @@ func (flags *runFlags) run(ctx context.Context, text string, args []string, errw
 		return 0, err
 	}
 	defer closeImage()
+	if err := flags.trust.verify(ctx, img); err != nil {
+		return 0, fmt.Errorf("running %s: %w", text, err)
+	}
 	spec, closeCode, err := flags.spec(img, args)
 	if err != nil {
 		return 0, fmt.Errorf("running %s: %w", text, err)
@@ -139,6 +151,9 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	if flags.tty && !term.IsTerminal(int(os.Stdin.Fd())) {
 		return s, nil, errors.New("-t needs a terminal on standard input")
 	}
+	if s.Bounds, err = flags.bounds(); err != nil {
+		return s, nil, err
+	}
 	if s.Mounts, err = parseVolumes(flags.volumes); err != nil {
 		return s, nil, err
 	}
@@ -151,6 +166,31 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	}
 	closeCode, err = openImage(&s, img)
 	return s, closeCode, err
+}
+
+// sizeUnits are the suffixes of --memory.
+var sizeUnits = map[byte]uint64{'b': 1, 'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}
+
+// bounds checks the flags that bound what the container uses.
+func (flags *runFlags) bounds() (b runner.Bounds, err error) {
+	if flags.pids < 0 || flags.cpus < 0 {
+		return b, errors.New("--pids and --cpus must not be negative")
+	}
+	b = runner.Bounds{Tasks: flags.pids, CPUs: flags.cpus}
+	if text := strings.ToLower(flags.memory); text != "" {
+		unit, ok := sizeUnits[text[len(text)-1]]
+		if ok {
+			text = text[:len(text)-1]
+		} else {
+			unit = 1
+		}
+		n, err := strconv.ParseUint(text, 10, 40)
+		if err != nil || n == 0 {
+			return b, fmt.Errorf("--memory %q: want a number of bytes, such as 512m", flags.memory)
+		}
+		b.Memory = n * unit
+	}
+	return b, nil
 }
 
 // openImage sets the root and the units.

@@ -19,7 +19,7 @@ func (b *builder) indirect(addr uint64) Term {
 		return term
 	}
 	term.Kind = SwitchJump
-	term.Switch = &Switch{Index: t.index, Targets: make([]*Block, len(t.targets))}
+	term.Switch = &Switch{Index: t.index, Bounded: t.bounded, Targets: make([]*Block, len(t.targets))}
 	for i, a := range t.targets {
 		term.Switch.Targets[i] = b.blocks[a]
 	}

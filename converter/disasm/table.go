@@ -33,6 +33,7 @@ type table struct {
 	index    x86asm.Reg
 	targets  []uint64
 	fixed    bool // read-only memory: an index says where the jump goes
+	bounded  bool // a comparison keeps the index below len(targets)
 }
 
 // reading is a table that an indirect jump may read.
@@ -112,6 +113,7 @@ func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
 	}
 	l := rs[0].load
 	t.loadAddr, t.index, t.fixed = rs[0].loadAddr, l.index.reg, d.file.ReadOnly(l.table)
+	t.bounded = rs[0].bound > 0 && len(t.targets) == rs[0].bound
 	return t
 }
 

@@ -83,6 +83,7 @@ type Switch struct {
 	Load      int        // its index in LoadBlock.Insts; it may be the jmp itself
 	Index     x86asm.Reg // index register in the load's memory operand: its 64-bit value *before* the load
 	Targets   []*Block   // by index; nil where it is not in this function
+	Bounded   bool       // a comparison in front of the jump keeps Index below len(Targets)
 }
 
 // Covered gives the file offsets of all bytes that belong to instructions of

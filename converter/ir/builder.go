@@ -158,7 +158,7 @@ func (b Builder) withConst(op Op, x *Value, c int64) *Value {
 		if cx, ok := x.Args[1].IsConst(); ok {
 			return b.Bin(I32Add, x.Args[0], b.Const(x.Type, cx+c))
 		}
-	case op == I32And && c >= 0 && knownBits(x) <= bits.Len64(uint64(c)) && c&(c+1) == 0:
+	case op == I32And && c >= 0 && KnownBits(x) <= bits.Len64(uint64(c)) && c&(c+1) == 0:
 		return x
 	case op == I32And && x.Op == typed(I32And, x.Type):
 		if cx, ok := x.Args[1].IsConst(); ok {
@@ -172,8 +172,8 @@ func (b Builder) withConst(op Op, x *Value, c int64) *Value {
 	return nil
 }
 
-// knownBits bounds the number of low bits of x that can be non-zero.
-func knownBits(x *Value) int {
+// KnownBits bounds the number of low bits of x that can be non-zero.
+func KnownBits(x *Value) int {
 	switch x.Op {
 	case Load8U32, Load8U64:
 		return 8
@@ -182,12 +182,12 @@ func knownBits(x *Value) int {
 	case Load32U64:
 		return 32
 	case I64ExtendI32U:
-		return min(32, knownBits(x.Args[0]))
+		return min(32, KnownBits(x.Args[0]))
 	case I32WrapI64:
-		return min(32, knownBits(x.Args[0]))
+		return min(32, KnownBits(x.Args[0]))
 	case I32And, I64And:
 		if c, ok := x.Args[1].IsConst(); ok && c >= 0 {
-			return min(bits.Len64(uint64(c)), knownBits(x.Args[0]))
+			return min(bits.Len64(uint64(c)), KnownBits(x.Args[0]))
 		}
 	case Const32, Const64:
 		if x.Aux >= 0 {
@@ -383,7 +383,7 @@ func (b Builder) ZExt(x *Value) *Value {
 	if c, ok := x.IsConst(); ok {
 		return b.Const64(int64(uint32(c)))
 	}
-	if x.Op == I32WrapI64 && knownBits(x.Args[0]) <= 32 {
+	if x.Op == I32WrapI64 && KnownBits(x.Args[0]) <= 32 {
 		return x.Args[0]
 	}
 	return b.New(I64ExtendI32U, x)

@@ -96,7 +96,7 @@ type Term struct {
 	Succs []Edge
 	Args  []*Value
 	Info  *CallInfo  // TailCall
-	State []RegValue // Return, TailCall (in Info) and Leave: registers to stand in the register file
+	State []RegValue // registers to stand in the register file; a TailCall has them in Info
 }
 
 // Block is a basic block.

@@ -14,8 +14,7 @@ func init() {
 	vectors()
 }
 
-// floatFunc is an operation on floats of one width, given and returned as
-// bits. NaNs are dealt with already.
+// floatFunc is an operation on floats that are not NaNs.
 type floatFunc func(x, y float64) float64
 
 var floatOps = map[string]floatFunc{

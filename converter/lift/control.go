@@ -326,15 +326,21 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	}
 	out := c.fn.ir.NewBlock(c.B.Addr)
 	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
+	complete := s.Bounded || ir.KnownBits(index) < 32 && 1<<ir.KnownBits(index) <= n
 	for i, d := range s.Targets {
 		if d == nil { // in another function
 			c.B.Term.Succs[i].To = out
+			complete = false
 			continue
 		}
 		c.edge(i, d)
 	}
 	c.B.Term.Succs[n].To = out
 	c.B = out
+	if complete { // a tail call would keep all registers alive for nothing
+		c.trap(abi.TrapUD)
+		return
+	}
 	c.tailCall(&ir.CallInfo{}, target)
 }
 

@@ -1,6 +1,8 @@
 package lift
 
 import (
+	"slices"
+
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 )
@@ -44,14 +46,41 @@ func (l *linker) params(b *block) {
 		return
 	}
 	for v := Var(0); v < numVars; v++ {
-		if l.isParam(b, v) {
+		switch {
+		case l.isParam(b, v):
 			b.first.Params = append(b.first.Params, b.param(v))
+		case b.liveIn.has(v) && b.in[v] != nil && b.throughFile().has(v):
+			p := b.in[v]
+			p.Op, p.Aux = ir.GetReg, int64(v.reg())
+			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
 		}
 	}
 }
 
 func (l *linker) isParam(b *block, v Var) bool {
-	return (b.liveIn | b.softIn).has(v) && !(v == RSP && b.spKnown)
+	return ((b.liveIn | b.softIn) &^ b.throughFile()).has(v) && !(v == RSP && b.spKnown)
+}
+
+// Numbers of predecessors from which on registers are not worth a copy on each
+// edge: argument registers that only a call may want, and all that a call may
+// change. The latter are the operations of an interpreter that jumps from each
+// of them to the next.
+const (
+	manyPreds     = 8
+	veryManyPreds = 32
+)
+
+// throughFile is what reaches b in the register file if nothing but a call
+// that may want it reads it: registers that would be copied from block to
+// block through whole functions, for hardly any call wants them.
+func (b *block) throughFile() Set {
+	switch n := len(b.preds); {
+	case n >= veryManyPreds:
+		return (b.softIn | b.liveIn&callerSaved) &^ (flagSet | b.liveIn&^callerSaved)
+	case n >= manyPreds:
+		return b.softIn &^ (b.liveIn | flagSet)
+	}
+	return b.softIn & hiddenArgs &^ b.liveIn
 }
 
 // edges completes the jumps out of b with arguments.
@@ -61,6 +90,7 @@ func (l *linker) edges(b *block) {
 		if e.to.parent != nil {
 			continue
 		}
+		l.edgeState(c, e)
 		to := &e.from.Term.Succs[e.succ]
 		for v := Var(0); v < numVars; v++ {
 			if l.isParam(e.to, v) {
@@ -70,13 +100,33 @@ func (l *linker) edges(b *block) {
 	}
 }
 
+// edgeState makes an edge leave in the register file what its target looks for
+// there.
+func (l *linker) edgeState(c *ctx, e edge) {
+	set := e.to.throughFile()
+	for v := Var(0); v < numRegs; v++ {
+		if !set.has(v) {
+			continue
+		}
+		if x := c.b.find(v); !isInFile(x) {
+			e.from.Term.State = append(e.from.Term.State, ir.RegValue{Reg: v.reg(), Value: x})
+		}
+	}
+}
+
+// isInFile tells whether x stands for what the register file holds: after a
+// call, or as a parameter that its block did not get.
+func isInFile(x *ir.Value) bool {
+	return x == inFile || x.Op == ir.Param && !slices.Contains(x.Block.Params, x)
+}
+
 // atEnd is v's value at the end of c's block, made at its pivot if need be.
 func (c *ctx) atEnd(v Var) *ir.Value {
 	if v >= CF {
 		return c.flagAt(c.b, v)
 	}
 	x := c.b.find(v)
-	if x == inFile {
+	if isInFile(x) {
 		x = c.GetReg(int(v.reg()), v.typ())
 		c.b.vars[v] = x
 	}
@@ -85,13 +135,18 @@ func (c *ctx) atEnd(v Var) *ir.Value {
 
 // at is register v's value at site s of block b; it may be inFile.
 func (l *linker) at(b *block, s *site, v Var) *ir.Value {
+	x := s.vars[v]
 	switch {
-	case s.vars[v] != nil:
-		return s.vars[v]
+	case x != nil:
 	case b.parent != nil:
-		return b.parent.find(v)
+		x = b.parent.find(v)
+	default:
+		x = b.param(v)
 	}
-	return b.param(v)
+	if isInFile(x) {
+		return inFile
+	}
+	return x
 }
 
 // state lists where the registers in set stand at s. What is in the register

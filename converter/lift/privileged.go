@@ -19,7 +19,7 @@ var privilegedRows = map[x86asm.Op]row{
 	x86asm.MONITOR: ud, x86asm.MWAIT: ud, x86asm.RSM: ud, x86asm.SYSENTER: ud, x86asm.UD0: ud, x86asm.UD1: ud, x86asm.UD2: ud, x86.INCSSP: ud,
 
 	x86asm.INT: interrupt, x86asm.ICEBP: trapRow(abi.TrapBreakpoint),
-	x86asm.LRET: farReturn(0), x86asm.IRET: farReturn(2), x86asm.IRETD: farReturn(4), x86asm.IRETQ: farReturn(8), x86asm.LCALL: farJump, x86asm.LJMP: farJump,
+	x86asm.LRET: farReturn(0), x86asm.IRET: farReturn(2), x86asm.IRETD: farReturn(4), x86asm.IRETQ: farReturn(8), x86asm.LCALL: farJump(true), x86asm.LJMP: farJump(false),
 
 	x86asm.LAR: loadDescriptor(0xffff00), x86asm.LSL: loadDescriptor(0), x86asm.VERR: verify(1), x86asm.VERW: verify(2),
 	x86asm.LFS: loadFar(x86asm.FS), x86asm.LGS: loadFar(x86asm.GS), x86asm.LSS: loadFar(x86asm.SS),
@@ -62,22 +62,28 @@ func farReturn(iret int) row {
 	}
 }
 
-// farJump faults: the only selectors that would not are those of user code,
-// which nothing jumps to from user code.
-func farJump(c *ctx, in *x86.Inst) error {
-	m, ok := in.Args[0].(x86asm.Mem)
-	if !ok {
-		return errOperand
+// farJump jumps through a pointer with a selector behind it, which has to be
+// that of 64-bit code.
+func farJump(call bool) row {
+	return func(c *ctx, in *x86.Inst) error {
+		m, ok := in.Args[0].(x86asm.Mem)
+		if !ok {
+			return errOperand
+		}
+		size := in.DataSize / 8
+		base, off := c.addr(m)
+		pc := c.low32(c.Load(loadOps[size], base, off))
+		sel := c.Load(ir.Load16U32, base, off+uint32(size))
+		c.trapIf(c.Bin(ir.I32Ne, sel, c.Const32(userCode)), abi.TrapPrivileged)
+		if call {
+			c.push(c.Const(intType(size), userCode), size)
+			c.push(c.widen(c.codeAddr(c.fn.offset(in.Next())), size, false), size)
+		}
+		c.b.pivot = c.B
+		c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, c.get(RSP), pc, pc}})
+		c.stopped = true
+		return nil
 	}
-	base, off := c.addr(m)
-	offset := uint32(in.DataSize / 8)
-	if in.DataSize == 16 {
-		offset = 2
-	}
-	sel := c.Load(ir.Load16U32, base, off+offset)
-	c.trapIf(c.Bin(ir.I32Ne, sel, c.Const32(userCode)), abi.TrapPrivileged)
-	c.trap(abi.TrapUntranslated)
-	return nil
 }
 
 // selector reads the 16-bit selector in operand i.

@@ -11,8 +11,8 @@ import (
 // v128 operations to the same SSE instructions, so that NaNs propagate as on
 // the processor. What differs from one:
 //
-//   - arithmetic rounds to nearest whatever MXCSR says; only conversions to
-//     integers honour its rounding control; exception flags stay clear;
+//   - exceptions are never unmasked, and their flags are kept only once a guest
+//     has written MXCSR (runtime/machine, fpEnv); rounding follows MXCSR;
 //   - rcp and rsqrt give the correctly rounded value, not the 12-bit estimate;
 //   - unaligned 16-byte operands do not fault.
 //
@@ -175,13 +175,25 @@ func ldmxcsr(c *ctx, in *x86.Inst) error {
 	if err != nil {
 		return err
 	}
-	c.SetReg(int(abi.MXCSR), x)
+	c.compareNow()
 	c.helper(abi.HelperLDMXCSR, c.ZExt(x))
 	return nil
 }
 
+// compareNow computes the flags of a comparison of floats, which may raise an
+// exception, before MXCSR is looked at.
+func (c *ctx) compareNow() {
+	for _, f := range [...]Var{CF, PF, ZF} {
+		if r := c.b.recipe(f); r != nil && r.kind == rFloat {
+			c.flag(f)
+		}
+	}
+}
+
 func stmxcsr(c *ctx, in *x86.Inst) error {
-	return c.write(0, 4, c.GetReg(int(abi.MXCSR), ir.I32))
+	c.compareNow()
+	x, _ := c.helper(abi.HelperSTMXCSR)
+	return c.write(0, 4, c.Wrap(x))
 }
 
 // linearOperand is the linear address of memory operand i as an I64.

@@ -85,7 +85,7 @@ func (t *text) lanes(bytes, words ir.Op) ir.Op {
 	return bytes
 }
 
-// low is the mask of the first n elements; n may be all of them.
+// firstElements is the mask of the first n elements; n may be all of them.
 func (c *ctx) firstElements(n *ir.Value) *ir.Value {
 	return c.AddC(c.Bin(ir.I32Shl, c.Const32(1), n), -1)
 }

@@ -24,21 +24,36 @@ func (c *ctx) step(size int) *ir.Value {
 // lin is the linear address of a guest pointer.
 func (c *ctx) lin(p *ir.Value) *ir.Value { return c.AddC(c.Wrap(p), -abi.PageBias) }
 
+// pointer is rsi, rdi or rcx, of the instruction's address size.
+func (c *ctx) pointer(v Var) *ir.Value {
+	if c.in.AddrSize == 32 {
+		return c.ZExt(c.Wrap(c.get(v)))
+	}
+	return c.get(v)
+}
+
+func (c *ctx) setPointer(v Var, x *ir.Value) {
+	if c.in.AddrSize == 32 {
+		x = c.ZExt(c.Wrap(x))
+	}
+	c.set(v, x)
+}
+
 func isRep(in *x86.Inst) bool {
 	return hasPrefix(in, x86asm.PrefixREP) || hasPrefix(in, x86asm.PrefixREPN)
 }
 
 func movs(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		step, src, dst := c.step(size), c.get(RSI), c.get(RDI)
+		step, src, dst := c.step(size), c.pointer(RSI), c.pointer(RDI)
 		one := func(s, d *ir.Value) { c.Store(storeOps[size], c.lin(d), 0, c.Load(loadOps[size], c.lin(s), 0)) }
 		if !isRep(in) {
 			one(src, dst)
-			c.set(RSI, c.Add(src, step))
-			c.set(RDI, c.Add(dst, step))
+			c.setPointer(RSI, c.Add(src, step))
+			c.setPointer(RDI, c.Add(dst, step))
 			return nil
 		}
-		n := c.get(RCX)
+		n := c.pointer(RCX)
 		total := c.Bin(ir.I32Mul, n, step) // bytes, negative when DF is set
 		bytes := c.Wrap(total)
 		// Forward and not copying onto what is read later: one block copy.
@@ -53,9 +68,9 @@ func movs(size int) row {
 			})
 			return nil
 		})
-		c.set(RSI, c.Add(src, total))
-		c.set(RDI, c.Add(dst, total))
-		c.set(RCX, c.Const64(0))
+		c.setPointer(RSI, c.Add(src, total))
+		c.setPointer(RDI, c.Add(dst, total))
+		c.setPointer(RCX, c.Const64(0))
 		return nil
 	}
 }
@@ -79,14 +94,14 @@ func (c *ctx) whileCount(n *ir.Value, init []*ir.Value, body func(v []*ir.Value)
 
 func stos(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		step, dst, x := c.step(size), c.get(RDI), c.readGPR(accumulator(size), size)
+		step, dst, x := c.step(size), c.pointer(RDI), c.readGPR(accumulator(size), size)
 		one := func(d *ir.Value) { c.Store(storeOps[size], c.lin(d), 0, x) }
 		if !isRep(in) {
 			one(dst)
-			c.set(RDI, c.Add(dst, step))
+			c.setPointer(RDI, c.Add(dst, step))
 			return nil
 		}
-		n := c.get(RCX)
+		n := c.pointer(RCX)
 		total := c.Bin(ir.I32Mul, n, step)
 		slow := func() []*ir.Value {
 			c.whileCount(n, []*ir.Value{dst}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
@@ -99,8 +114,8 @@ func stos(size int) row {
 			c.New(ir.Fill32, c.lin(dst), c.low32(x), c.Wrap(total))
 			return nil
 		}, slow)
-		c.set(RDI, c.Add(dst, total))
-		c.set(RCX, c.Const64(0))
+		c.setPointer(RDI, c.Add(dst, total))
+		c.setPointer(RCX, c.Const64(0))
 		return nil
 	}
 }
@@ -125,19 +140,19 @@ func (c *ctx) low32(x *ir.Value) *ir.Value {
 
 func lods(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		step, src := c.step(size), c.get(RSI)
+		step, src := c.step(size), c.pointer(RSI)
 		if !isRep(in) {
 			c.writeGPR(accumulator(size), size, c.Load(loadOps[size], c.lin(src), 0))
-			c.set(RSI, c.Add(src, step))
+			c.setPointer(RSI, c.Add(src, step))
 			return nil
 		}
 		x := c.readGPR(accumulator(size), size)
-		count := c.get(RCX)
+		count := c.pointer(RCX)
 		_, out := c.whileCount(count, []*ir.Value{src, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
 			return nil, []*ir.Value{c.Add(v[0], step), c.Load(loadOps[size], c.lin(v[0]), 0)}
 		})
-		c.set(RSI, out[0])
-		c.set(RCX, c.Const64(0))
+		c.setPointer(RSI, out[0])
+		c.setPointer(RCX, c.Const64(0))
 		old := c.get(RAX)
 		c.writeGPR(accumulator(size), size, out[1])
 		c.set(RAX, c.Select(c.Bool(count), c.get(RAX), old)) // nothing is written without a turn
@@ -155,20 +170,20 @@ func until(in *x86.Inst) ir.Op {
 
 func scas(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		step, dst, x := c.step(size), c.get(RDI), c.readGPR(accumulator(size), size)
+		step, dst, x := c.step(size), c.pointer(RDI), c.readGPR(accumulator(size), size)
 		if !isRep(in) {
 			y := c.Load(loadOps[size], c.lin(dst), 0)
-			c.set(RDI, c.Add(dst, step))
+			c.setPointer(RDI, c.Add(dst, step))
 			c.setAll(rSub, size, x, y, c.low(c.Sub(x, y), size))
 			return nil
 		}
-		n, on := c.get(RCX), until(in)
+		n, on := c.pointer(RCX), until(in)
 		left, out := c.whileCount(n, []*ir.Value{dst, x}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
 			y := c.Load(loadOps[size], c.lin(v[0]), 0)
 			return c.Bin(on, x, y), []*ir.Value{c.Add(v[0], step), y}
 		})
-		c.set(RDI, out[0])
-		c.set(RCX, left)
+		c.setPointer(RDI, out[0])
+		c.setPointer(RCX, left)
 		c.setIfRun(n, size, x, out[1])
 		return nil
 	}
@@ -186,22 +201,22 @@ func (c *ctx) setIfRun(n *ir.Value, size int, x, y *ir.Value) {
 
 func cmps(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		step, src, dst := c.step(size), c.get(RSI), c.get(RDI)
+		step, src, dst := c.step(size), c.pointer(RSI), c.pointer(RDI)
 		if !isRep(in) {
 			x, y := c.Load(loadOps[size], c.lin(src), 0), c.Load(loadOps[size], c.lin(dst), 0)
-			c.set(RSI, c.Add(src, step))
-			c.set(RDI, c.Add(dst, step))
+			c.setPointer(RSI, c.Add(src, step))
+			c.setPointer(RDI, c.Add(dst, step))
 			c.setAll(rSub, size, x, y, c.low(c.Sub(x, y), size))
 			return nil
 		}
-		n, on, zero := c.get(RCX), until(in), c.Const(intType(size), 0)
+		n, on, zero := c.pointer(RCX), until(in), c.Const(intType(size), 0)
 		left, out := c.whileCount(n, []*ir.Value{src, dst, zero, zero}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
 			x, y := c.Load(loadOps[size], c.lin(v[0]), 0), c.Load(loadOps[size], c.lin(v[1]), 0)
 			return c.Bin(on, x, y), []*ir.Value{c.Add(v[0], step), c.Add(v[1], step), x, y}
 		})
-		c.set(RSI, out[0])
-		c.set(RDI, out[1])
-		c.set(RCX, left)
+		c.setPointer(RSI, out[0])
+		c.setPointer(RDI, out[1])
+		c.setPointer(RCX, left)
 		c.setIfRun(n, size, out[2], out[3])
 		return nil
 	}

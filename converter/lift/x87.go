@@ -117,13 +117,17 @@ func (r x87Row) lift(c *ctx, in *x86.Inst) error {
 		return nil
 	}
 	var operand *ir.Value
+	i := r.i
 	if isMem(in.Args[0]) {
 		var err error
 		if operand, err = c.linearOperand(0); err != nil {
 			return err
 		}
+		if in.DataSize == 16 && r.op >= abi.X87GetEnv && r.op <= abi.X87Restore {
+			i = abi.X87Small
+		}
 	}
-	c.x87(abi.X87(r.op, abi.X87SrcReg, r.i, r.pops), operand)
+	c.x87(abi.X87(r.op, abi.X87SrcReg, i, r.pops), operand)
 	return nil
 }
 

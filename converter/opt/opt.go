@@ -16,6 +16,7 @@ type Pass struct {
 
 // Passes is the pipeline, in order.
 var Passes = []Pass{
+	{"dispatch", "switch in one place where many switches have the same targets", dispatch},
 	{"params", "drop block parameters that can have one value only", params},
 	{"spill", "put registers in the register file before calls, exits and polls need them there", spill},
 	{"frame", "address the stack frame from its lowest address, so that one bounds check serves", frame},

@@ -42,21 +42,36 @@ func Decode(code []byte, pc uint64) (Inst, error) {
 	if err != nil {
 		return Inst{}, describe(err, code, pc)
 	}
-	switch op := gapOp(&l); op {
-	case 0:
-	case undefined:
+	switch op := gapOp(&l); {
+	case op == 0:
+	case op == undefined || l.lock:
 		return Inst{}, describe(ErrUnknown, code, pc)
 	default:
 		return own(op, &l, pc), nil
 	}
-	in, err := x86asm.Decode(code[:l.length], 64)
+	in, err := x86asm.Decode(canonical(code[:l.length], &l), 64)
 	if err != nil || in.Op == 0 || in.Len != l.length {
+		return Inst{}, describe(ErrUnknown, code, pc)
+	}
+	if l.lock && !takesLock(&in) {
 		return Inst{}, describe(ErrUnknown, code, pc)
 	}
 	if !l.hasMoffs() {
 		signExtend(&in)
 	}
 	return Inst{Inst: in, Addr: pc}, nil
+}
+
+// lockable are the instructions that take a lock prefix, with a destination
+// in memory; others are #UD (SDM volume 2, LOCK).
+var lockable = map[x86asm.Op]bool{
+	x86asm.ADD: true, x86asm.ADC: true, x86asm.AND: true, x86asm.BTC: true, x86asm.BTR: true, x86asm.BTS: true, x86asm.CMPXCHG: true, x86asm.CMPXCHG8B: true, x86asm.CMPXCHG16B: true,
+	x86asm.DEC: true, x86asm.INC: true, x86asm.NEG: true, x86asm.NOT: true, x86asm.OR: true, x86asm.SBB: true, x86asm.SUB: true, x86asm.XOR: true, x86asm.XADD: true, x86asm.XCHG: true,
+}
+
+func takesLock(in *x86asm.Inst) bool {
+	_, mem := in.Args[0].(x86asm.Mem)
+	return mem && lockable[in.Op]
 }
 
 // signExtend sign-extends 32-bit displacements, which x86asm leaves

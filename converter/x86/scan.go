@@ -61,12 +61,15 @@ type layout struct {
 	length   int
 	vex      bool // VEX, EVEX or XOP encoded
 	rexW     bool
+	rexB     bool
 	dataSize bool // has a 66 prefix
 	addrSize bool // has a 67 prefix
 	rep      byte // F2, F3 or 0: the last of them
+	lock     bool
 	opMap    byte // index into opcodeMaps; others for VEX, EVEX and XOP only
 	opcode   byte
 	hasModRM bool
+	modRMAt  int
 	modRM    byte
 }
 
@@ -124,7 +127,7 @@ func (s *scanner) prefixes() {
 	for !s.short {
 		switch b := s.peek(); {
 		case b&0xf0 == 0x40:
-			s.rexW = b&8 != 0
+			s.rexW, s.rexB = b&8 != 0, b&1 != 0
 			s.length++
 			continue
 		case b == 0x66:
@@ -133,11 +136,13 @@ func (s *scanner) prefixes() {
 			s.addrSize = true
 		case b == 0xf2 || b == 0xf3:
 			s.rep = b
-		case b == 0xf0 || b == 0x64 || b == 0x65 || b&^0x18 == 0x26:
+		case b == 0xf0:
+			s.lock = true
+		case b == 0x64 || b == 0x65 || b&^0x18 == 0x26:
 		default:
 			return
 		}
-		s.rexW = false
+		s.rexW, s.rexB = false, false
 		s.length++
 	}
 }
@@ -273,7 +278,7 @@ func (s *scanner) moffs() int {
 
 // modrm reads ModRM, SIB and displacement.
 func (s *scanner) modrm() {
-	s.hasModRM = true
+	s.hasModRM, s.modRMAt = true, s.length
 	s.modRM = s.next()
 	rm := s.modRM & 7
 	if s.isReg() || s.movesControl() {

@@ -10,7 +10,7 @@ var (
 	singlesPrep = func(r Random, s *State) { r.Singles(s); s.GPR[RBX] &^= 15 }
 )
 
-// mxcsrFlags are not kept: exceptions are masked and not recorded.
+// noExceptions leaves out MXCSR's flags, which only TestMXCSR has kept.
 var noExceptions = Mask{MXCSR: 0x3f}
 
 const (

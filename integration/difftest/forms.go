@@ -41,7 +41,7 @@ func Forms() []*Form {
 	byName := map[string]*Form{}
 	var forms []*Form
 	visitEncodings(func(e encoding) {
-		in, ok := e.decode(e.bytes(e.reg, e.rm, nil, 0x21))
+		in, ok := e.decode(e.bytes(e.reg, e.rm, 0x21))
 		if !ok {
 			return
 		}
@@ -87,6 +87,9 @@ func (e encoding) visitModRM(visit func(encoding)) {
 	for e.reg = range byte(8) {
 		e.mod, e.rm, e.fixed = 0, 3, false
 		visit(e)
+		if e.escape == "" && e.opcode == 0xd9 && e.reg == 3 {
+			continue // D9 D8+i, undocumented: fstp to us, but never at fault when ST(0) is empty
+		}
 		e.mod = 3
 		e.fixed = e.escape == "" && e.opcode >= 0xd8 && e.opcode <= 0xdf || e.escape == "\x0f" && (e.opcode == 1 || e.opcode == 0xae || e.opcode == 0x1e)
 		if !e.fixed {
@@ -100,16 +103,37 @@ func (e encoding) visitModRM(visit func(encoding)) {
 	}
 }
 
-// bytes encodes e with registers; mem follows ModRM, imm is repeated behind.
-func (e encoding) bytes(reg, rm byte, mem []byte, imm byte) []byte {
+// memory is a way to address the data; ModRM's mod and rm, and what follows.
+type memory struct {
+	mod, rm byte
+	tail    []byte
+}
+
+// memories are ways to address dataMid or what is near it.
+var memories = []memory{
+	{0, 3, nil}, {1, 3, []byte{0x10}}, {1, 3, []byte{0xf0}}, {2, 3, []byte{0x30, 0, 0, 0}}, {2, 3, []byte{0xe0, 0xff, 0xff, 0xff}}, // [rbx+disp]
+	{0, 4, []byte{0x23}}, {1, 4, []byte{0xa3, 0x20}}, // [rbx+disp] with SIB
+	{0, 4, []byte{0x25, 0x40, 0x01, 0, DataBase >> 24}}, // [disp32]
+}
+
+// bytes encodes e with registers; imm follows ModRM, and zeros.
+func (e encoding) bytes(reg, rm byte, imm byte) []byte {
+	return append(e.head(reg, memory{mod: e.mod, rm: rm}, false), imm, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// head encodes e up to the immediate.
+func (e encoding) head(reg byte, m memory, addr32 bool) []byte {
 	var b []byte
+	if addr32 {
+		b = append(b, 0x67)
+	}
 	if e.lock {
 		b = append(b, 0xf0)
 	}
 	if e.prefix != 0 {
 		b = append(b, e.prefix)
 	}
-	rex := reg>>3<<2 | rm>>3
+	rex := reg>>3<<2 | m.rm>>3
 	if e.wide {
 		rex |= 8
 	}
@@ -117,15 +141,7 @@ func (e encoding) bytes(reg, rm byte, mem []byte, imm byte) []byte {
 		b = append(b, 0x40|rex)
 	}
 	b = append(append(b, e.escape...), e.opcode)
-	mod := e.mod
-	switch len(mem) {
-	case 1:
-		mod = 1
-	case 4:
-		mod = 2
-	}
-	b = append(append(b, mod<<6|reg&7<<3|rm&7), mem...)
-	return append(b, imm, 0, 0, 0, 0, 0, 0, 0)
+	return append(append(b, m.mod<<6|reg&7<<3|m.rm&7), m.tail...)
 }
 
 // decode decodes code, if it is something of which the prefixes mean something.
@@ -134,16 +150,7 @@ func (e encoding) decode(code []byte) (x86.Inst, bool) {
 	if err != nil || in.Op == x86.VEX || in.Op == x86.Unannounced {
 		return in, false
 	}
-	if e.lock && !(lockable[in.Op] && isMem(in.Args[0])) {
-		return in, false
-	}
 	return in, true
-}
-
-// lockable are the instructions that take a lock prefix, SDM volume 2, LOCK.
-var lockable = map[x86asm.Op]bool{
-	x86asm.ADD: true, x86asm.ADC: true, x86asm.AND: true, x86asm.BTC: true, x86asm.BTR: true, x86asm.BTS: true, x86asm.CMPXCHG: true, x86asm.CMPXCHG8B: true, x86asm.CMPXCHG16B: true,
-	x86asm.DEC: true, x86asm.INC: true, x86asm.NEG: true, x86asm.NOT: true, x86asm.OR: true, x86asm.SBB: true, x86asm.SUB: true, x86asm.XOR: true, x86asm.XADD: true, x86asm.XCHG: true,
 }
 
 func isMem(a x86asm.Arg) bool {
@@ -243,27 +250,25 @@ var registerClasses = []struct {
 func (f *Form) Variant(r Random) []byte {
 	for range 200 {
 		e := pick(r, f.encodings)
-		reg, rm := e.reg, e.rm
+		reg, m := e.reg, memory{mod: e.mod, rm: e.rm}
 		if !f.groupReg(e) {
 			reg = byte(r.IntN(16))
 		}
-		var mem []byte
 		switch {
 		case e.fixed:
 		case e.mod == 3:
-			rm = byte(r.IntN(16))
+			m.rm = byte(r.IntN(16))
 		default:
-			rm = 3
-			mem = [][]byte{nil, {0x10}, {0xf0}, {0x30, 0, 0, 0}, {0xe0, 0xff, 0xff, 0xff}}[r.IntN(5)]
+			m = pick(r, memories)
 		}
-		code := e.bytes(reg, rm, mem, 0)
+		code := append(e.head(reg, m, r.IntN(4) == 0), make([]byte, 8)...)
 		in, ok := e.decode(code)
 		if !ok || formName(&in) != f.Name || !confined(&in) {
 			continue
 		}
 		code = code[:in.Len]
 		if e.escape == "" && e.opcode&^3 == 0xa0 { // moffs
-			binary.LittleEndian.PutUint64(code[in.Len-8:], DataBase+8*r.Uint64N(32))
+			putAddress(code[in.Len-in.AddrSize/8:], DataBase+8*r.Uint32N(32))
 		}
 		e.immediate(r, code, &in)
 		return code
@@ -271,11 +276,17 @@ func (f *Form) Variant(r Random) []byte {
 	return nil
 }
 
+// putAddress fills b, of 4 or 8 bytes.
+func putAddress(b []byte, addr uint32) {
+	clear(b)
+	binary.LittleEndian.PutUint32(b, addr)
+}
+
 // groupReg reports whether ModRM.reg is part of e's opcode: another one gives
 // another instruction or none.
 func (f *Form) groupReg(e encoding) bool {
 	for reg := range byte(8) {
-		in, ok := e.decode(e.bytes(reg, e.rm, nil, 0x21))
+		in, ok := e.decode(e.bytes(reg, e.rm, 0x21))
 		if !ok || in.Op != f.Op {
 			return true
 		}
@@ -318,7 +329,7 @@ func (e encoding) immediate(r Random, code []byte, in *x86.Inst) {
 // immediateLen is how many bytes of e are its immediate. An immediate that
 // changes with the byte in ModRM's place is all there is behind the opcode.
 func (e encoding) immediateLen() int {
-	code := e.bytes(e.reg, e.rm, nil, 0x21)
+	code := e.bytes(e.reg, e.rm, 0x21)
 	at := len(code) - 9
 	in, _ := e.decode(code)
 	code[at] ^= 0x09

@@ -133,3 +133,43 @@ func (s *specimen) diff(in *State, got, want State) string {
 	adjust(&s.inst, in, &got, &want)
 	return Diff(&got, &want, Mask{Flags: Undefined(&s.inst, in), MXCSR: noExceptions.MXCSR})
 }
+
+// announcedElsewhere are opcodes of extensions that CPUID does not announce,
+// which the host may have.
+func announcedElsewhere(e encoding) bool {
+	if e.lock && e.escape == "\x0f" && (e.opcode == 0 || e.opcode == 0x20 || e.opcode == 0x22) {
+		return true // to AMD, lock mov cr0 is mov cr8
+	}
+	return e.escape == "\x0f" && (e.opcode == 0x01 && e.mod == 3 || e.opcode == 0xae || e.opcode == 0xc7 || e.opcode == 0x79 || e.opcode == 0x78) || e.escape == "\x0f\x38" && e.opcode >= 0xc8 && e.opcode <= 0xcf
+}
+
+// TestUndefined: what the decoder does not know is an invalid opcode on the
+// processor, too.
+func TestUndefined(t *testing.T) {
+	var codes [][]byte
+	i := 0
+	visitEncodings(func(e encoding) {
+		i++
+		if announcedElsewhere(e) || !thorough && i%16 != 0 {
+			return
+		}
+		code := e.bytes(e.reg, e.rm, 0x21)
+		if _, err := x86.Decode(code, CodeBase); err != nil {
+			codes = append(codes, code)
+		}
+	})
+	state := []State{NewRandom(1).State()}
+	bad := 0
+	for _, code := range codes {
+		out, err := native.Run(code, state)
+		if err != nil {
+			t.Fatalf("% x: %v", code, err)
+		}
+		if out[0].Signal != 4 {
+			if bad++; bad < 40 {
+				t.Errorf("% x: signal %d", code, out[0].Signal)
+			}
+		}
+	}
+	t.Logf("%d undefined encodings, %d are not on the processor", len(codes), bad)
+}

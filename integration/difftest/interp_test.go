@@ -82,9 +82,8 @@ func (n *interpreted) run(t *testing.T, i int, s State) (out State, ok bool) {
 		m.Regs[abi.XMM0+abi.Reg(r)] = ir.Word{Lo: binary.LittleEndian.Uint64(x), Hi: binary.LittleEndian.Uint64(x[8:])}
 	}
 	m.Regs[abi.MXCSR].Lo = uint64(s.MXCSR())
-	sp := uint32(s.GPR[RSP] - abi.PageBias)
-	args := [5]uint64{s.GPR[RDI], s.GPR[RSI], s.GPR[RDX], s.GPR[RCX], s.GPR[R8]}
-	_, err := m.Run(n.funcs[uint32(n.entries[i]-n.vmin)], sp, args)
+	m.Regs[abi.PC].Lo = n.entries[i]
+	err := n.dispatch(m)
 	var trap *ir.TrapError
 	switch {
 	case err == errDone:
@@ -103,6 +102,21 @@ func (n *interpreted) run(t *testing.T, i int, s State) (out State, ok bool) {
 	s.SetMXCSR(uint32(m.Regs[abi.MXCSR].Lo))
 	s.collect(data, stack)
 	return s, true
+}
+
+// dispatch enters the program at the register file's pc until it stops.
+func (n *interpreted) dispatch(m *ir.Interp) error {
+	for {
+		r := &m.Regs
+		f := n.funcs[uint32(r[abi.PC].Lo-n.vmin)]
+		if f == nil {
+			return errHelper
+		}
+		args := [5]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo}
+		if _, err := m.Run(f, uint32(r[abi.RSP].Lo-abi.PageBias), args); err != nil {
+			return err
+		}
+	}
 }
 
 // call runs a tail call's target.

@@ -163,7 +163,11 @@ func (r Random) X87(s *State) {
 	}
 	top := r.IntN(8)
 	binary.LittleEndian.PutUint16(s.FX[0:], uint16(cw))
-	binary.LittleEndian.PutUint16(s.FX[2:], uint16(top<<11))
+	sw := top << 11
+	if r.IntN(3) == 0 { // conditions and exceptions of what was before
+		sw |= r.IntN(1<<16) & 0x477f
+	}
+	binary.LittleEndian.PutUint16(s.FX[2:], uint16(sw))
 	depth := 2 + r.IntN(4)
 	if r.IntN(12) == 0 {
 		depth = pick(r, []int{0, 1, 8})

@@ -194,7 +194,7 @@ const (
 	HelperDivS128                 // likewise, signed
 	HelperFXSave                  // a=linear address; x87 and xmm state, mxcsr
 	HelperFXRstor                 // a=linear address
-	HelperLDMXCSR                 // a=value; the mxcsr global was set, tell the machine
+	HelperLDMXCSR                 // a=value; #GP traps
 	// Rounds of AES (FIPS 197) on the state b:a, without the round key.
 	HelperAESEnc
 	HelperAESEncLast
@@ -207,4 +207,5 @@ const (
 	HelperCmpxchg16       // a=linear address, b=expected low, c=expected high; new value in rbx and rcx of the register file → old low, high
 	HelperDescriptor      // a=selector → r0=rights|limit<<32, r1 bits: 0 there is one, 1 readable, 2 writable
 	HelperLoadSegment     // a=selector b=0…5 for es cs ss ds fs gs; #GP traps
+	HelperSTMXCSR         // → r0=mxcsr with the flags raised so far
 )

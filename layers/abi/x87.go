@@ -88,9 +88,9 @@ const (
 	X87GetSW   // → status word
 	X87Clear   // fnclex
 	X87Init    // fninit
-	X87GetEnv  // fnstenv; operand: linear address of 28 bytes
+	X87GetEnv  // fnstenv; operand: linear address of 28 bytes, or 14 if the ST(i) field is X87Small
 	X87SetEnv  // fldenv
-	X87Save    // fnsave; operand: linear address of 108 bytes
+	X87Save    // fnsave; operand: linear address of 80 bytes more
 	X87Restore // frstor
 	X87GetMMX  // → MMX register i; enters MMX state
 	X87SetMMX  // MMX register i ← operand; enters MMX state
@@ -108,6 +108,9 @@ const (
 	X87Ln2
 	X87Zero
 )
+
+// X87Small is the ST(i) field of environments in the 16-bit format.
+const X87Small uint8 = 1
 
 // X87 packs an operation with its operand form.
 func X87(op X87Op, src X87Src, i uint8, pops int) X87Op {

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/megabin/megabin/layers/blob"
+	"github.com/megabin/megabin/layers/carrier"
 	"github.com/megabin/megabin/layers/tarfs"
 )
 
@@ -29,12 +30,13 @@ type CheckResult struct {
 
 // Check reads all of a converted image and checks every hash: of the blobs,
 // of the tar streams, of the manifest, the megabinary, its units and parts, and
-// that the layers can be entered where they say and hold what the tree says.
+// that the layers can be entered where they say and hold what the tree says, and
+// that no ELF file is in the image that the manifest does not know.
 // With a source, which may be nil, it also checks that the image was made of
 // that source, and that its layers differ from the source's in nothing but
-// covered bytes of recompiled files, which are zero.
+// what carriers change.
 func Check(ctx context.Context, source, converted v1.Image) (*CheckResult, error) {
-	k := &checker{ctx: ctx, source: source, img: converted, res: &CheckResult{}}
+	k := &checker{ctx: ctx, source: source, img: converted, res: &CheckResult{}, elves: map[blob.ID]bool{}}
 	var err error
 	if k.conv, err = OpenConverted(converted); err != nil {
 		return nil, err
@@ -54,6 +56,7 @@ type checker struct {
 	source, img v1.Image
 	conv        *Converted
 	res         *CheckResult
+	elves       map[blob.ID]bool // hashes of ELF files
 }
 
 func (k *checker) checkSource() error {
@@ -154,7 +157,7 @@ func (k *checker) scan(l diffLayer) (list []place, err error) {
 	return list, err
 }
 
-// compare checks that a layer is the source's with the covered bytes zero.
+// compare checks that a layer is the source's with carriers.
 func (k *checker) compare(from, to diffLayer) error {
 	files, err := k.scan(from)
 	if err != nil {
@@ -173,11 +176,15 @@ func (k *checker) compare(from, to diffLayer) error {
 	}
 	defer r.Close()
 	want := tarfs.Mask(r, masked)
-	return k.read(to, func(have io.Reader) error { return k.sameStream(want, have, files) })
+	err = k.read(to, func(have io.Reader) error { return k.sameStream(want, have, files) })
+	if err != nil || len(masked) == 0 {
+		return err
+	}
+	return k.checkCarriers(files, to)
 }
 
-// masked are the ranges that are zero in a converted layer.
-func (k *checker) masked(files []place) (list []tarfs.Range, err error) {
+// masked is what carriers change in a layer.
+func (k *checker) masked(files []place) (list []tarfs.Edit, err error) {
 	for _, f := range files {
 		e, ok := k.conv.Manifest.Lookup(f.id)
 		if !ok || e.Carrier == nil || f.off < 0 {
@@ -191,12 +198,28 @@ func (k *checker) masked(files []place) (list []tarfs.Range, err error) {
 			return nil, fmt.Errorf("%w: %s: its unit is not of a file of %d bytes", ErrInvalid, f.name, f.size)
 		}
 		k.res.Carriers++
-		for _, s := range u.Meta().Covered {
-			list = append(list, tarfs.Range{Off: f.off + int64(s.Off), Size: int64(s.Size)})
+		list = append(list, carrier.Edits(u.Meta(), f.off)...)
+	}
+	slices.SortFunc(list, func(a, b tarfs.Edit) int { return cmp.Compare(a.Off, b.Off) })
+	return list, nil
+}
+
+// checkCarriers compares the hashes of a layer's carriers with the manifest's.
+func (k *checker) checkCarriers(originals []place, to diffLayer) error {
+	files, err := k.scan(to)
+	if err != nil {
+		return err
+	}
+	if len(files) != len(originals) {
+		return fmt.Errorf("%w: %d files, the source has %d", ErrInvalid, len(files), len(originals))
+	}
+	for i, f := range files {
+		e, ok := k.conv.Manifest.Lookup(originals[i].id)
+		if ok && e.Carrier != nil && f.off >= 0 && f.id != *e.Carrier {
+			return fmt.Errorf("%w: %s has hash %v, the manifest says %v", ErrInvalid, f.name, f.id, *e.Carrier)
 		}
 	}
-	slices.SortFunc(list, func(a, b tarfs.Range) int { return cmp.Compare(a.Off, b.Off) })
-	return list, nil
+	return nil
 }
 
 // sameStream compares two tar streams and names the file that differs.

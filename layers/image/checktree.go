@@ -13,6 +13,8 @@ import (
 	"github.com/megabin/megabin/layers/tarfs"
 )
 
+const elfMagic = "\x7fELF"
+
 // checkEntries reads each layer by its blocks, if it has any, and compares its
 // entries with the tree.
 func (k *checker) checkEntries() error {
@@ -28,6 +30,7 @@ func (k *checker) checkEntries() error {
 	if len(tree) != 0 && len(tree) != len(layers)-1 {
 		return fmt.Errorf("%w: the tree has %d layers of %d", ErrInvalid, len(tree), len(layers)-1)
 	}
+	all := make([][]tarfs.Entry, len(layers))
 	for i, l := range layers {
 		have, err := k.layerTree(l, m.Layers[i])
 		if err == nil && i < len(tree) && !bytes.Equal(encodeLayer(have), encodeLayer(&tree[i])) {
@@ -35,6 +38,30 @@ func (k *checker) checkEntries() error {
 		}
 		if err != nil {
 			return fmt.Errorf("layer %d: %w", i, err)
+		}
+		all[i] = have.Entries
+	}
+	return k.checkKnown(all)
+}
+
+// checkKnown checks that the manifest knows each ELF that the image has in the
+// end: as an original, as a carrier, or as one that can't run.
+func (k *checker) checkKnown(layers [][]tarfs.Entry) error {
+	tree, err := tarfs.Merge(layers)
+	if err != nil {
+		return err
+	}
+	known := map[blob.ID]bool{}
+	for id := range k.conv.Manifest.Files() {
+		known[id] = true
+	}
+	for _, r := range k.conv.Manifest.Refused {
+		known[r.BLAKE3] = true
+	}
+	for i := range tree.Nodes {
+		e := tree.Nodes[i].Entry
+		if e.Kind == tarfs.Regular && k.elves[e.Blob] && !known[e.Blob] {
+			return fmt.Errorf("%w: %s is an ELF file that the manifest does not know, with hash %v", ErrInvalid, tree.Path(i), e.Blob)
 		}
 	}
 	return nil
@@ -55,7 +82,14 @@ func (k *checker) layerTree(l diffLayer, d v1.Descriptor) (*LayerTree, error) {
 	err = tarfs.Walk(in, func(e *tarfs.Entry, c *tarfs.Content) (err error) {
 		if e.Kind == tarfs.Regular {
 			e.Offset = c.Offset
-			e.Blob, _, err = blob.HashReader(c)
+			magic := make([]byte, min(e.Size, int64(len(elfMagic))))
+			if _, err := io.ReadFull(c, magic); err != nil {
+				return err
+			}
+			e.Blob, _, err = blob.HashReader(io.MultiReader(bytes.NewReader(magic), c))
+			if string(magic) == elfMagic {
+				k.elves[e.Blob] = true
+			}
 		}
 		t.Entries = append(t.Entries, *e)
 		return err

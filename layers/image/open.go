@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -24,18 +23,29 @@ var platform = v1.Platform{OS: "linux", Architecture: "amd64"}
 const refName = "org.opencontainers.image.ref.name"
 
 // Open opens an image for reading. Its layers may be read until close is
-// called, which is never nil.
+// called, which is never nil. Where an index has a converted image beside its
+// source, it is the converted one.
 func (r Reference) Open(ctx context.Context) (img v1.Image, close func() error, err error) {
+	return r.open(ctx, true)
+}
+
+// OpenSource opens an image as Open does, but the source and not the converted
+// image.
+func (r Reference) OpenSource(ctx context.Context) (img v1.Image, close func() error, err error) {
+	return r.open(ctx, false)
+}
+
+func (r Reference) open(ctx context.Context, converted bool) (img v1.Image, close func() error, err error) {
 	close = func() error { return nil }
 	switch r.Transport {
 	case OCI:
-		img, err = openLayout(folder(r.Path), r.Tag)
+		img, err = openLayout(folder(r.Path), r.Tag, converted)
 	case OCIArchive, DockerArchive:
-		img, close, err = openArchive(r)
+		img, close, err = openArchive(r, converted)
 	case Dir:
 		img, close, err = openDir(ctx, r.Path)
 	case Registry:
-		img, err = openRegistry(ctx, r.Path)
+		img, err = openRegistry(ctx, r.Path, converted)
 	default:
 		err = fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
 	}
@@ -45,13 +55,25 @@ func (r Reference) Open(ctx context.Context) (img v1.Image, close func() error, 
 	return img, close, nil
 }
 
-func openRegistry(ctx context.Context, path string) (v1.Image, error) {
+func openRegistry(ctx context.Context, path string, converted bool) (v1.Image, error) {
 	ref, err := name.ParseReference(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReference, err)
 	}
-	return remote.Image(ref, remote.WithContext(ctx), remote.WithPlatform(platform),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	desc, err := remote.Get(ref, append(remoteOptions(ctx), remote.WithPlatform(platform))...)
+	if err != nil {
+		return nil, err
+	}
+	var img v1.Image
+	if desc.MediaType.IsIndex() {
+		img, err = selectFrom(desc, converted)
+	} else {
+		img, err = desc.Image()
+	}
+	if err != nil || !converted {
+		return img, err
+	}
+	return orReferrer(ctx, ref.Context(), img)
 }
 
 // files is what a layout or archive consists of.
@@ -105,7 +127,7 @@ func blobs(f files) Opener {
 // letters and digits only.
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 
-func openLayout(f files, tag string) (v1.Image, error) {
+func openLayout(f files, tag string, converted bool) (v1.Image, error) {
 	if _, err := readFile(f, "oci-layout"); err != nil {
 		return nil, fmt.Errorf("no OCI layout: %w", err)
 	}
@@ -114,7 +136,7 @@ func openLayout(f files, tag string) (v1.Image, error) {
 		return nil, err
 	}
 	open := blobs(f)
-	desc, err := selectImage(open, b, tag, 0)
+	desc, err := selectImage(open, b, tag, converted, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +156,9 @@ func openLayout(f files, tag string) (v1.Image, error) {
 }
 
 // selectImage finds the manifest with the tag, or the only one for our
-// platform, in an index and the indexes in it.
-func selectImage(open Opener, index []byte, tag string, depth int) (*v1.Descriptor, error) {
+// platform, in an index and the indexes in it; converted says which is meant
+// where a converted one stands beside its source.
+func selectImage(open Opener, index []byte, tag string, converted bool, depth int) (*v1.Descriptor, error) {
 	const maxDepth = 4
 	var idx v1.IndexManifest
 	if err := json.Unmarshal(index, &idx); err != nil {
@@ -147,6 +170,7 @@ func selectImage(open Opener, index []byte, tag string, depth int) (*v1.Descript
 			found = append(found, d)
 		}
 	}
+	found = choose(found, converted)
 	switch {
 	case len(found) == 0 && tag != "":
 		return nil, fmt.Errorf("no image has the tag %q", tag)
@@ -163,7 +187,7 @@ func selectImage(open Opener, index []byte, tag string, depth int) (*v1.Descript
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	return selectImage(open, inner, "", depth+1)
+	return selectImage(open, inner, "", converted, depth+1)
 }
 
 func matches(d v1.Descriptor, tag string) bool {
@@ -178,14 +202,14 @@ func matches(d v1.Descriptor, tag string) bool {
 }
 
 // openArchive opens a tar file, which is not unpacked.
-func openArchive(r Reference) (v1.Image, func() error, error) {
+func openArchive(r Reference, converted bool) (v1.Image, func() error, error) {
 	a, err := newArchive(r.Path)
 	if err != nil {
 		return nil, nil, err
 	}
 	var img v1.Image
 	if r.Transport == OCIArchive {
-		img, err = openLayout(a, r.Tag)
+		img, err = openLayout(a, r.Tag, converted)
 	} else {
 		img, err = openDockerArchive(a, r.Tag)
 	}

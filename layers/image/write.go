@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -45,7 +44,8 @@ func (r Reference) Write(ctx context.Context, img v1.Image, progress func(n int6
 	if progress == nil {
 		progress = func(int64) {}
 	}
-	w := &writer{ctx: ctx, img: img, tag: r.Tag, progress: progress}
+	w := &writer{ctx: ctx, tag: r.Tag, progress: progress}
+	w.parts = func() ([]part, error) { return imageParts(img) }
 	var err error
 	switch r.Transport {
 	case OCI:
@@ -53,9 +53,9 @@ func (r Reference) Write(ctx context.Context, img v1.Image, progress func(n int6
 	case OCIArchive:
 		err = w.file(r.Path, w.ociArchive)
 	case DockerArchive:
-		err = w.file(r.Path, w.dockerArchive)
+		err = w.file(r.Path, func(to io.Writer) error { return w.dockerArchive(to, img) })
 	case Registry:
-		err = w.registry(r.Path)
+		err = writeRegistry(ctx, r.Path, img)
 	default:
 		err = fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
 	}
@@ -67,17 +67,17 @@ func (r Reference) Write(ctx context.Context, img v1.Image, progress func(n int6
 
 type writer struct {
 	ctx      context.Context
-	img      v1.Image
+	parts    func() ([]part, error) // the last one is what the tag names
 	tag      string
 	progress func(int64)
 }
 
-func (w *writer) registry(path string) error {
+func writeRegistry(ctx context.Context, path string, img v1.Image) error {
 	ref, err := name.ParseReference(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReference, err)
 	}
-	return remote.Write(ref, w.img, remote.WithContext(w.ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	return remote.Write(ref, img, remoteOptions(ctx)...)
 }
 
 // part is a blob to be written.
@@ -90,10 +90,10 @@ func bytesPart(b []byte, t types.MediaType) part {
 	return part{describe(b, t), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }
 
-// parts are the layers, the config and the manifest, in this order, each
+// imageParts are the layers, the config and the manifest, in this order, each
 // digest once.
-func (w *writer) parts() ([]part, error) {
-	m, err := w.img.Manifest()
+func imageParts(img v1.Image) ([]part, error) {
+	m, err := img.Manifest()
 	if err != nil {
 		return nil, err
 	}
@@ -102,21 +102,21 @@ func (w *writer) parts() ([]part, error) {
 		if slices.ContainsFunc(list, func(p part) bool { return p.desc.Digest == d.Digest }) {
 			continue
 		}
-		l, err := w.img.LayerByDigest(d.Digest)
+		l, err := img.LayerByDigest(d.Digest)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, part{d, l.Compressed})
 	}
-	config, err := w.img.RawConfigFile()
+	config, err := img.RawConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := w.img.RawManifest()
+	manifest, err := img.RawManifest()
 	if err != nil {
 		return nil, err
 	}
-	mt, err := w.img.MediaType()
+	mt, err := img.MediaType()
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +314,7 @@ func tarFile(tw *tar.Writer, name string, size int64, write func(io.Writer) erro
 }
 
 // dockerArchive writes what `docker load` reads.
-func (w *writer) dockerArchive(to io.Writer) error {
+func (w *writer) dockerArchive(to io.Writer, img v1.Image) error {
 	parts, err := w.parts()
 	if err != nil {
 		return err
@@ -328,7 +328,7 @@ func (w *writer) dockerArchive(to io.Writer) error {
 		}
 		d.RepoTags = []string{tag.String()}
 	}
-	m, err := w.img.Manifest()
+	m, err := img.Manifest()
 	if err != nil {
 		return err
 	}

@@ -5,26 +5,37 @@ import "io"
 // Range is a range of a byte stream.
 type Range struct{ Off, Size int64 }
 
-// Mask returns r with the bytes of the ranges, which ascend and are
-// disjoint, replaced by zeros.
-func Mask(r io.Reader, ranges []Range) io.Reader { return &mask{r: r, ranges: ranges} }
+// Edit is what replaces a range of a byte stream: zeros, or the bytes of
+// With, which has the range's size.
+type Edit struct {
+	Range
+	With []byte
+}
+
+// Mask returns r with edits, which ascend and are disjoint.
+func Mask(r io.Reader, edits []Edit) io.Reader { return &mask{r: r, edits: edits} }
 
 type mask struct {
-	r      io.Reader
-	ranges []Range // those that do not end before pos
-	pos    int64
+	r     io.Reader
+	edits []Edit // those that do not end before pos
+	pos   int64
 }
 
 func (m *mask) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	end := m.pos + int64(n)
-	for len(m.ranges) > 0 && m.ranges[0].Off < end {
-		g := m.ranges[0]
-		clear(p[max(g.Off-m.pos, 0):min(g.Off+g.Size-m.pos, int64(n))])
-		if g.Off+g.Size > end {
+	for len(m.edits) > 0 && m.edits[0].Off < end {
+		e := m.edits[0]
+		from, to := max(e.Off, m.pos), min(e.Off+e.Size, end)
+		if e.With == nil {
+			clear(p[from-m.pos : to-m.pos])
+		} else {
+			copy(p[from-m.pos:to-m.pos], e.With[from-e.Off:])
+		}
+		if e.Off+e.Size > end {
 			break
 		}
-		m.ranges = m.ranges[1:]
+		m.edits = m.edits[1:]
 	}
 	m.pos = end
 	return n, err

@@ -85,6 +85,17 @@ func dropOthers(mem []byte, but []pageRange) error {
 	return nil
 }
 
+// PrivateBytes is how much memory no file gives, in bytes: what was written.
+func (as *AddressSpace) PrivateBytes() uint64 {
+	as.mu.RLock()
+	defer as.mu.RUnlock()
+	pages, err := privatePages(as.mem)
+	if err != nil {
+		return 0
+	}
+	return bytesOf(pages)
+}
+
 func bytesOf(list []pageRange) (n uint64) {
 	for _, r := range list {
 		n += r.end - r.start

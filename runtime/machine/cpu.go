@@ -14,9 +14,6 @@ import (
 	"github.com/megabin/megabin/runtime/machine/x87"
 )
 
-// mxcsrReset is MXCSR after reset: all exceptions masked, round to nearest.
-const mxcsrReset = 0x1f80
-
 // CPU is one guest thread's register file and wasm instances. It is used by
 // one goroutine at a time.
 type CPU struct {
@@ -24,6 +21,7 @@ type CPU struct {
 	space   *AddressSpace
 	handler Handler
 	x87     x87.State
+	fp      fpEnv
 
 	module   api.Module // the instance of the cpu module
 	regs     [abi.XMM0]api.MutableGlobal
@@ -162,4 +160,5 @@ func (c *CPU) CopyState(from *CPU) {
 		c.SetXMM(i, from.XMM(i))
 	}
 	c.x87 = from.x87
+	c.fp.live = from.fp.live
 }

@@ -20,9 +20,6 @@ const (
 	fxXMM       = 160
 )
 
-// mxcsrMask is the bits of MXCSR that exist without DAZ.
-const mxcsrMask = 0xffbf
-
 // helpers are the operations of abi.HelperOp.
 var helpers = [...]func(c *CPU, a, b, d uint64) (r0, r1 uint64){
 	abi.HelperCPUID:   func(_ *CPU, a, b, _ uint64) (uint64, uint64) { return cpuid(uint32(a), uint32(b)) },
@@ -32,7 +29,8 @@ var helpers = [...]func(c *CPU, a, b, d uint64) (r0, r1 uint64){
 	abi.HelperDivS128: divS128,
 	abi.HelperFXSave:  fxsave,
 	abi.HelperFXRstor: fxrstor,
-	abi.HelperLDMXCSR: func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return 0, 0 },
+	abi.HelperLDMXCSR: loadGuestMXCSR,
+	abi.HelperSTMXCSR: storeGuestMXCSR,
 
 	abi.HelperAESEnc:     aes(crypto.Block.Enc),
 	abi.HelperAESEncLast: aes(crypto.Block.EncLast),
@@ -153,8 +151,8 @@ func fxrstor(c *CPU, lin, _, _ uint64) (uint64, uint64) {
 func (c *CPU) SaveFX(area []byte) {
 	c.x87.PutFXSave(area)
 	le := binary.LittleEndian
-	le.PutUint32(area[fxMXCSR:], uint32(c.Reg(abi.MXCSR)))
-	le.PutUint32(area[fxMXCSRMask:], mxcsrMask)
+	le.PutUint32(area[fxMXCSR:], c.MXCSR())
+	le.PutUint32(area[fxMXCSRMask:], mxcsrBits)
 	for i := range 16 {
 		v := c.XMM(i)
 		le.PutUint64(area[fxXMM+16*i:], v[0])
@@ -166,7 +164,7 @@ func (c *CPU) SaveFX(area []byte) {
 func (c *CPU) RestoreFX(area []byte) {
 	c.x87.SetFXSave(area)
 	le := binary.LittleEndian
-	c.SetReg(abi.MXCSR, uint64(le.Uint32(area[fxMXCSR:])&mxcsrMask))
+	c.SetMXCSR(le.Uint32(area[fxMXCSR:]) & mxcsrBits)
 	for i := range 16 {
 		at := area[fxXMM+16*i:]
 		c.SetXMM(i, [2]uint64{le.Uint64(at), le.Uint64(at[8:])})

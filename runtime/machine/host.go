@@ -37,7 +37,10 @@ func (e *Engine) instantiateHost(ctx context.Context) error {
 		}
 		t := abi.Types[typ]
 		call := api.GoModuleFunc(func(ctx context.Context, from api.Module, stack []uint64) {
-			f(ctx.(*guestContext).cpu, from, stack)
+			c := ctx.(*guestContext).cpu
+			c.leaveFP()
+			f(c, from, stack)
+			c.enterFP()
 		})
 		b.NewFunctionBuilder().WithGoModuleFunction(call, valueTypes(t.Params), valueTypes(t.Results)).Export(name)
 	}

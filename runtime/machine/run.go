@@ -31,12 +31,16 @@ func (c *CPU) Run(ctx context.Context) Exit {
 	if c.depth == len(c.calls) {
 		c.calls = append(c.calls, nil)
 	}
-	outer := c.ctx
+	outer, locks := c.ctx, c.fp.locks
 	c.ctx = ctx
 	c.depth++
+	if c.fp.live {
+		c.fp.lock()
+	}
 	c.resume()
 	defer func() {
 		c.suspend()
+		c.fp.unlock(locks)
 		c.depth--
 		c.ctx = outer
 	}()
@@ -66,7 +70,9 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 	}
 	stack := [1]uint64{uint64(slot)}
 	c.SetReg(abi.Target, uint64(slot))
+	c.enterFP()
 	err := (*call).CallWithStack(ctx, stack[:])
+	c.leaveFP()
 	if err == nil {
 		return nil
 	}

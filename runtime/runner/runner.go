@@ -51,6 +51,7 @@ type Spec struct {
 	User     string   // name|uid[:group|gid], root if empty
 	Hostname string   // "megabin" if empty
 	ReadOnly bool     // the root is mounted read-only
+	Bounds   Bounds
 
 	// Stdin, Stdout and Stderr are the guest's; nil Stdin is /dev/null. They are
 	// not closed.
@@ -148,6 +149,7 @@ func (c *container) run(ctx context.Context) (int, error) {
 	}
 	stop := c.forward(task.Group)
 	defer stop()
+	defer c.watchMemory()()
 	return c.kernel.Run(task).Code(), ctx.Err()
 }
 
@@ -184,8 +186,9 @@ func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Ke
 		Problem: func(text string) { c.say("%s", text) },
 	}
 	if c.spec.Faults {
-		k.Faulted = func(t *kernel.Task, f *machine.Fault) { c.say("%s: %v", t.Comm(), f) }
+		k.Faulted = func(t *kernel.Task, f *machine.Fault) { c.say("%s: %v; functions %#x", t.Comm(), f, f.Trace) }
 	}
+	c.spec.Bounds.bound(&k)
 	return kernel.New(k)
 }
 

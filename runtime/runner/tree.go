@@ -25,11 +25,11 @@ import (
 func (c *container) buildTree() error {
 	c.ptys = tty.NewTable()
 	c.sys = &vfs.System{Fifos: pipe.NewFifo, Devices: &dev.Table{Other: c.openPty, Terminal: openTerminal}}
-	root, err := overlay.New(c.spec.Root, 0)
+	root, err := overlay.New(c.spec.Root, int64(c.spec.Bounds.Memory))
 	if err != nil {
 		return fmt.Errorf("image's root: %w", err)
 	}
-	memory, err := tmp.New(tmp.Options{})
+	memory, err := tmp.New(tmp.Options{Size: int64(c.spec.Bounds.Memory)})
 	if err != nil {
 		return err
 	}

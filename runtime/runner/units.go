@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/manifest"
@@ -16,12 +17,21 @@ type Units struct {
 	files map[blob.ID]*manifest.Entry
 	mb    *pack.Megabinary
 	warn  func(error)
+
+	mu    sync.Mutex
+	units map[blob.ID]found // by the original's hash: the machine compiles a Unit once
+}
+
+// found is a unit that was looked up.
+type found struct {
+	unit machine.Unit
+	info kernel.UnitInfo
 }
 
 // NewUnits makes Units of an image's manifest and megabinary. warn is told of
 // units that cannot be read; they are as if they were not there.
 func NewUnits(m *manifest.Manifest, mb *pack.Megabinary, warn func(error)) *Units {
-	return &Units{files: m.Files(), mb: mb, warn: warn}
+	return &Units{files: m.Files(), mb: mb, warn: warn, units: map[blob.ID]found{}}
 }
 
 // Lookup implements kernel.Units.
@@ -29,6 +39,11 @@ func (u *Units) Lookup(hash [32]byte) (machine.Unit, kernel.UnitInfo, bool) {
 	entry, ok := u.files[hash]
 	if !ok {
 		return nil, kernel.UnitInfo{}, false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if f, ok := u.units[entry.BLAKE3]; ok {
+		return f.unit, f.info, true
 	}
 	ref, ok, err := u.mb.Unit(entry.BLAKE3)
 	if err != nil || !ok {
@@ -42,5 +57,6 @@ func (u *Units) Lookup(hash [32]byte) (machine.Unit, kernel.UnitInfo, bool) {
 	for _, s := range ref.Meta().Exec {
 		info.Spans = append(info.Spans, kernel.Span{Unit: uint64(s.Off), File: s.FileOff, Size: s.Size})
 	}
+	u.units[entry.BLAKE3] = found{ref, info}
 	return ref, info, true
 }

@@ -263,16 +263,17 @@ TEST(tcsetpgrp_errors) {
 
 TEST(master_closes) {
 	static int report[2];
+	static volatile int got;
 	pipe(report);
 	void f(void) {
-		void h(int s) { dprintf(report[1], "got %d\n", s); }
+		void h(int s) { got |= s == SIGHUP ? 1 : s == SIGCONT ? 2 : 4; }
 		signal(SIGHUP, h);
 		signal(SIGCONT, h);
 		P("ready\n");
 		char c;
-		errno = 0;
-		int n = read(0, &c, 1);
-		if (n < 0 && errno == EINTR) n = read(0, &c, 1);
+		int n;
+		do n = read(0, &c, 1); while (n < 0 && errno == EINTR);
+		while (got != 3) nap(1);
 		dprintf(report[1], "read ends %d\n", n <= 0);
 		n = write(1, "x", 1);
 		dprintf(report[1], "write %d %s\n", n, n < 0 ? strerrorname_np(errno) : "");

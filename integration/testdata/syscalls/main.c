@@ -73,6 +73,23 @@ int program(int argc, char **argv) {
 		P("%s %s\n", getpid() == atoi(argv[2]) ? "same pid" : "other pid", gettid() == getpid() ? "leader" : "thread");
 		return 0;
 	}
+	if (!strcmp(argv[1], "hog")) {
+		for (;;) memset(malloc(1 << 20), 1, 1 << 20);
+	}
+	if (!strcmp(argv[1], "child-hogs")) {
+		int st;
+		pid_t pid = CHILD(for (;;) memset(malloc(1 << 20), 1, 1 << 20));
+		waitpid(pid, &st, 0);
+		show_status(st);
+		return 0;
+	}
+	if (!strcmp(argv[1], "bomb")) {
+		int n = 0;
+		while (fork() > 0) n++;
+		if (getpid() != atoi(argv[2])) for (;;) pause();
+		P("%d children, %s\n", n, strerrorname_np(errno));
+		return 0;
+	}
 	fprintf(stderr, "no test %s\n", argv[1]);
 	return 98;
 }

@@ -110,3 +110,18 @@ TEST(select_times_out) {
 	struct timeval tv = {0, 5000};
 	S(select(p[0] + 1, &r, NULL, NULL, &tv));
 }
+
+TEST(pipe_opened_again) {
+	int p[2];
+	char c, name[40];
+	pipe(p);
+	write(p[1], "x", 1);
+	close(p[1]);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", p[0]);
+	int r = open(name, O_RDONLY);
+	S(read(r, &c, 1));
+	S(read(r, &c, 1));
+	int w = open(name, O_WRONLY | O_NONBLOCK);
+	S(write(w, "y", 1));
+	S(read(p[0], &c, 1));
+}

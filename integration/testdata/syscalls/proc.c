@@ -107,3 +107,22 @@ TEST(proc_ids_gone) {
 	S(open(name, O_RDONLY));
 	S(open("/proc/999999999/stat", O_RDONLY));
 }
+
+TEST(proc_cmdline_overwritten) {
+	extern char **environ;
+	char b[8192];
+	int fd = open("/proc/self/stat", O_RDONLY);
+	b[read(fd, b, sizeof b - 1)] = 0;
+	char *s = strrchr(b, ')');
+	unsigned long start, end; // fields 48 and 49, arg_start and arg_end
+	for (int i = 2; i < 48; i++) s = strchr(s + 1, ' ');
+	sscanf(s, "%lu %lu", &start, &end);
+	memset((char *)start, 'x', end - start);
+	strcpy((char *)start, "short");
+	fd = open("/proc/self/cmdline", O_RDONLY);
+	int n = read(fd, b, sizeof b);
+	P("%d %.*s\n", n, n, b);
+	memset((char *)start, 'y', end - start);
+	n = pread(fd, b, sizeof b, 0);
+	P("%d %d\n", n > end - start, b[0] == 'y');
+}

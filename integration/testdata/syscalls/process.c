@@ -289,3 +289,14 @@ TEST(rusage_of_children) {
 	long us = after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec + after.ru_stime.tv_sec * 1000000 + after.ru_stime.tv_usec;
 	P("%d %d\n", before.ru_utime.tv_sec == 0, us >= 20000);
 }
+
+TEST(nice_values) {
+	setpriority(PRIO_PROCESS, 0, 0); // the tests themselves may be run by nice
+	S(getpriority(PRIO_PROCESS, 0));
+	S(nice(5));
+	REAP(CHILD(S(getpriority(PRIO_PROCESS, 0)); S(setpriority(PRIO_PROCESS, 0, 100)); S(getpriority(PRIO_PROCESS, 0))));
+	S(getpriority(PRIO_PROCESS, 0x3ffffff));
+	S(getpriority(9, 0));
+	S(getpriority(PRIO_PGRP, 0) <= 5);
+	REAP(CHILD(setuid(65534); S(setpriority(PRIO_PROCESS, 0, 6)); S(setpriority(PRIO_PROCESS, 0, 5)); S(setpriority(PRIO_PROCESS, getppid(), 7))));
+}

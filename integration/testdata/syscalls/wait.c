@@ -72,6 +72,7 @@ TEST(waitid_nohang_nothing) {
 
 TEST(wait_stopped_and_continued) {
 	pid_t pid = CHILD(for (;;) pause());
+	setpgid(pid, pid); // so that its group is not orphaned
 	int st;
 	kill(pid, SIGSTOP);
 	S(waitpid(pid, &st, WUNTRACED) == pid);

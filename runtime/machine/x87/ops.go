@@ -25,6 +25,7 @@ type row struct {
 	do    func(*State, *call)
 	mem   int
 	quiet bool // leaves exceptions and C1 alone
+	keep  bool // leaves C1 alone unless the stack is at fault
 }
 
 var rows = [abi.NumX87Ops]row{
@@ -36,8 +37,8 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87DivR:      {do: arith((*unit).div, true)},
 	abi.X87Com:       {do: compare(false)},
 	abi.X87Ucom:      {do: compare(true)},
-	abi.X87ComI:      {do: compareFlags(false)},
-	abi.X87UcomI:     {do: compareFlags(true)},
+	abi.X87ComI:      {do: compareFlags(false), keep: true},
+	abi.X87UcomI:     {do: compareFlags(true), keep: true},
 	abi.X87Load:      {do: load},
 	abi.X87LoadConst: {do: func(s *State, c *call) { s.push(s.constant(c.op.Reg())) }},
 	abi.X87StoreReg:  {do: storeReg},
@@ -51,9 +52,9 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87TruncI16:  {do: storeInt(16, true)},
 	abi.X87TruncI32:  {do: storeInt(32, true)},
 	abi.X87TruncI64:  {do: storeInt(64, true)},
-	abi.X87Move:      {do: move},
+	abi.X87Move:      {do: move, keep: true},
 	abi.X87Xch:       {do: exchange},
-	abi.X87Free:      {do: func(s *State, c *call) { s.free(c.op.Reg()) }, quiet: true},
+	abi.X87Free:      {do: func(s *State, c *call) { s.free(c.op.Reg()) }},
 	abi.X87IncStp:    {do: func(s *State, c *call) { s.top = (s.top + 1) & 7 }},
 	abi.X87DecStp:    {do: func(s *State, c *call) { s.top = (s.top - 1) & 7 }},
 	abi.X87Chs:       {do: sign(func(se uint16) uint16 { return se ^ 0x8000 })},
@@ -79,10 +80,10 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87GetSW:     {do: func(s *State, c *call) { c.result = int64(s.SW()) }, quiet: true},
 	abi.X87Clear:     {do: func(s *State, c *call) { s.sw &^= exceptions | stackFault }, quiet: true},
 	abi.X87Init:      {do: func(s *State, c *call) { s.init() }, quiet: true},
-	abi.X87GetEnv:    {do: getEnv, mem: EnvSize, quiet: true},
-	abi.X87SetEnv:    {do: func(s *State, c *call) { s.SetEnv(c.mem) }, mem: EnvSize, quiet: true},
-	abi.X87Save:      {do: func(s *State, c *call) { s.PutSave(c.mem) }, mem: SaveSize, quiet: true},
-	abi.X87Restore:   {do: func(s *State, c *call) { s.SetSave(c.mem) }, mem: SaveSize, quiet: true},
+	abi.X87GetEnv:    {do: getEnv, mem: envSize, quiet: true},
+	abi.X87SetEnv:    {do: func(s *State, c *call) { s.SetEnv(c.mem) }, mem: envSize, quiet: true},
+	abi.X87Save:      {do: func(s *State, c *call) { s.PutSave(c.mem) }, mem: envSize + regsSize, quiet: true},
+	abi.X87Restore:   {do: func(s *State, c *call) { s.SetSave(c.mem) }, mem: envSize + regsSize, quiet: true},
 	abi.X87GetMMX:    {do: func(s *State, c *call) { c.result = int64(s.MMX(c.op.Reg())) }, quiet: true},
 	abi.X87SetMMX:    {do: func(s *State, c *call) { s.SetMMX(c.op.Reg(), uint64(c.operand)) }, quiet: true},
 	abi.X87Emms:      {do: func(s *State, c *call) { s.mmx(); s.valid = 0 }, quiet: true},
@@ -107,8 +108,12 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 		r.do(s, &c)
 	} else {
 		s.begin()
+		before := s.sw & c1
 		r.do(s, &c)
 		s.end()
+		if r.keep && s.unit.flags&stackFault == 0 {
+			s.sw |= before
+		}
 	}
 	for range op.Pops() {
 		s.pop()
@@ -119,6 +124,9 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 func (r *row) memSize(op abi.X87Op) int {
 	if src := op.Src(); src == abi.X87SrcF80 || src == abi.X87SrcBCD {
 		return 10
+	}
+	if r.mem >= envSize && op.Reg() == abi.X87Small {
+		return r.mem - envSize/2
 	}
 	return r.mem
 }
@@ -373,6 +381,9 @@ func remainder(ieee bool) func(*State, *call) {
 			res, q, partial = s.unit.remainder(a, b, ieee)
 		}
 		s.set(0, res)
+		if s.unit.flags&invalid != 0 || a.isNaN() || b.isNaN() { // no quotient: its bits stay
+			return
+		}
 		var cond uint16
 		if partial {
 			cond |= c2

@@ -127,8 +127,8 @@ func (s *State) setCond(bits uint16) { s.sw = s.sw&^(c3|c2|c0) | bits }
 
 // Sizes of the memory images, in bytes.
 const (
-	EnvSize    = 28
-	SaveSize   = EnvSize + 80
+	envSize    = 28
+	regsSize   = 80
 	FXSaveSize = 512
 )
 
@@ -159,38 +159,49 @@ func (s *State) setTagWord(tw uint16) {
 	}
 }
 
-// PutEnv writes the 28-byte environment of fnstenv.
+// envWord is the size in bytes of the fields of an environment of n bytes.
+func envWord(n int) int { return n / 7 }
+
+// PutEnv writes the environment of fnstenv to b, which is as long as it: 28
+// bytes, or 14 in the 16-bit format.
 func (s *State) PutEnv(b []byte) {
-	le := binary.LittleEndian
-	clear(b[:EnvSize])
+	w := envWord(len(b))
+	clear(b)
 	for i, v := range [...]uint16{s.cw, s.SW(), s.tagWord()} {
-		le.PutUint32(b[4*i:], 0xffff0000|uint32(v))
+		binary.LittleEndian.PutUint16(b[w*i:], v)
 	}
-	le.PutUint32(b[24:], 0xffff0000)
+	if w == 4 { // what is reserved reads as ones
+		for _, i := range [...]int{0, 1, 2, 6} {
+			binary.LittleEndian.PutUint16(b[w*i+2:], 0xffff)
+		}
+	}
 }
 
 // SetEnv reads the environment of fldenv.
 func (s *State) SetEnv(b []byte) {
-	le := binary.LittleEndian
+	le, w := binary.LittleEndian, envWord(len(b))
 	s.SetCW(le.Uint16(b))
-	s.SetSW(le.Uint16(b[4:]))
-	s.setTagWord(le.Uint16(b[8:]))
+	s.SetSW(le.Uint16(b[w:]))
+	s.setTagWord(le.Uint16(b[2*w:]))
 }
 
-// PutSave writes the 108-byte image of fnsave, which also initialises.
+// PutSave writes the image of fnsave, an environment and the registers, and
+// initialises.
 func (s *State) PutSave(b []byte) {
-	s.PutEnv(b)
+	env, regs := b[:len(b)-regsSize], b[len(b)-regsSize:]
+	s.PutEnv(env)
 	for i := range uint8(8) {
-		s.regs[s.reg(i)].put(b[EnvSize+10*int(i):])
+		s.regs[s.reg(i)].put(regs[10*int(i):])
 	}
 	s.init()
 }
 
 // SetSave reads the image of frstor.
 func (s *State) SetSave(b []byte) {
-	s.SetEnv(b)
+	env, regs := b[:len(b)-regsSize], b[len(b)-regsSize:]
+	s.SetEnv(env)
 	for i := range uint8(8) {
-		s.regs[s.reg(i)] = getF80(b[EnvSize+10*int(i):])
+		s.regs[s.reg(i)] = getF80(regs[10*int(i):])
 	}
 }
 

@@ -1,13 +1,20 @@
 // Package epoll is epoll(7): a set of open files of which those that are
 // ready can be asked for. It knows nothing of tasks; who waits uses Queue.
 //
-// Lock order: Epoll.mu, then the queues of the files watched. An entry's
-// notification takes no lock but those of Epoll's own queue.
+// An item is a descriptor and the open file description it meant when it was
+// added; it leaves when the description is released, so not as long as a
+// duplicate of the descriptor is open anywhere.
+//
+// An item that may be ready stands in a list, into which notifications put
+// it; asking looks at that list only. Level-triggered items stay in it as long
+// as they are ready, edge-triggered ones wait for the next notification.
+//
+// Lock order: nesting, Epoll.mu of the outer instance, that of the inner one,
+// the locks and queues of the files watched, Epoll.readyMu.
 package epoll
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +29,9 @@ const (
 	wakeUp        wait.Mask = 1 << 29
 	exclusive     wait.Mask = 1 << 28
 	flags                   = EdgeTriggered | OneShot | wakeUp | exclusive
+	// withExclusive is what may go with EPOLLEXCLUSIVE. That it wakes fewer
+	// waiters is a hint, which is not followed.
+	withExclusive = wait.In | wait.Out | wait.Err | wait.Hup | wakeUp | EdgeTriggered | exclusive
 )
 
 // Event is struct epoll_event.
@@ -30,42 +40,45 @@ type Event struct {
 	Data uint64
 }
 
-// Lookup tells which open file a descriptor means now, without a reference;
-// nil if none.
-type Lookup func(fd int) *vfs.Description
-
-// Epoll is one instance. A file leaves it when its descriptor is closed.
+// Epoll is one instance.
 type Epoll struct {
 	queue wait.Queue
 
 	mu    sync.Mutex
-	items map[int]*item
-	order []*item // in the order they are looked at
+	items map[key]*item
+
+	readyMu sync.Mutex
+	ready   []*item // in the order they are looked at
 }
 
-// item is one watched descriptor. It holds no reference: closing the
-// descriptor must close the file.
+// key is what an item is found by.
+type key struct {
+	fd int
+	d  *vfs.Description
+}
+
+// item is one watched descriptor. It holds no reference.
 type item struct {
-	fd    int
-	d     *vfs.Description
-	event Event
+	key
+	epoll *Epoll
 	entry *wait.Entry
-	// edge is set by each notification; an edge-triggered item is looked at
-	// only then.
-	edge atomic.Bool
+
+	event Event // guarded by epoll.mu
+	gone  bool  // guarded by epoll.mu
+	// queued says that the item is in ready; guarded by epoll.readyMu.
+	queued bool
 }
 
 // New makes an instance.
-func New() *Epoll { return &Epoll{items: map[int]*item{}} }
+func New() *Epoll { return &Epoll{items: map[key]*item{}} }
 
 // Release implements vfs.File.
 func (e *Epoll) Release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, it := range e.order {
-		e.unhook(it)
+	for _, it := range e.items {
+		e.remove(it)
 	}
-	e.items, e.order = map[int]*item{}, nil
 }
 
 // Queue implements vfs.Poller: it is told whenever a file may have become
@@ -76,91 +89,159 @@ func (e *Epoll) Queue() *wait.Queue { return &e.queue }
 func (e *Epoll) Ready() wait.Mask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, it := range e.order {
+	for it := e.pop(); it != nil; it = e.pop() {
 		if it.ready() != 0 {
+			e.keep(it)
 			return wait.In
 		}
 	}
 	return 0
 }
 
-// ready is the events of an item to be reported now.
+// ready is the events of an item to be reported now: none once it is
+// disabled by EPOLLONESHOT.
+// Preconditions: epoll.mu is held.
 func (it *item) ready() wait.Mask {
-	if it.event.Mask&^flags == 0 || it.event.Mask&EdgeTriggered != 0 && !it.edge.Load() {
+	if it.gone || it.event.Mask&^flags == 0 {
 		return 0
 	}
-	return it.d.Ready() & (it.event.Mask&^flags | wait.Always)
+	return it.d.Ready().Full() & it.event.Mask
 }
 
-// Add is EPOLL_CTL_ADD: EEXIST, EPERM for files that are always ready.
-func (e *Epoll) Add(fd int, d *vfs.Description, ev Event) error {
-	if d.Queue() == nil {
-		return unix.EPERM
+// push queues an item that may be ready, and tells who waits.
+func (e *Epoll) push(it *item) {
+	e.keep(it)
+	e.queue.Notify(wait.In)
+}
+
+// keep queues an item of which who waits has been told.
+func (e *Epoll) keep(it *item) {
+	e.readyMu.Lock()
+	defer e.readyMu.Unlock()
+	if !it.queued {
+		it.queued = true
+		e.ready = append(e.ready, it)
 	}
-	if d.File() == vfs.File(e) {
+}
+
+// pop takes the first item of the list. What happens to it from now on queues
+// it again.
+func (e *Epoll) pop() *item {
+	e.readyMu.Lock()
+	defer e.readyMu.Unlock()
+	if len(e.ready) == 0 {
+		e.ready = nil
+		return nil
+	}
+	it := e.ready[0]
+	e.ready[0] = nil
+	e.ready = e.ready[1:]
+	it.queued = false
+	return it
+}
+
+// Add is EPOLL_CTL_ADD: EEXIST, EPERM for files that are always ready, ELOOP
+// for instances that would watch each other.
+func (e *Epoll) Add(fd int, d *vfs.Description, ev Event) error {
+	inner, nested := d.File().(*Epoll)
+	switch {
+	case d.Queue() == nil:
+		return unix.EPERM
+	case inner == e:
 		return unix.EINVAL
+	case ev.Mask&exclusive != 0 && (nested || ev.Mask&^withExclusive != 0):
+		return unix.EINVAL
+	}
+	if nested {
+		nesting.Lock()
+		defer nesting.Unlock()
+		if !inner.mayNest(e, maxNesting) {
+			return unix.ELOOP
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if old := e.items[fd]; old != nil {
-		if old.d == d {
-			return unix.EEXIST
-		}
-		e.remove(old) // its descriptor was closed and used again
+	ev.Mask |= wait.Always
+	it := &item{key: key{fd, d}, epoll: e, event: ev}
+	if e.items[it.key] != nil {
+		return unix.EEXIST
 	}
-	it := &item{fd: fd, d: d, event: ev}
-	e.items[fd] = it
-	e.order = append(e.order, it)
-	e.hook(it)
+	e.items[it.key] = it
+	d.OnRelease(it, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !it.gone {
+			e.remove(it)
+		}
+	})
+	it.hook()
 	return nil
 }
 
-func (e *Epoll) hook(it *item) {
-	it.edge.Store(true)
-	it.entry = wait.NewEntry(it.event.Mask&^flags, func(wait.Mask) {
-		it.edge.Store(true)
-		e.queue.Notify(wait.In)
-	})
-	it.d.Queue().Register(it.entry)
-	if it.ready() != 0 {
-		e.queue.Notify(wait.In)
+// nesting is held while an instance is put into another one.
+var nesting sync.Mutex
+
+// maxNesting is EP_MAX_NESTS.
+const maxNesting = 4
+
+// mayNest tells whether e can be put into outer: outer is not in it, and the
+// instances in it are not nested too deeply.
+func (e *Epoll) mayNest(outer *Epoll, depth int) bool {
+	if e == outer || depth == 0 {
+		return false
 	}
-}
-
-func (e *Epoll) unhook(it *item) { it.d.Queue().Unregister(it.entry) }
-
-func (e *Epoll) remove(it *item) {
-	e.unhook(it)
-	delete(e.items, it.fd)
-	for i, other := range e.order {
-		if other == it {
-			e.order = append(e.order[:i:i], e.order[i+1:]...)
-			return
+	e.mu.Lock()
+	var inner []*Epoll
+	for k := range e.items {
+		if i, nested := k.d.File().(*Epoll); nested {
+			inner = append(inner, i)
 		}
 	}
+	e.mu.Unlock()
+	for _, i := range inner {
+		if !i.mayNest(outer, depth-1) {
+			return false
+		}
+	}
+	return true
 }
 
-// find is the item of a descriptor, or ENOENT.
-// Preconditions: mu is held.
-func (e *Epoll) find(fd int, d *vfs.Description) (*item, error) {
-	it := e.items[fd]
-	if it == nil || it.d != d {
-		return nil, unix.ENOENT
+// hook registers the item with its file, and queues it if that is ready.
+// Preconditions: epoll.mu is held.
+func (it *item) hook() {
+	it.entry = wait.NewEntry(it.event.Mask&^flags, func(wait.Mask) { it.epoll.push(it) })
+	it.d.Queue().Register(it.entry)
+	if it.ready() != 0 {
+		it.epoll.push(it)
 	}
-	return it, nil
+}
+
+// remove takes an item out. It may still be queued, but is not ready any more.
+// Preconditions: mu is held.
+func (e *Epoll) remove(it *item) {
+	it.gone = true
+	it.d.Queue().Unregister(it.entry)
+	it.d.CancelRelease(it)
+	delete(e.items, it.key)
 }
 
 // Modify is EPOLL_CTL_MOD.
 func (e *Epoll) Modify(fd int, d *vfs.Description, ev Event) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	it, err := e.find(fd, d)
-	if err != nil {
-		return err
+	it := e.items[key{fd, d}]
+	switch {
+	case ev.Mask&exclusive != 0:
+		return unix.EINVAL
+	case it == nil:
+		return unix.ENOENT
+	case it.event.Mask&exclusive != 0:
+		return unix.EINVAL
 	}
-	e.unhook(it)
+	it.d.Queue().Unregister(it.entry)
+	ev.Mask |= wait.Always
 	it.event = ev
-	e.hook(it)
+	it.hook()
 	return nil
 }
 
@@ -168,55 +249,43 @@ func (e *Epoll) Modify(fd int, d *vfs.Description, ev Event) error {
 func (e *Epoll) Delete(fd int, d *vfs.Description) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	it, err := e.find(fd, d)
-	if err == nil {
-		e.remove(it)
+	it := e.items[key{fd, d}]
+	if it == nil {
+		return unix.ENOENT
 	}
-	return err
+	e.remove(it)
+	return nil
 }
 
 // Collect gives up to n events that are ready: EAGAIN if there are none.
 // Items reported go to the end of the line, so that none starves.
-func (e *Epoll) Collect(n int, lookup Lookup) ([]Event, error) {
+func (e *Epoll) Collect(n int) ([]Event, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var events []Event
-	var waiting, reported []*item
-	for _, it := range e.order {
-		if lookup(it.fd) != it.d {
-			e.unhook(it)
-			delete(e.items, it.fd)
-			continue
+	var again []*item
+	for len(events) < n {
+		it := e.pop()
+		if it == nil {
+			break
 		}
-		mask := wait.Mask(0)
-		if len(events) < n {
-			mask = it.report()
-		}
+		mask := it.ready()
 		if mask == 0 {
-			waiting = append(waiting, it)
 			continue
 		}
 		events = append(events, Event{mask, it.event.Data})
-		reported = append(reported, it)
+		switch {
+		case it.event.Mask&OneShot != 0:
+			it.event.Mask &= flags
+		case it.event.Mask&EdgeTriggered == 0:
+			again = append(again, it)
+		}
 	}
-	e.order = append(waiting, reported...)
+	for _, it := range again {
+		e.keep(it)
+	}
 	if len(events) == 0 {
 		return nil, unix.EAGAIN
 	}
 	return events, nil
-}
-
-// report is ready, and marks the item as reported.
-func (it *item) report() wait.Mask {
-	if it.event.Mask&EdgeTriggered != 0 && !it.edge.Swap(false) {
-		return 0
-	}
-	mask := it.d.Ready() & (it.event.Mask&^flags | wait.Always)
-	if it.event.Mask&^flags == 0 {
-		mask = 0 // disabled by EPOLLONESHOT
-	}
-	if mask != 0 && it.event.Mask&OneShot != 0 {
-		it.event.Mask &= flags
-	}
-	return mask
 }

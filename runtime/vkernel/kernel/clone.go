@@ -206,7 +206,7 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 			child.FDs.Close(a.PIDFD)
 		}
 	}
-	g.exitSignal = a.ExitSignal
+	g.exitSignal, g.nice = a.ExitSignal, t.Group.nice
 	g.parent, g.creator = t.Group, t
 	if a.has(unix.CLONE_PARENT) && t.Group.parent != nil {
 		g.parent, g.creator, g.exitSignal = t.Group.parent, t.Group.creator, t.Group.exitSignal

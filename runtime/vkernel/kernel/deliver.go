@@ -119,6 +119,9 @@ func (t *Task) runHandler(a Action, info SigInfo, rax uint64, restart bool) (val
 		t.flow = flowJump
 		return 0, true
 	}
+	if !t.enterMore() {
+		return 0, true
+	}
 	t.stack = append(t.stack, frame)
 	t.execute()
 	last := len(t.stack) - 1
@@ -133,6 +136,34 @@ func (t *Task) runHandler(a Action, info SigInfo, rax uint64, restart bool) (val
 		return 0, true
 	}
 	return t.CPU.Reg(abi.RAX), false
+}
+
+// enterMore makes frames for all other signals that the handler to be run does
+// not block, as Linux does: the last one's handler runs first, the others when
+// it returns. It tells whether the task goes on.
+func (t *Task) enterMore() bool {
+	for {
+		info, found, end := t.nextSignal()
+		switch {
+		case end:
+			t.flow = flowExit
+			return false
+		case !found:
+			return true
+		}
+		action := t.Handlers.Get(info.Signo)
+		t.K.Calls.Signal(t, info)
+		if action.Handler == SigDfl || t.Handlers.ignores(info.Signo) {
+			t.defaultAction(info.Signo)
+			if t.flow != flowNone {
+				return false
+			}
+			continue
+		}
+		if _, ok := t.enterHandler(action, info, t.pc(), 0); !ok {
+			return false
+		}
+	}
 }
 
 // pc is the guest address at which the code that made the system call or poll

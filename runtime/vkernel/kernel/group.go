@@ -53,7 +53,8 @@ type ThreadGroup struct {
 	exitSignal unix.Signal // what the parent gets when it ends; 0 for none
 	pdeath     unix.Signal // PR_SET_PDEATHSIG
 	subreaper  bool        // PR_SET_CHILD_SUBREAPER
-	execed     bool        // has called execve since it was made
+	nice       int
+	execed     bool // has called execve since it was made
 	zombie     bool
 	news       news          // what the parent has not waited for
 	changed    chan struct{} // closed and replaced when a child has news

@@ -47,6 +47,8 @@ type Config struct {
 	Calls    Dispatcher
 	// MaxTasks bounds how many threads there are at a time; 0 is no bound.
 	MaxTasks int
+	// Throttle, if set, bounds processor time.
+	Throttle *Throttle
 	// Refused is told of each file that was to be executed and may not be.
 	Refused func(Refusal)
 	// Problem is told what a person should know: the runner's own troubles.

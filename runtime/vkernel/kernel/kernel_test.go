@@ -385,3 +385,19 @@ func TestLookers(t *testing.T) {
 		return 0
 	})
 }
+
+// TestThrottle: who used a second of half a processor waits about two.
+func TestThrottle(t *testing.T) {
+	h := NewThrottle(0.5)
+	if wait := h.charge(time.Second); wait < 1800*time.Millisecond || wait > 2*time.Second {
+		t.Errorf("waits %v", wait)
+	}
+	h = NewThrottle(2)
+	h.filled = h.filled.Add(-time.Hour) // idle for long
+	if wait := h.charge(190 * time.Millisecond); wait != 0 {
+		t.Errorf("waits %v for what it may use at once", wait)
+	}
+	if wait := h.charge(time.Second); wait < 400*time.Millisecond || wait > 500*time.Millisecond {
+		t.Errorf("waits %v", wait)
+	}
+}

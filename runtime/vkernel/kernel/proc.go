@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 
@@ -21,7 +22,19 @@ func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
+		Net: k.netFiles(),
 	})
+}
+
+// netFiles are the files of /proc/net.
+func (k *Kernel) netFiles() (list []proc.File) {
+	if k.Net == nil {
+		return nil
+	}
+	for _, f := range k.Net.ProcFiles() {
+		list = append(list, proc.File{Name: f.Name, Read: f.Read})
+	}
+	return list
 }
 
 // procTasks implements proc.Tasks.
@@ -102,8 +115,18 @@ func (p procTask) memory(bounds func(mm.Layout) (start, end uint64)) (b []byte) 
 	return b
 }
 
+// Cmdline is the arguments. A program that has written over the last one's end
+// shows a title instead: what is there up to a NUL, into the environment.
 func (p procTask) Cmdline() []byte {
-	return p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, l.ArgEnd })
+	args := p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, l.ArgEnd })
+	if len(args) == 0 || args[len(args)-1] == 0 {
+		return args
+	}
+	all := p.memory(func(l mm.Layout) (uint64, uint64) { return l.ArgStart, max(l.ArgEnd, l.EnvEnd) })
+	if end := bytes.IndexByte(all, 0); end >= 0 {
+		return all[:end+1]
+	}
+	return all
 }
 
 func (p procTask) Environ() []byte {
@@ -149,6 +172,8 @@ func (p procTask) Status() proc.Status {
 	p.with(func(m *mm.MM) {
 		start, end := m.BrkRange()
 		l := m.Layout()
+		s.Code, s.Args, s.Env = [2]uint64{l.StartCode, l.EndCode}, [2]uint64{l.ArgStart, l.ArgEnd}, [2]uint64{l.EnvStart, l.EnvEnd}
+		s.StackStart, s.BrkStart = l.StartStack, start
 		s.VM, s.RSS, s.Data, s.Text, s.Stack = m.Mapped(), m.Mapped(), end-start, l.EndCode-l.StartCode, mm.StackTop-l.StartStack
 	})
 	return s
@@ -159,7 +184,7 @@ func (p procTask) family(s *proc.Status) {
 	g := p.Group
 	g.k.mu.Lock()
 	defer g.k.mu.Unlock()
-	s.ExitSignal = int(g.exitSignal)
+	s.ExitSignal, s.Nice = int(g.exitSignal), g.nice
 	if g.parent != nil {
 		s.PPID = g.parent.ID
 	}

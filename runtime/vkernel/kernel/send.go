@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
 // Send makes a signal pending for one thread (tgkill).
@@ -103,6 +105,7 @@ func (t *Task) notify() {
 }
 
 func (t *Task) notifyOf(sig unix.Signal) {
+	t.arrivals.Notify(wait.In)
 	if !t.mask.Has(sig) {
 		t.notify()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
+	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
 // Task is one thread. The exported parts may be shared with other tasks; which
@@ -34,13 +36,16 @@ type Task struct {
 	next  *image // what execve left for the task's loop
 	kick  chan struct{}
 	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
+	// arrivals is told when a signal may have come: for signalfd.
+	arrivals wait.Queue
 
-	flow  flow     // why the CPU was stopped
-	stack []uint64 // frames of the signal handlers being run nested, innermost last
-	left  uint64   // with flowReturn: the frame that is left
-	saved *SigSet  // mask to go back to after sigsuspend and the like
-	retry retry    // of a system call that a signal interrupted
-	meter meter
+	flow    flow     // why the CPU was stopped
+	stack   []uint64 // frames of the signal handlers being run nested, innermost last
+	left    uint64   // with flowReturn: the frame that is left
+	saved   *SigSet  // mask to go back to after sigsuspend and the like
+	retry   retry    // of a system call that a signal interrupted
+	meter   meter
+	charged time.Duration // of the meter's time, by the throttle
 
 	// attention says that the group or a signal may want something of the task.
 	// It is set under the group's lock, after what it tells of.
@@ -201,6 +206,7 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 
 // Poll implements machine.Handler.
 func (t *Task) Poll(c *machine.CPU) bool {
+	t.throttle()
 	if !t.attention.Load() {
 		return false
 	}
@@ -249,8 +255,13 @@ func (t *Task) execute() {
 			if !t.fault(exit.Fault) {
 				return
 			}
-		case t.flow == flowJump && len(t.stack) == 0, t.flow == flowReturn && !t.nests(t.left):
+		case t.flow == flowJump, t.flow == flowReturn && !t.nests(t.left):
+			// All there is to know is in the registers: so are signals that a
+			// handler's return let through.
 			t.flow = flowNone
+			if !t.enterMore() {
+				return
+			}
 		default:
 			return
 		}

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ type Common struct {
 	Kind
 	queue  wait.Queue
 	tables []Table
+	ino    atomic.Uint64 // of the inode, for /proc/net
 
 	mu        sync.Mutex
 	values    map[OptionName]int // those that were set
@@ -23,8 +25,8 @@ type Common struct {
 	listening bool
 }
 
-// Init sets up a new socket. tables are options besides those of SOL_SOCKET;
-// earlier ones win.
+// Init sets up a new socket. tables are options besides those that every
+// socket has, or in their place.
 func (c *Common) Init(k Kind, tables ...Table) {
 	c.Kind = k
 	c.tables = append(tables, solSocket)
@@ -33,6 +35,9 @@ func (c *Common) Init(k Kind, tables ...Table) {
 
 // Base implements Socket.
 func (c *Common) Base() *Common { return c }
+
+// Ino is the socket's inode number, 0 before it has a File.
+func (c *Common) Ino() uint64 { return c.ino.Load() }
 
 // Queue implements vfs.Poller.
 func (c *Common) Queue() *wait.Queue { return &c.queue }

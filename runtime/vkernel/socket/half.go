@@ -99,7 +99,7 @@ func (h *Half) End() {
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()
-	h.Reader.Notify(AtEnd)
+	h.Reader.Notify(Gone)
 }
 
 // Break says that nobody will read: what is written is EPIPE from now on.
@@ -291,6 +291,7 @@ func (p *packet) give(m *Message, peek bool) {
 	}
 	m.Control.Rights, m.Control.Other = p.control.Rights, p.control.Other
 	if !peek {
+		m.Control.flying = p.control.flying
 		p.control = Control{}
 		return
 	}

@@ -17,6 +17,7 @@ type Network struct {
 	Interfaces func() []Interface
 
 	lastIno atomic.Uint64
+	flying  atomic.Int64 // descriptors on their way
 }
 
 // maxType is SOCK_MAX.
@@ -66,7 +67,11 @@ func (n *Network) NewPair(c *Caller, k Kind) (a, b *File, err error) {
 }
 
 // File gives a socket an inode number.
-func (n *Network) File(s Socket) *File { return &File{Socket: s, net: n, ino: n.lastIno.Add(1)} }
+func (n *Network) File(s Socket) *File {
+	f := &File{Socket: s, net: n, ino: n.lastIno.Add(1)}
+	s.Base().ino.Store(f.ino)
+	return f
+}
 
 // File is an open socket as the vfs sees it, and its own inode.
 type File struct {

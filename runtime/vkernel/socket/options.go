@@ -24,10 +24,14 @@ type Option struct {
 
 // Bool keeps 0 or 1.
 func Bool(v int) (int, error) {
-	if v != 0 {
-		return 1, nil
+	return toInt(v != 0), nil
+}
+
+func toInt(b bool) int {
+	if b {
+		return 1
 	}
-	return 0, nil
+	return 0
 }
 
 // Any keeps the value.
@@ -105,10 +109,7 @@ var computed = map[int]func(c *Common) int{
 	unix.SO_ACCEPTCONN: func(c *Common) int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.listening {
-			return 1
-		}
-		return 0
+		return toInt(c.listening)
 	},
 }
 
@@ -161,6 +162,18 @@ func (c *Common) option(key OptionName) (Option, bool) {
 	return Option{}, false
 }
 
+// hasLevel tells whether there is any option of a level.
+func (c *Common) hasLevel(level int) bool {
+	for _, t := range c.tables {
+		for name := range t {
+			if name.Level == level {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Names of the time-outs whose 64-bit form has a name of its own,
 // asm-generic/socket.h.
 const (
@@ -182,7 +195,10 @@ func (c *Common) SetOption(level, name int, value []byte) error {
 		}
 	}
 	o, known := c.option(OptionName{level, name})
-	if !known || o.Fit == nil {
+	switch {
+	case !c.hasLevel(level) && len(c.tables) == 1:
+		return unix.EOPNOTSUPP
+	case !known, o.Fit == nil:
 		return unix.ENOPROTOOPT
 	}
 	v, err := intValue(level, value)
@@ -249,9 +265,11 @@ func (c *Common) Option(level, name, _ int) ([]byte, error) {
 		}
 		if name == unix.SO_LINGER {
 			l := c.Linger()
-			on, _ := Bool(map[bool]int{true: 1}[l.On])
-			return append(EncodeInt(on), EncodeInt(l.Seconds)...), nil
+			return append(EncodeInt(toInt(l.On)), EncodeInt(l.Seconds)...), nil
 		}
+	}
+	if !c.hasLevel(level) && c.Domain != unix.AF_INET6 {
+		return nil, unix.EOPNOTSUPP
 	}
 	if _, known := c.option(OptionName{level, name}); !known {
 		return nil, unix.ENOPROTOOPT

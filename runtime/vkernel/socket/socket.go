@@ -29,27 +29,6 @@ type Caller struct {
 	Creds Ucred
 }
 
-// Control is a message's ancillary data.
-type Control struct {
-	Rights []*vfs.Description // SCM_RIGHTS; whoever holds the Control holds a reference of each
-	Creds  *Ucred             // SCM_CREDENTIALS
-	Other  []Cmsg
-}
-
-// Cmsg is a control message that is passed on as it is.
-type Cmsg struct {
-	Level, Type int
-	Data        []byte
-}
-
-// Release gives the references of c back.
-func (c *Control) Release() {
-	for _, d := range c.Rights {
-		d.Unref()
-	}
-	c.Rights = nil
-}
-
 // Message is what is sent, or where to put what is received.
 type Message struct {
 	Data    [][]byte

@@ -8,6 +8,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/vkernel/event"
 	"github.com/megabin/megabin/runtime/vkernel/fs/pipe"
+	"github.com/megabin/megabin/runtime/vkernel/fs/tmp"
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -61,6 +62,9 @@ func sysEventfd2(t *kernel.Task, a Args) (uint64, error) {
 // maxMemfdName is what memfd_create takes of a name, bytes.
 const maxMemfdName = 249
 
+// sealExec is F_SEAL_EXEC.
+const sealExec = 0x20
+
 const memfdFlags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING | unix.MFD_NOEXEC_SEAL | unix.MFD_EXEC
 
 func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
@@ -71,21 +75,28 @@ func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	d, err := memoryFile(t, "/memfd:"+name+" (deleted)")
+	seals := uint32(unix.F_SEAL_SEAL)
+	switch {
+	case a.Uint(1)&unix.MFD_NOEXEC_SEAL != 0:
+		seals = sealExec
+	case a.Uint(1)&unix.MFD_ALLOW_SEALING != 0:
+		seals = 0
+	}
+	d, err := memoryFile(t, "/memfd:"+name+" (deleted)", seals)
 	if err != nil {
 		return 0, err
 	}
 	return install(t, d, a.Uint(1)&unix.MFD_CLOEXEC != 0)
 }
 
-// memoryFile opens a new file without a path.
-func memoryFile(t *kernel.Task, name string) (*vfs.Description, error) {
+// memoryFile opens a new file without a path, with F_SEAL_*.
+func memoryFile(t *kernel.Task, name string, seals uint32) (*vfs.Description, error) {
 	c := t.Creds()
 	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | 0o777, UID: c.FSUID, GID: c.FSGID})
 	if err != nil {
 		return nil, err
 	}
-	file, err := inode.(vfs.Opener).Open(linux.O_RDWR)
+	file, err := tmp.OpenMemfd(inode, linux.O_RDWR, seals)
 	if err != nil {
 		return nil, err
 	}

@@ -66,31 +66,21 @@ func sysEpollCtl(t *kernel.Task, a Args) (uint64, error) {
 	})
 }
 
-// lookup tells which file a descriptor means now.
-func lookup(t *kernel.Task) epoll.Lookup {
-	return func(fd int) *vfs.Description {
-		d, err := t.FDs.Get(fd)
-		if err != nil {
-			return nil
-		}
-		d.Unref()
-		return d
-	}
-}
-
-// maxEpollEvents is EP_MAX_EVENTS, bounded further so that the answer stays
-// small.
-const maxEpollEvents = 1 << 16
+// Limits of the number of events asked for.
+const (
+	maxEpollWanted = (1<<31 - 1) / epollEventSize // EP_MAX_EVENTS
+	maxEpollEvents = 1 << 16                      // so that the answer stays small
+)
 
 func epollWait(t *kernel.Task, a Args, deadline time.Time) (uint64, error) {
 	n := a.Int(2)
-	if n <= 0 {
+	if n <= 0 || n > maxEpollWanted {
 		return 0, unix.EINVAL
 	}
 	return withEpoll(t, a.Int(0), func(e *epoll.Epoll) (uint64, error) {
 		var events []epoll.Event
 		err := t.Block(e.Queue(), wait.In, deadline, func() (err error) {
-			events, err = e.Collect(min(n, maxEpollEvents), lookup(t))
+			events, err = e.Collect(min(n, maxEpollEvents))
 			return err
 		})
 		switch err {

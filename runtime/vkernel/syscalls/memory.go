@@ -37,7 +37,7 @@ func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 // mapShared maps memory that a forked child shares: a file that only mappings
 // keep.
 func mapShared(t *kernel.Task, r mm.Request) (uint64, error) {
-	d, err := memoryFile(t, "/dev/zero (deleted)")
+	d, err := memoryFile(t, "/dev/zero (deleted)", 0)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,10 @@ func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 		return 0, unix.EPERM
 	}
 	r.MaxProt = protAll
-	if shared && !d.Writable() {
+	if shared && r.Prot&unix.PROT_WRITE != 0 && d.WriteSealed() {
+		return 0, unix.EPERM
+	}
+	if shared && (!d.Writable() || d.WriteSealed()) {
 		r.MaxProt &^= unix.PROT_WRITE
 	}
 	r.File = t.NewMapping(d)

@@ -67,7 +67,7 @@ func recv(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message)
 			if done == 0 {
 				got = part
 			} else {
-				got.Control.Rights = append(got.Control.Rights, part.Control.Rights...)
+				got.Control.Join(part.Control)
 			}
 			if done += n; n == 0 || !all || done >= room || len(part.Control.Rights) > 0 {
 				return nil
@@ -340,7 +340,10 @@ func addRights(t *kernel.Task, c *socket.Control, fds []byte) error {
 		if err != nil {
 			return err
 		}
-		c.Rights = append(c.Rights, d)
+		if err := t.K.Net.Add(c, d, t.Group.Limits.Files()); err != nil {
+			d.Unref()
+			return err
+		}
 	}
 	return nil
 }
@@ -434,8 +437,8 @@ func (w *controlWriter) putRights(t *kernel.Task, cloexec bool) {
 	}
 }
 
-// sockets that are read or written as files go through send and recv, which
-// know who calls.
+// asSocket is the socket that d is, if it is one: reads and writes of sockets
+// go through send and recv, which know who calls.
 func asSocket(d *vfs.Description) (*socket.File, bool) {
 	s, isSocket := d.File().(*socket.File)
 	return s, isSocket && d.Flags()&linux.O_PATH == 0

@@ -188,6 +188,22 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		d.SetOwner(int32(arg))
 		return 0, nil
 	},
+	unix.F_GET_SEALS: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+		if s, ok := d.File().(vfs.Sealer); ok {
+			return uint64(s.Seals()), nil
+		}
+		return 0, unix.EINVAL
+	},
+	unix.F_ADD_SEALS: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+		s, sealer := d.File().(vfs.Sealer)
+		switch {
+		case !d.Writable():
+			return 0, unix.EPERM
+		case !sealer:
+			return 0, unix.EINVAL
+		}
+		return ok(s.AddSeals(uint32(arg)))
+	},
 	unix.F_GETPIPE_SZ: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
 		if p, ok := d.File().(vfs.PipeSizer); ok {
 			return uint64(p.PipeSize()), nil

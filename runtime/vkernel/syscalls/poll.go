@@ -20,12 +20,12 @@ type polled struct {
 }
 
 // look fills in what is ready and tells how many are.
-func look(list []polled) (ready int) {
+func look(t *kernel.Task, list []polled) (ready int) {
 	for i := range list {
 		p := &list[i]
 		p.got = wait.NVal
 		if p.d != nil {
-			p.got = p.d.Ready() & (p.want | wait.Always)
+			p.got = readyFor(t, p.d) & (p.want | wait.Always)
 		}
 		if p.got != 0 {
 			ready++
@@ -44,7 +44,7 @@ func pollAll(t *kernel.Task, list []polled, deadline time.Time) (int, error) {
 			}
 		}
 	}()
-	if n := look(list); n > 0 || !deadline.IsZero() && !deadline.After(time.Now()) {
+	if n := look(t, list); n > 0 || !deadline.IsZero() && !deadline.After(time.Now()) {
 		return n, nil
 	}
 	changed := make(chan struct{}, 1)
@@ -52,7 +52,7 @@ func pollAll(t *kernel.Task, list []polled, deadline time.Time) (int, error) {
 		if p.d == nil {
 			continue
 		}
-		q, e := p.d.Queue(), wait.NewEntry(p.want, func(wait.Mask) {
+		q, e := queueFor(t, p.d), wait.NewEntry(p.want, func(wait.Mask) {
 			select {
 			case changed <- struct{}{}:
 			default:
@@ -62,12 +62,12 @@ func pollAll(t *kernel.Task, list []polled, deadline time.Time) (int, error) {
 		defer q.Unregister(e)
 	}
 	for {
-		if n := look(list); n > 0 {
+		if n := look(t, list); n > 0 {
 			return n, nil
 		}
 		err := t.Sleep(changed, deadline)
 		if err == unix.ETIMEDOUT {
-			return look(list), nil
+			return look(t, list), nil
 		}
 		if err != nil {
 			return 0, kernel.ERESTARTNOHAND

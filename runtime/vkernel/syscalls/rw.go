@@ -23,10 +23,16 @@ func readFrom(t *kernel.Task, d *vfs.Description, p []byte) (n int, err error) {
 		n, err = d.Read(p)
 		return err
 	}
+	if f, is := d.File().(perTask); is {
+		op = func() error {
+			n, err = f.ReadFor(t, p)
+			return err
+		}
+	}
 	if err := op(); err != unix.EAGAIN || d.Nonblock() {
 		return n, err
 	}
-	err = t.Block(d.Queue(), wait.In, time.Time{}, op)
+	err = t.Block(queueFor(t, d), wait.In, time.Time{}, op)
 	return n, err
 }
 

@@ -132,16 +132,13 @@ func schedPriority(bound uint64) Func {
 // niceZero is getpriority's answer for nice value 0: 20 - nice.
 const niceZero = 20
 
-func sysGetpriority(*kernel.Task, Args) (uint64, error) { return niceZero, nil }
+func sysGetpriority(t *kernel.Task, a Args) (uint64, error) {
+	nice, err := t.Nice(a.Int(0), a.Int(1))
+	return uint64(niceZero - nice), err
+}
 
 func sysSetpriority(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(0) < unix.PRIO_PROCESS || a.Int(0) > unix.PRIO_USER {
-		return 0, unix.EINVAL
-	}
-	if a.Int(2) < 0 && !t.Creds().Has(unix.CAP_SYS_NICE) {
-		return 0, unix.EACCES
-	}
-	return 0, nil
+	return ok(t.SetNice(a.Int(0), a.Int(1), a.Int(2)))
 }
 
 func sysSyslog(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }

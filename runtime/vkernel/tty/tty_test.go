@@ -195,14 +195,15 @@ var likeTheHost = map[string][]act{
 	"ONOCR":               {on(0, unix.ONOCR, 0), output("\ra\r\rb\n")},
 	"OLCUC":               {on(0, unix.OLCUC, 0), output("abc Def\n")},
 	"XTABS":               {on(0, unix.XTABS, 0), output("a\tbc\t\td\n\te\x7f\tf\n")},
-	"stop and start":      {typing("\x13"), output("held"), typing("\x11"), output("free")},
-	"IXANY":               {on(unix.IXANY, 0, 0), typing("\x13"), typing("x"), output("free")},
-	"no IXON":             {off(unix.IXON, 0, 0), typing("a\x13\x11b\r"), read},
-	"raw":                 {off(0, 0, unix.ICANON), typing("a\x7f\x04\x15\x16b"), read, read},
-	"raw, MIN 3":          {off(0, 0, unix.ICANON), set(func(t *Termios) { t.CC[unix.VMIN] = 3 }), typing("ab"), read, typing("cd"), read},
-	"raw, MIN 0":          {off(0, 0, unix.ICANON), set(func(t *Termios) { t.CC[unix.VMIN] = 0 }), read, typing("x"), read},
-	"a line becomes raw":  {typing("one\rtw"), off(0, 0, unix.ICANON), read},
-	"a long line":         {off(0, 0, unix.ECHO), typing(string(bytes.Repeat([]byte("x"), 4000))), typing(string(bytes.Repeat([]byte("y"), 200))), typing("\r"), read},
+	// A line that can be read shows that the host has seen the keys around it.
+	"stop and start":     {off(0, 0, unix.ECHO), typing("x\r\x13"), read, output("held"), typing("\x11y\r"), read, output("free")},
+	"IXANY":              {off(0, 0, unix.ECHO), on(unix.IXANY, 0, 0), typing("x\r\x13"), read, typing("y\r"), read, output("free")},
+	"no IXON":            {off(unix.IXON, 0, 0), typing("a\x13\x11b\r"), read},
+	"raw":                {off(0, 0, unix.ICANON), typing("a\x7f\x04\x15\x16b"), read, read},
+	"raw, MIN 3":         {off(0, 0, unix.ICANON), set(func(t *Termios) { t.CC[unix.VMIN] = 3 }), typing("ab"), read, typing("cd"), read},
+	"raw, MIN 0":         {off(0, 0, unix.ICANON), set(func(t *Termios) { t.CC[unix.VMIN] = 0 }), read, typing("x"), read},
+	"a line becomes raw": {typing("one\rtw"), off(0, 0, unix.ICANON), read},
+	"a long line":        {off(0, 0, unix.ECHO), typing(string(bytes.Repeat([]byte("x"), 4000))), typing(string(bytes.Repeat([]byte("y"), 200))), typing("\r"), read},
 }
 
 // compare does the acts on both terminals.

@@ -57,7 +57,13 @@ func (p Path) setAttr(ch AttrChange) error {
 	if !ok {
 		return unix.EPERM
 	}
-	return s.SetAttr(ch)
+	if err := s.SetAttr(ch); err != nil {
+		return err
+	}
+	if mask := ch.event(); mask != 0 {
+		p.Dentry.happened(mask)
+	}
+	return nil
 }
 
 // resolveToChange walks to a file whose attributes are to be changed.

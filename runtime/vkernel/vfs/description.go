@@ -22,6 +22,9 @@ type Description struct {
 	owner atomic.Int32  // F_SETOWN
 	state *inodeState
 
+	hooksMu sync.Mutex
+	hooks   map[any]func()
+
 	// offMu serialises reads, writes and seeks that use the offset.
 	offMu sync.Mutex
 	off   int64
@@ -70,11 +73,67 @@ func (d *Description) Unref() {
 	case n > 0:
 		return
 	}
+	d.runHooks()
 	d.state.locks.releaseOwner(d)
 	if d.file != nil {
+		d.tellClosed()
 		d.file.Release()
 	}
-	d.path.Dentry.super.putState(d.path.Inode())
+	if d.path.Dentry.super.putState(d.path.Inode()) {
+		d.tellGone()
+	}
+}
+
+// tellClosed tells who watches the file that it is closed.
+func (d *Description) tellClosed() {
+	if d.Writable() {
+		d.path.Dentry.happened(unix.IN_CLOSE_WRITE)
+	} else {
+		d.path.Dentry.happened(unix.IN_CLOSE_NOWRITE)
+	}
+}
+
+// tellGone tells who watches the file if with its last description it is
+// gone.
+func (d *Description) tellGone() {
+	s := d.path.Dentry.super
+	if s.marks.count.Load() == 0 {
+		return
+	}
+	s.tree.RLock()
+	dead := d.path.Dentry.dead
+	s.tree.RUnlock()
+	if dead {
+		d.path.Dentry.gone()
+	}
+}
+
+// OnRelease has fn called when the last reference is gone, before the file is
+// released. key names it for CancelRelease.
+func (d *Description) OnRelease(key any, fn func()) {
+	d.hooksMu.Lock()
+	defer d.hooksMu.Unlock()
+	if d.hooks == nil {
+		d.hooks = map[any]func(){}
+	}
+	d.hooks[key] = fn
+}
+
+// CancelRelease takes back what OnRelease asked for.
+func (d *Description) CancelRelease(key any) {
+	d.hooksMu.Lock()
+	defer d.hooksMu.Unlock()
+	delete(d.hooks, key)
+}
+
+func (d *Description) runHooks() {
+	d.hooksMu.Lock()
+	hooks := d.hooks
+	d.hooks = nil
+	d.hooksMu.Unlock()
+	for _, fn := range hooks {
+		fn()
+	}
 }
 
 // File is the open file, nil for O_PATH. The kernel uses it to find out what
@@ -183,6 +242,13 @@ func (d *Description) HostFile(shared, write bool) (*os.File, error) {
 	default:
 		return m.HostFile(shared && d.Writable())
 	}
+}
+
+// WriteSealed tells whether seals keep the file from being mapped for shared
+// writing.
+func (d *Description) WriteSealed() bool {
+	s, ok := d.file.(Sealer)
+	return ok && s.Seals()&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0
 }
 
 // Sync is fsync and fdatasync: EINVAL for what has no storage.

@@ -34,7 +34,7 @@
 //	Namespace.mu
 //	file systems' own locks (overlay, then the upper's)
 //	locks of the kernel's tasks, taken by proc through its Tasks interface
-//	FSContext.mu, FDTable.mu
+//	FSContext.mu, FDTable.mu, Description.hooksMu
 //	wait.Queue.mu
 //
 // So the kernel must hold none of its own task locks when it calls a Caller or

@@ -119,8 +119,9 @@ func (t *FDTable) closed(d *Description) {
 	if d == nil {
 		return
 	}
-	d.state.locks.releaseOwner(t)
-	d.system().lockWaits.wake(t)
+	if d.state.locks.releaseOwner(t) {
+		d.system().lockWaits.wake(t)
+	}
 	d.Unref()
 }
 

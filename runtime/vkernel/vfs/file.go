@@ -129,6 +129,24 @@ type PipeSizer interface {
 	SetPipeSize(n int) (int, error)
 }
 
+// Splicer is an end of a pipe, for splice and tee.
+type Splicer interface {
+	// Peek is Read that leaves the bytes where they are.
+	Peek(p []byte) (int, error)
+	// Room is how many bytes a write would take now.
+	Room() int
+	// Same tells whether other is an end of the same pipe.
+	Same(other Splicer) bool
+}
+
+// Sealer is a file whose seals (F_SEAL_*) can be asked for and added to. A
+// file without it has none: EINVAL.
+type Sealer interface {
+	Seals() uint32
+	// AddSeals adds seals: EPERM once F_SEAL_SEAL is set.
+	AddSeals(seals uint32) error
+}
+
 // FlagSetter wants to know of F_SETFL.
 type FlagSetter interface {
 	SetFlags(flags int)

@@ -291,8 +291,8 @@ func (l *lockSet) add(r record) {
 }
 
 // releaseOwner drops the locks of a table or a description that closes the
-// file.
-func (l *lockSet) releaseOwner(owner any) {
+// file, and tells whether there were any.
+func (l *lockSet) releaseOwner(owner any) (released bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.records) + len(l.flocks)
@@ -300,7 +300,8 @@ func (l *lockSet) releaseOwner(owner any) {
 	if d, ok := owner.(*Description); ok {
 		delete(l.flocks, d)
 	}
-	if len(l.records)+len(l.flocks) != n {
+	if released = len(l.records)+len(l.flocks) != n; released {
 		l.queue.Notify(wait.In | wait.Out)
 	}
+	return released
 }

@@ -42,6 +42,7 @@ func (c *Caller) makeAt(at Path, path string, s Spec, check func() error) error 
 		return err
 	}
 	p.Dentry.add(l.name, &Dentry{super: p.Dentry.super, inode: inode})
+	p.Dentry.named(unix.IN_CREATE, l.name, inode)
 	return nil
 }
 
@@ -146,6 +147,7 @@ func (c *Caller) Unlink(at Path, path string, flags int) error {
 		return err
 	}
 	p.Dentry.drop(child)
+	p.Dentry.unnamed(l.name, child)
 	return nil
 }
 
@@ -219,6 +221,8 @@ func (c *Caller) linkLocked(old, p Path, l last) error {
 		return err
 	}
 	p.Dentry.add(l.name, &Dentry{super: old.Dentry.super, inode: old.Inode()})
+	old.Dentry.super.marks.tell(old.Inode(), Event{Mask: unix.IN_ATTRIB})
+	p.Dentry.named(unix.IN_CREATE, l.name, old.Inode())
 	return nil
 }
 

@@ -147,6 +147,7 @@ func (o *opening) lookupOrCreate(w *walk, l last) (Path, bool, error) {
 	}
 	child = &Dentry{super: parent.super, inode: inode}
 	parent.add(l.name, child)
+	parent.named(unix.IN_CREATE, l.name, inode)
 	return Path{w.pos.Mount, child}, true, nil
 }
 
@@ -172,6 +173,9 @@ func (o *opening) open(p Path, created bool) (*Description, error) {
 		}
 	}
 	d, err := o.openFile(p, &a)
+	if err == nil {
+		p.Dentry.happened(unix.IN_OPEN)
+	}
 	if err == nil && !created && o.has(linux.O_TRUNC) && a.Type() == unix.S_IFREG {
 		if err = o.truncate(p); err != nil {
 			d.Unref()

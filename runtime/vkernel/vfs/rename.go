@@ -157,4 +157,21 @@ func (r *renaming) moveDentries() {
 	if r.flags&unix.RENAME_EXCHANGE != 0 {
 		from.add(r.oldLast.name, r.target)
 	}
+	r.tell()
+}
+
+// tell passes on what happened.
+func (r *renaming) tell() {
+	from, to := r.from.Dentry, r.to.Dentry
+	m := &from.super.marks
+	m.moved(from, to, r.oldLast.name, r.newLast.name, r.child.inode)
+	m.tell(r.child.inode, Event{Mask: unix.IN_MOVE_SELF})
+	switch {
+	case r.target == nil || m.count.Load() == 0:
+	case r.flags&unix.RENAME_EXCHANGE != 0:
+		m.moved(to, from, r.newLast.name, r.oldLast.name, r.target.inode)
+		m.tell(r.target.inode, Event{Mask: unix.IN_MOVE_SELF})
+	default:
+		to.lostName(r.target)
+	}
 }

@@ -12,6 +12,19 @@ const MaxRW = math.MaxInt32 &^ (linux.PageSize - 1)
 
 // Read is read(2): it reads at the offset and moves it.
 func (d *Description) Read(p []byte) (int, error) {
+	n, err := d.read(p)
+	d.transferred(n, unix.IN_ACCESS)
+	return n, err
+}
+
+// transferred tells who watches the file that bytes were read or written.
+func (d *Description) transferred(n int, mask uint32) {
+	if n > 0 {
+		d.path.Dentry.happened(mask)
+	}
+}
+
+func (d *Description) read(p []byte) (int, error) {
 	if !d.Readable() {
 		return 0, unix.EBADF
 	}
@@ -44,7 +57,9 @@ func (d *Description) Pread(p []byte, off int64) (int, error) {
 	case !ok:
 		return 0, d.notReadable()
 	}
-	return f.ReadAt(p[:min(len(p), MaxRW)], off)
+	n, err := f.ReadAt(p[:min(len(p), MaxRW)], off)
+	d.transferred(n, unix.IN_ACCESS)
+	return n, err
 }
 
 func (d *Description) notReadable() error {
@@ -68,6 +83,12 @@ func (d *Description) isStream() bool {
 // set, and moves the offset. A short count without an error means that the
 // rest would block, or the next write gives the reason.
 func (d *Description) Write(p []byte) (int, error) {
+	n, err := d.write(p)
+	d.transferred(n, unix.IN_MODIFY)
+	return n, err
+}
+
+func (d *Description) write(p []byte) (int, error) {
 	if !d.Writable() {
 		return 0, unix.EBADF
 	}
@@ -98,6 +119,7 @@ func (d *Description) Pwrite(p []byte, off int64) (int, error) {
 		return 0, unix.EBADF
 	}
 	n, _, err := d.writeAt(p[:min(len(p), MaxRW)], off)
+	d.transferred(n, unix.IN_MODIFY)
 	return n, err
 }
 
@@ -241,6 +263,7 @@ func (d *Description) ReadDir(emit func(linux.Dirent) bool) error {
 	if d.path.Dentry.dead {
 		return unix.ENOENT
 	}
+	d.path.Dentry.super.marks.tell(d.Inode(), Event{Mask: unix.IN_ACCESS | unix.IN_ISDIR})
 	return f.ReadDir(d.off, func(e linux.Dirent) bool {
 		if !emit(e) {
 			return false
@@ -281,14 +304,14 @@ func (d *Description) Truncate(size int64) error {
 		return t.Truncate(size)
 	}
 	a, err := d.Inode().Attr()
-	set, ok := d.Inode().(AttrSetter)
+	_, ok := d.Inode().(AttrSetter)
 	if err != nil || a.Type() != unix.S_IFREG || !ok {
 		return unix.EINVAL
 	}
 	if err := d.dropSetID(); err != nil {
 		return err
 	}
-	return set.SetAttr(AttrChange{Set: SetSize, Size: size})
+	return d.path.setAttr(AttrChange{Set: SetSize, Size: size})
 }
 
 // Allocate is fallocate.
@@ -321,7 +344,11 @@ func (d *Description) Allocate(mode uint32, off, length int64) error {
 	if !ok {
 		return unix.EOPNOTSUPP
 	}
-	return f.Allocate(mode, off, length)
+	if err := f.Allocate(mode, off, length); err != nil {
+		return err
+	}
+	d.path.Dentry.happened(unix.IN_MODIFY)
+	return nil
 }
 
 // Offset is the file offset.

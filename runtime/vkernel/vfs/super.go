@@ -52,6 +52,8 @@ type Super struct {
 	// is held for writing around the file system's tree methods.
 	tree sync.RWMutex
 
+	marks marks
+
 	stateMu sync.Mutex
 	states  map[Inode]*inodeState
 }
@@ -109,7 +111,8 @@ func (s *Super) getState(i Inode) *inodeState {
 	return st
 }
 
-func (s *Super) putState(i Inode) {
+// putState gives a reference back and tells whether it was the last one.
+func (s *Super) putState(i Inode) (last bool) {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
 	st := s.states[i]
@@ -119,4 +122,5 @@ func (s *Super) putState(i Inode) {
 	if st.refs--; st.refs == 0 {
 		delete(s.states, i)
 	}
+	return st.refs == 0
 }

@@ -10,26 +10,26 @@ import (
 // resolveXattr walks to a file whose attribute name is read or written and
 // checks that the caller may: hidden is the error where the name space is not
 // the caller's.
-func (c *Caller) resolveXattr(at Path, path, name string, flags int, want Perm) (Xattrs, error) {
+func (c *Caller) resolveXattr(at Path, path, name string, flags int, want Perm) (Xattrs, Path, error) {
 	if name == "" || len(name) > linux.XattrNames {
-		return nil, unix.ERANGE
+		return nil, Path{}, unix.ERANGE
 	}
 	p, err := c.Resolve(at, path, flags)
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
 	if want == Write {
 		if err := p.mayModify(); err != nil {
-			return nil, err
+			return nil, p, err
 		}
 	}
 	if err := c.mayXattr(p, name, want); err != nil {
-		return nil, err
+		return nil, p, err
 	}
 	if x, ok := p.Inode().(Xattrs); ok {
-		return x, nil
+		return x, p, nil
 	}
-	return nil, unix.EOPNOTSUPP
+	return nil, p, unix.EOPNOTSUPP
 }
 
 // mayXattr is the kernel's xattr_permission, and which name spaces there are.
@@ -81,7 +81,7 @@ func (c *Caller) mayUserXattr(p Path, want Perm) error {
 // Getxattr is getxattr, lgetxattr (AT_SYMLINK_NOFOLLOW) and fgetxattr
 // (AT_EMPTY_PATH): ENODATA if there is none.
 func (c *Caller) Getxattr(at Path, path, name string, flags int) ([]byte, error) {
-	x, err := c.resolveXattr(at, path, name, flags, Read)
+	x, _, err := c.resolveXattr(at, path, name, flags, Read)
 	if err != nil {
 		return nil, err
 	}
@@ -96,20 +96,28 @@ func (c *Caller) Setxattr(at Path, path, name string, value []byte, how, flags i
 	if len(value) > linux.XattrSize {
 		return unix.E2BIG
 	}
-	x, err := c.resolveXattr(at, path, name, flags, Write)
+	x, p, err := c.resolveXattr(at, path, name, flags, Write)
 	if err != nil {
 		return err
 	}
-	return x.Setxattr(name, value, how)
+	if err := x.Setxattr(name, value, how); err != nil {
+		return err
+	}
+	p.Dentry.happened(unix.IN_ATTRIB)
+	return nil
 }
 
 // Removexattr is the removexattr family.
 func (c *Caller) Removexattr(at Path, path, name string, flags int) error {
-	x, err := c.resolveXattr(at, path, name, flags, Write)
+	x, p, err := c.resolveXattr(at, path, name, flags, Write)
 	if err != nil {
 		return err
 	}
-	return x.Removexattr(name)
+	if err := x.Removexattr(name); err != nil {
+		return err
+	}
+	p.Dentry.happened(unix.IN_ATTRIB)
+	return nil
 }
 
 // Listxattr is the listxattr family: the names the caller may see.

@@ -23,7 +23,17 @@ const (
 	Hup   Mask = 0x010
 	NVal  Mask = 0x020
 	RDHup Mask = 0x2000
+
+	// Other names of In and Out, which objects need not know.
+	RdNorm Mask = 0x040
+	WrNorm Mask = 0x100
 )
+
+// Full is a mask that an object gives with the other names of its events.
+func (m Mask) Full() Mask { return m | m&In<<6 | m&Out<<6 }
+
+// plain is a mask that is asked for in an object's own names.
+func (m Mask) plain() Mask { return m | m&RdNorm>>6 | m&WrNorm>>6 }
 
 // Always are the events that poll reports whether asked for or not.
 const Always = Err | Hup
@@ -40,7 +50,7 @@ type Entry struct {
 // NewEntry returns an entry that calls notify when one of the events of mask
 // (or of Always) happens.
 func NewEntry(mask Mask, notify func(Mask)) *Entry {
-	return &Entry{mask: mask | Always, notify: notify}
+	return &Entry{mask: mask.plain() | Always, notify: notify}
 }
 
 // NewChannelEntry returns an entry and the channel on which it leaves at most

@@ -37,6 +37,10 @@ func (p *Pipe) Open(flags int) (vfs.File, error) {
 	nonblock := flags&linux.O_NONBLOCK != 0
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.unnamed { // waits for nobody
+		p.add(e)
+		return e, nil
+	}
 	if e.write && !e.reads && nonblock && p.readers == 0 {
 		return nil, unix.ENXIO
 	}
@@ -161,6 +165,7 @@ var lastIno atomic.Uint64
 // kept). uid and gid own it.
 func Pair(sys *vfs.System, uid, gid uint32, flags int) (r, w *vfs.Description) {
 	p := New()
+	p.unnamed = true
 	now := linux.Now()
 	i := &inode{pipe: p, attr: linux.Attr{
 		Ino: lastIno.Add(1) + 0x10000, Mode: unix.S_IFIFO | 0o600, Nlink: 1, UID: uid, GID: gid,
@@ -172,4 +177,23 @@ func Pair(sys *vfs.System, uid, gid uint32, flags int) (r, w *vfs.Description) {
 	p.add(writer)
 	flags &= linux.O_NONBLOCK
 	return sys.NewAnon(reader, i, name, linux.O_RDONLY|flags), sys.NewAnon(writer, i, name, linux.O_WRONLY|flags)
+}
+
+// Peek implements vfs.Splicer.
+func (e *end) Peek(b []byte) (int, error) { return e.pipe.peek(b) }
+
+// Room implements vfs.Splicer.
+func (e *end) Room() int {
+	e.pipe.mu.Lock()
+	defer e.pipe.mu.Unlock()
+	if e.pipe.readers == 0 {
+		return 0
+	}
+	return e.pipe.room()
+}
+
+// Same implements vfs.Splicer.
+func (e *end) Same(other vfs.Splicer) bool {
+	o, isPipe := other.(*end)
+	return isPipe && o.pipe == e.pipe
 }

@@ -26,7 +26,8 @@ const (
 
 // Pipe is the buffer between the ends.
 type Pipe struct {
-	queue wait.Queue
+	queue   wait.Queue
+	unnamed bool // made by pipe2
 
 	mu       sync.Mutex
 	buf      []byte // ring; shorter than capacity until that is needed
@@ -61,6 +62,22 @@ func (p *Pipe) read(b []byte) (int, error) {
 	if p.room() >= AtomicSize {
 		p.queue.Notify(wait.Out)
 	}
+	return n, nil
+}
+
+// peek copies what read would take.
+func (p *Pipe) peek(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == 0 {
+		if p.writers == 0 {
+			return 0, nil
+		}
+		return 0, unix.EAGAIN
+	}
+	n := min(len(b), p.held)
+	first := copy(b[:n], p.buf[p.head:])
+	copy(b[first:n], p.buf)
 	return n, nil
 }
 

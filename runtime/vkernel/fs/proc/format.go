@@ -95,8 +95,8 @@ func readStat(_ *fs, t Task) []byte {
 		s.PPID, s.PGID, s.SID, s.TTY, s.TPGID, 0, 0, 0, 0, 0,
 		ticks(s.User), ticks(s.System), 0, 0, 20 + s.Nice, s.Nice, s.Threads, 0,
 		ticks(s.Start), s.VM, s.RSS / linux.PageSize, uint64(1<<64 - 1),
-		0, 0, 0, 0, 0, s.Pending, s.Blocked, s.Ignored, s.Caught, 0, 0, 0,
-		s.ExitSignal, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		s.Code[0], s.Code[1], s.StackStart, 0, 0, s.Pending, s.Blocked, s.Ignored, s.Caught, 0, 0, 0,
+		s.ExitSignal, 0, 0, 0, 0, 0, 0, 0, 0, s.BrkStart, s.Args[0], s.Args[1], s.Env[0], s.Env[1], 0,
 	}
 	out := fmt.Appendf(nil, "%d (%s) %c", s.TID, t.Comm(), s.State)
 	for _, f := range fields {

@@ -64,6 +64,9 @@ type Status struct {
 	Start           time.Duration // since boot
 	VM, RSS, Data   uint64        // bytes
 	Text, Stack     uint64        // bytes
+	Code, Args, Env [2]uint64     // guest addresses: start and end
+	StackStart      uint64        // guest address
+	BrkStart        uint64        // guest address
 	Pending         uint64        // signals, bit n-1 for signal n
 	SharedPending   uint64
 	Blocked         uint64
@@ -78,6 +81,12 @@ type Mapping struct {
 	Offset     int64
 	Dev, Ino   uint64
 	Name       string
+}
+
+// File is a file that something else than tasks makes.
+type File struct {
+	Name string
+	Read func() []byte
 }
 
 // Limit is a resource limit; ^0 is unlimited.
@@ -95,6 +104,7 @@ type Options struct {
 	Boot        time.Time
 	CPUs        int
 	CPUFlags    string // for cpuinfo, separated by spaces
+	Net         []File // of /proc/net
 }
 
 // fs is one proc file system.

@@ -23,6 +23,7 @@ func (f *fs) system() synth.Static {
 		{Name: "loadavg", Inode: file(f.loadavg)},
 		{Name: "meminfo", Inode: file(func() []byte { return hostFile("/proc/meminfo") })},
 		{Name: "mounts", Inode: link("self/mounts")},
+		{Name: "net", Inode: link("self/net")},
 		{Name: "partitions", Inode: fixed("major minor  #blocks  name\n\n")},
 		{Name: "self", Inode: f.self(func(pid, _ int) string { return strconv.Itoa(pid) })},
 		{Name: "stat", Inode: file(f.stat)},

@@ -16,6 +16,8 @@ type file struct {
 	size int64 // bytes
 	open int   // handles
 
+	seals uint32 // F_SEAL_* of a memfd
+
 	// hash is the contents' while version is hashed.
 	version, hashed uint64
 	hash            [32]byte
@@ -72,6 +74,9 @@ func (f *file) SetAttr(c vfs.AttrChange) error {
 // truncate changes the size.
 // Preconditions: f.mu is held for writing.
 func (f *file) truncate(size int64) error {
+	if size < f.size && f.seals&unix.F_SEAL_SHRINK != 0 || size > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+		return unix.EPERM
+	}
 	if _, ok := f.data.(*lowerStore); ok && size == 0 {
 		f.data.close()
 		f.data = &heapStore{fs: f.fs}
@@ -213,6 +218,9 @@ func (h *handle) Append(p []byte) (n int, end int64, err error) {
 }
 
 func (f *file) writeAt(p []byte, off int64) (int, error) {
+	if f.seals&writeSeals != 0 || off+int64(len(p)) > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+		return 0, unix.EPERM
+	}
 	if err := f.own(f.size); err != nil {
 		return 0, err
 	}
@@ -272,6 +280,9 @@ func (h *handle) Allocate(mode uint32, off, length int64) error {
 	f.changed()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if punch && f.seals&writeSeals != 0 || !punch && off+length > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+		return unix.EPERM
+	}
 	if err := f.own(f.size); err != nil {
 		return err
 	}

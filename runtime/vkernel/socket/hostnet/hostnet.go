@@ -5,6 +5,7 @@
 package hostnet
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,11 @@ func (f *Family) New(k socket.Kind) (socket.Socket, error) {
 	return f.wrap(fd, k)
 }
 
+// ProcFiles implements socket.Prober: the host's.
+func (f *Family) ProcFiles() []socket.ProcFile {
+	return socket.HostProcFiles("tcp tcp6 udp udp6 route")
+}
+
 func (f *Family) wrap(fd int, k socket.Kind) (socket.Socket, error) {
 	s := &sock{fd: fd, poller: f.poller}
 	s.Init(k)
@@ -51,6 +57,7 @@ type sock struct {
 	socket.Common
 	fd     int
 	poller *poller
+	dialed atomic.Pointer[[]byte] // where connect was told to connect to
 }
 
 // call makes a system call with a buffer.
@@ -92,19 +99,22 @@ func (s *sock) Accept() (socket.Socket, error) {
 
 // Connect implements socket.Socket.
 func (s *sock) Connect(_ *socket.Caller, addr []byte) error {
+	s.dialed.Store(&addr)
 	return call(unix.SYS_CONNECT, s.fd, addr, uintptr(len(addr)))
 }
 
-// Connected implements socket.Socket.
+// Connected implements socket.Socket: another connect tells what became of
+// the first one.
 func (s *sock) Connected() error {
-	if s.Ready()&(wait.Out|wait.Err|wait.Hup) == 0 {
+	addr := *s.dialed.Load()
+	switch err := call(unix.SYS_CONNECT, s.fd, addr, uintptr(len(addr))); err {
+	case unix.EALREADY, unix.EINPROGRESS:
 		return unix.EAGAIN
-	}
-	e, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
+	case unix.EISCONN:
+		return nil
+	default:
 		return err
 	}
-	return result(unix.Errno(e))
 }
 
 // Shutdown implements socket.Socket.
@@ -129,7 +139,7 @@ func (s *sock) Name() ([]byte, error) { return s.name(unix.SYS_GETSOCKNAME) }
 func (s *sock) Peer() ([]byte, error) { return s.name(unix.SYS_GETPEERNAME) }
 
 // ours are the options that the vkernel itself acts on.
-var ours = map[int]bool{unix.SO_RCVTIMEO: true, unix.SO_SNDTIMEO: true, unix.SO_TYPE: true, unix.SO_DOMAIN: true, unix.SO_PROTOCOL: true}
+var ours = map[int]bool{unix.SO_RCVTIMEO: true, unix.SO_SNDTIMEO: true}
 
 // SetOption implements socket.Socket.
 func (s *sock) SetOption(level, name int, value []byte) error {

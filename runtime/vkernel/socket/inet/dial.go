@@ -50,6 +50,7 @@ func (s *Stack) Dial(from netip.AddrPort, port uint16) (*Conn, error) {
 	}
 	s.mu.Unlock()
 	if err != nil {
+		t.Release()
 		return nil, err
 	}
 	l.Notify(wait.In)

@@ -5,7 +5,7 @@
 // resets, time of errors) is as on Linux. The runner can connect from outside
 // with Stack.Dial. The package knows nothing of tasks.
 //
-// Lock order: Stack.mu, then those of package socket.
+// Lock order: Stack.mu, Stack.allMu, then those of package socket.
 package inet
 
 import (
@@ -26,11 +26,15 @@ type Stack struct {
 	turn     uint // counts what is shared out among SO_REUSEPORT sockets
 	// outside are clients of published ports: addresses that are not ours.
 	outside map[netip.AddrPort]*udp
+
+	allMu      sync.Mutex
+	all        map[uint64]*base
+	lastNumber uint64
 }
 
 // NewStack makes a stack without sockets.
 func NewStack() *Stack {
-	return &Stack{tcp: newPorts(), udp: newPorts(), outside: map[netip.AddrPort]*udp{}}
+	return &Stack{tcp: newPorts(), udp: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
 }
 
 // Family is AF_INET or AF_INET6 of the stack.
@@ -130,15 +134,18 @@ func (p *ports) release(b *base) {
 // base is what sockets of both protocols have.
 type base struct {
 	socket.Common
-	stack *Stack
-	ports *ports
-	owner socket.Socket
+	stack  *Stack
+	ports  *ports
+	owner  socket.Socket
+	number uint64 // in stack.all
 
 	// Guarded by stack.mu.
 	local     netip.AddrPort // IPv4 addresses are not mapped
 	remote    netip.AddrPort // valid if connected
 	bound     bool           // local is in ports
 	listening bool
+	// What bind was told to take, rather than any.
+	choseAddr, chosePort bool
 }
 
 // v6only tells whether an AF_INET6 socket is for IPv6 alone.
@@ -205,7 +212,25 @@ func (b *base) Bind(c *socket.Caller, addr []byte) error {
 	if b.bound || b.remote.IsValid() {
 		return unix.EINVAL
 	}
+	b.choseAddr, b.chosePort = !a.Addr().IsUnspecified(), a.Port() != 0
 	return b.ports.take(b, a)
+}
+
+// forget takes away what connect gave: the peer, and a name that was not
+// chosen.
+// Preconditions: the stack is locked.
+func (b *base) forget() {
+	b.remote = netip.AddrPort{}
+	ip := b.local.Addr()
+	if !b.choseAddr {
+		ip = b.any()
+	}
+	if !b.chosePort {
+		b.ports.release(b)
+		b.local = netip.AddrPortFrom(ip, 0)
+		return
+	}
+	b.local = netip.AddrPortFrom(ip, b.local.Port())
 }
 
 // bindAddr is parse for bind, which takes any address without a family for

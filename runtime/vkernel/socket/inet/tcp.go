@@ -43,6 +43,7 @@ func newTCP(s *Stack, k socket.Kind) *tcp {
 	t.stack, t.ports, t.owner = s, &s.tcp, t
 	t.Init(k, tables(k)...)
 	t.local = netip.AddrPortFrom(t.any(), 0)
+	s.keep(&t.base)
 	return t
 }
 
@@ -278,6 +279,7 @@ func (t *tcp) stopListening() {
 		s.Fail(unix.ECONNREFUSED)
 	}
 	for _, r := range q.ready {
+		r.stack.drop(&r.base)
 		r.close(true)
 	}
 }
@@ -285,6 +287,7 @@ func (t *tcp) stopListening() {
 // Release implements vfs.File.
 func (t *tcp) Release() {
 	t.stopListening()
+	t.stack.drop(&t.base)
 	t.stack.mu.Lock()
 	if w := t.waiting; w != nil && w.queue != nil {
 		w.queue.drop(t)
@@ -341,7 +344,8 @@ func (t *tcp) disconnect() {
 	defer t.stack.mu.Unlock()
 	t.conn.Store(nil)
 	t.dead.Store(false)
-	t.told, t.remote = false, netip.AddrPort{}
+	t.told = false
+	t.forget()
 }
 
 // Send implements socket.Socket.
@@ -478,8 +482,6 @@ func (t *tcp) readyAlone() wait.Mask {
 	t.stack.mu.Lock()
 	defer t.stack.mu.Unlock()
 	switch {
-	case t.stopped:
-		return socket.AtEnd | wait.Out | wait.Hup
 	case t.queue != nil && len(t.queue.ready) > 0:
 		return wait.In
 	case t.queue != nil, t.waiting != nil:

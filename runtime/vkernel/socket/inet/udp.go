@@ -26,11 +26,13 @@ func newUDP(s *Stack, k socket.Kind) *udp {
 	u.local = netip.AddrPortFrom(u.any(), 0)
 	u.in = socket.Half{Reader: &u.Common}
 	u.in.SetLimit(socket.DefaultBuffer)
+	s.keep(&u.base)
 	return u
 }
 
 // Release implements vfs.File.
 func (u *udp) Release() {
+	u.stack.drop(&u.base)
 	u.stack.mu.Lock()
 	u.ports.release(&u.base)
 	u.stack.mu.Unlock()
@@ -42,8 +44,7 @@ func (u *udp) Connect(_ *socket.Caller, addr []byte) error {
 	u.stack.mu.Lock()
 	defer u.stack.mu.Unlock()
 	if socket.Domain(addr) == unix.AF_UNSPEC && len(addr) >= 2 {
-		u.remote = netip.AddrPort{}
-		u.local = netip.AddrPortFrom(u.any(), u.local.Port())
+		u.forget()
 		return nil
 	}
 	to, err := u.parse(addr)

@@ -155,9 +155,11 @@ func (s *dgram) block(from *dgram) {
 func (s *dgram) wakeBlocked() {
 	s.blockedMu.Lock()
 	blocked := s.blocked
-	if len(blocked) > 0 {
-		s.blocked = map[*dgram]bool{}
+	if len(blocked) == 0 {
+		s.blockedMu.Unlock()
+		return
 	}
+	s.blocked = map[*dgram]bool{}
 	s.blockedMu.Unlock()
 	for d := range blocked {
 		d.Notify(wait.Out)
@@ -177,7 +179,9 @@ func (s *dgram) Recv(m *socket.Message) (int, error) {
 		return 0, err
 	}
 	s.wakeBlocked()
-	s.received(m, s.passcred())
+	if !s.passcred() {
+		m.Control.Creds = nil
+	}
 	return n, nil
 }
 

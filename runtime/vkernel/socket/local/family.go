@@ -154,13 +154,24 @@ func (b *base) Bind(c *socket.Caller, addr []byte) error {
 	case err != nil:
 		return err
 	case b.named():
-		return unix.EINVAL
+		return b.bindAgain(c, name)
 	case name == "":
 		return b.autobind()
 	case name[0] == 0:
 		return b.bindAbstract(name)
 	}
 	return b.bindPath(c, name)
+}
+
+// bindAgain is the error for a socket that has a name: a path that exists
+// counts first.
+func (b *base) bindAgain(c *socket.Caller, name string) error {
+	if name != "" && name[0] != 0 {
+		if _, err := c.VFS.Resolve(vfs.Path{}, name, unix.AT_SYMLINK_NOFOLLOW); err == nil {
+			return unix.EADDRINUSE
+		}
+	}
+	return unix.EINVAL
 }
 
 func (b *base) named() bool {
@@ -279,7 +290,7 @@ func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error)
 	if m.Flags&unix.MSG_OOB != 0 {
 		return socket.Ucred{}, unix.EOPNOTSUPP
 	}
-	if b.Int(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 && !b.named() {
+	if b.passcred() && !b.named() {
 		b.autobind()
 	}
 	if m.Control.Creds != nil {
@@ -288,13 +299,7 @@ func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error)
 	return c.Creds, nil
 }
 
-// received takes the credentials off a message unless they were asked for.
-func (b *base) received(m *socket.Message, passcred bool) {
-	if !passcred {
-		m.Control.Creds = nil
-	}
-}
-
+// passcred tells whether received messages show their senders.
 func (b *base) passcred() bool { return b.Int(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 }
 
 func (b *base) sendBuffer() int { return b.Int(unix.SOL_SOCKET, unix.SO_SNDBUF) }

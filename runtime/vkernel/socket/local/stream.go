@@ -201,17 +201,8 @@ func (s *stream) Send(c *socket.Caller, m *socket.Message) (int, error) {
 	case conn == nil:
 		return 0, s.notConnected(false)
 	}
-	n, err := conn.out.Put(m, nil, creds)
-	if err == unix.EPIPE || err == unix.EAGAIN {
-		if failed := s.pendingReset(); failed != nil && s.Type == unix.SOCK_SEQPACKET {
-			err = failed
-		}
-	}
-	return n, err
+	return conn.out.Put(m, nil, creds)
 }
-
-// pendingReset is the error that the other end left when it closed.
-func (s *stream) pendingReset() error { return s.TakeError() }
 
 // Recv implements socket.Socket.
 func (s *stream) Recv(m *socket.Message) (int, error) {
@@ -220,7 +211,7 @@ func (s *stream) Recv(m *socket.Message) (int, error) {
 		return 0, s.notConnected(true)
 	}
 	if m.Flags&unix.MSG_OOB != 0 {
-		return 0, unix.EOPNOTSUPP
+		return 0, unix.EINVAL
 	}
 	if s.Type == unix.SOCK_SEQPACKET {
 		if err := s.TakeError(); err != nil {
@@ -235,7 +226,9 @@ func (s *stream) Recv(m *socket.Message) (int, error) {
 			return 0, failed
 		}
 	}
-	s.received(m, passcred)
+	if !passcred {
+		m.Control.Creds = nil
+	}
 	return n, err
 }
 
@@ -358,8 +351,6 @@ func (s *stream) Readable() (int, error) {
 		return 0, unix.EINVAL
 	case c == nil:
 		return 0, nil
-	case s.Type == unix.SOCK_SEQPACKET:
-		return c.in.Bytes(), nil
 	}
 	return c.in.Bytes(), nil
 }

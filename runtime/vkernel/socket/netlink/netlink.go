@@ -6,6 +6,7 @@ package netlink
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -53,8 +54,7 @@ type sock struct {
 	socket.Unsupported
 	interfaces func() []socket.Interface
 	in         socket.Half
-	port       uint32 // set once, by the first bind or send
-	connected  bool
+	port       atomic.Uint32 // 0 until the first bind or send
 }
 
 // address is a struct sockaddr_nl.
@@ -72,19 +72,21 @@ func (s *sock) Bind(c *socket.Caller, addr []byte) error {
 	if len(addr) < 12 || socket.Domain(addr) != unix.AF_NETLINK {
 		return unix.EINVAL
 	}
-	if s.port = binary.LittleEndian.Uint32(addr[4:]); s.port == 0 {
-		s.port = uint32(c.Creds.PID)
+	port := binary.LittleEndian.Uint32(addr[4:])
+	if port == 0 {
+		port = uint32(c.Creds.PID)
 	}
+	s.port.Store(port)
 	return nil
 }
 
+// autobind gives the socket its process's id if it has no port.
+func (s *sock) autobind(c *socket.Caller) { s.port.CompareAndSwap(0, uint32(c.Creds.PID)) }
+
 // Connect implements socket.Socket: the kernel is the only peer.
-func (s *sock) Connect(c *socket.Caller, addr []byte) error {
-	s.connected = true
-	if s.port != 0 {
-		return nil
-	}
-	return s.Bind(c, address(0))
+func (s *sock) Connect(c *socket.Caller, _ []byte) error {
+	s.autobind(c)
+	return nil
 }
 
 // Send implements socket.Socket: each request is answered at once.
@@ -92,9 +94,7 @@ func (s *sock) Send(c *socket.Caller, m *socket.Message) (int, error) {
 	if len(m.Addr) > 0 && socket.Domain(m.Addr) != unix.AF_NETLINK {
 		return 0, unix.EINVAL
 	}
-	if s.port == 0 {
-		s.port = uint32(c.Creds.PID)
-	}
+	s.autobind(c)
 	var raw []byte
 	for _, b := range m.Data {
 		raw = append(raw, b...)
@@ -127,7 +127,7 @@ func (s *sock) Ready() wait.Mask {
 }
 
 // Name implements socket.Socket.
-func (s *sock) Name() ([]byte, error) { return address(s.port), nil }
+func (s *sock) Name() ([]byte, error) { return address(s.port.Load()), nil }
 
 // Peer implements socket.Socket.
 func (s *sock) Peer() ([]byte, error) { return address(0), nil }

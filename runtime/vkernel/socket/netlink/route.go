@@ -38,7 +38,7 @@ func (s *sock) answer(req []byte) {
 		b = le.AppendUint16(b, uint16(typ))
 		b = le.AppendUint16(b, uint16(flags))
 		b = le.AppendUint32(b, seq)
-		b = append(le.AppendUint32(b, s.port), body...)
+		b = append(le.AppendUint32(b, s.port.Load()), body...)
 		s.in.Put(&socket.Message{Data: [][]byte{b}}, address(0), socket.Ucred{})
 	}
 	fail := func(e unix.Errno) {

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/megabin/megabin/converter"
+	"github.com/megabin/megabin/converter/translate"
+	"github.com/megabin/megabin/frontend"
+	"github.com/spf13/cobra"
+)
+
+func newFrontend() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "frontend",
+		Short: "Serve BuildKit as a frontend",
+		Long: `Frontend answers BuildKit, which starts it in a container of the image that a
+Dockerfile's first line names. It builds what the Dockerfile says and converts
+the result, layer by layer. Build arguments:
+
+  MEGABIN_KEEP_NATIVE=true   leave the original ELFs in place
+  MEGABIN_POLICY=strict      fail where an ELF or a platform can't be converted
+  MEGABIN_REPORT=true        attest what was done with each ELF`,
+		Example: `  # syntax=localhost:5000/megabin
+  buildctl build --frontend gateway.v0 --opt source=localhost:5000/megabin ...`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return frontend.Serve(ctx)
+		},
+	}
+	cmd.AddCommand(newFrontendLayer(), newFrontendPack())
+	return cmd
+}
+
+// frontendFlags are the flags of what the frontend runs in containers.
+type frontendFlags struct {
+	dirs       converter.LayerDirs
+	cache      string
+	meta       string
+	keepNative bool
+	strict     bool
+}
+
+func (flags *frontendFlags) options(p converter.Progress) converter.Options {
+	return converter.Options{
+		Translate: translate.ELF, Translator: converter.TranslatorVersion(),
+		CacheDir: flags.cache, KeepNative: flags.keepNative, Progress: p,
+	}
+}
+
+func (flags *frontendFlags) add(cmd *cobra.Command) {
+	cmd.Hidden = true
+	f := cmd.Flags()
+	f.StringVar(&flags.dirs.Out, "out", "", "tree to be made, `DIR`")
+	f.BoolVar(&flags.keepNative, "keep-native", false, "leave the original ELFs in place")
+	f.BoolVar(&flags.strict, "strict", false, "fail where an ELF can't be recompiled")
+}
+
+func newFrontendLayer() *cobra.Command {
+	var flags frontendFlags
+	cmd := &cobra.Command{
+		Use:   "layer",
+		Short: "Convert a layer that is at hand as trees",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.run(cmd, func(ctx context.Context, o converter.Options) (*converter.Report, error) {
+				return frontend.Layer(ctx, flags.dirs, flags.strict, o)
+			})
+		},
+	}
+	flags.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&flags.dirs.Lower, "lower", "", "tree below the layer, `DIR`")
+	f.StringVar(&flags.dirs.Upper, "upper", "", "tree with the layer, `DIR`")
+	f.StringVar(&flags.dirs.State, "state", "", "for what packing has to know, `DIR`")
+	f.StringVar(&flags.cache, "cache", "", "of units, `DIR`")
+	return cmd
+}
+
+func newFrontendPack() *cobra.Command {
+	var flags frontendFlags
+	cmd := &cobra.Command{
+		Use:   "pack STATE...",
+		Short: "Make the last layer of converted ones",
+		RunE: func(cmd *cobra.Command, states []string) error {
+			return flags.run(cmd, func(ctx context.Context, o converter.Options) (*converter.Report, error) {
+				return frontend.Pack(ctx, states, flags.dirs.Out, flags.meta, o)
+			})
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVar(&flags.meta, "meta", "", "for what is said about the image, `DIR`")
+	return cmd
+}
+
+// run does a step and tells about it.
+func (flags *frontendFlags) run(cmd *cobra.Command, step func(context.Context, converter.Options) (*converter.Report, error)) error {
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	errw := cmd.ErrOrStderr()
+	bar := newProgress(errw)
+	report, err := step(ctx, flags.options(bar))
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	for _, e := range report.ELFs {
+		if e.Refused != "" {
+			fmt.Fprintf(errw, "can't run: %s: %s\n", e.Paths[0], e.Refused)
+		}
+	}
+	return printTotal(errw, report)
+}
+
+// printTotal tells the sum of a report.
+func printTotal(w io.Writer, r *converter.Report) error {
+	t := r.Total
+	_, err := fmt.Fprintf(w, "%d ELF files (%s), %d from the cache, %d can't run; %s of the code covered, %d of %d instructions not translated\n",
+		t.ELFs, size(t.Size), t.Cached, t.Refused, percent(t.CoveredBytes, t.ExecutableBytes),
+		t.Untranslated, t.Instructions+t.Untranslated)
+	return err
+}
+
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}

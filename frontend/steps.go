@@ -1,0 +1,53 @@
+package frontend
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/megabin/megabin/converter"
+)
+
+// Files that Pack writes beside the layer.
+const (
+	AnnotationsFile = "annotations.json" // of the image's manifest
+	ReportFile      = "report.json"      // converter.Report
+)
+
+// ReportType is the predicate type of the attestation that holds a
+// converter.Report.
+const ReportType = "https://megabin.dev/report/v1"
+
+// Layer converts a layer in the container of an operation.
+func Layer(ctx context.Context, dirs converter.LayerDirs, strict bool, o converter.Options) (*converter.Report, error) {
+	res, err := converter.ConvertLayer(ctx, dirs, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range res.Report.ELFs {
+		if e.Refused != "" && strict {
+			return nil, fmt.Errorf("%s can't be recompiled, and the policy is strict: %s", e.Paths[0], e.Refused)
+		}
+	}
+	return &res.Report, nil
+}
+
+// Pack makes the last layer in out and the files about it in meta.
+func Pack(ctx context.Context, states []string, out, meta string, o converter.Options) (*converter.Report, error) {
+	annotations, report, err := converter.PackLayers(ctx, states, out, o)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range map[string]any{AnnotationsFile: annotations, ReportFile: report} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(meta, name), b, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return report, nil
+}

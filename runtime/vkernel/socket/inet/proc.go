@@ -1,0 +1,101 @@
+package inet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/socket"
+)
+
+// ProcFiles implements socket.Prober.
+func (f family) ProcFiles() []socket.ProcFile {
+	s := f.stack
+	file := func(name string, domain, typ int) socket.ProcFile {
+		return socket.ProcFile{Name: name, Read: func() []byte { return s.proc(domain, typ) }}
+	}
+	return []socket.ProcFile{
+		file("tcp", unix.AF_INET, unix.SOCK_STREAM), file("tcp6", unix.AF_INET6, unix.SOCK_STREAM),
+		file("udp", unix.AF_INET, unix.SOCK_DGRAM), file("udp6", unix.AF_INET6, unix.SOCK_DGRAM),
+		{Name: "route", Read: func() []byte {
+			return fmt.Appendf(nil, "%-127s\n", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT")
+		}},
+	}
+}
+
+// keep makes the socket one of the stack's, drop ends that.
+func (s *Stack) keep(b *base) {
+	s.allMu.Lock()
+	defer s.allMu.Unlock()
+	s.lastNumber++
+	s.all[s.lastNumber] = b
+	b.number = s.lastNumber
+}
+
+func (s *Stack) drop(b *base) {
+	s.allMu.Lock()
+	defer s.allMu.Unlock()
+	delete(s.all, b.number)
+}
+
+// sockets lists those of a kind, the oldest first.
+func (s *Stack) sockets(domain, typ int) (list []*base) {
+	s.allMu.Lock()
+	defer s.allMu.Unlock()
+	for _, n := range slices.Sorted(maps.Keys(s.all)) {
+		if b := s.all[n]; b.Domain == domain && b.Type == typ {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// proc is /proc/net/tcp and its kin.
+func (s *Stack) proc(domain, typ int) []byte {
+	var b bytes.Buffer
+	title := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+	if domain == unix.AF_INET6 {
+		title = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+	}
+	fmt.Fprintf(&b, "%-149s\n", title)
+	line := 0
+	for _, sock := range s.sockets(domain, typ) {
+		s.mu.Lock()
+		local, remote, bound := sock.local, sock.remote, sock.bound || sock.remote.IsValid()
+		state := byte(stateClose)
+		if t, isTCP := sock.owner.(*tcp); isTCP {
+			state = t.state()
+		} else if remote.IsValid() {
+			state = stateEstablished
+		}
+		s.mu.Unlock()
+		if !bound {
+			continue
+		}
+		waiting, _ := sock.owner.Readable()
+		text := fmt.Sprintf("%4d: %s %s %02X %08X:%08X %02X:%08X %08X %5d %8d %d 1 0000000000000000 100 0 0 10 0",
+			line, procAddr(domain, local), procAddr(domain, remote), state, 0, waiting, 0, 0, 0, 0, 0, sock.Ino())
+		fmt.Fprintf(&b, "%-149s\n", text)
+		line++
+	}
+	return b.Bytes()
+}
+
+// procAddr is an address as words in the host's byte order, and the port.
+func procAddr(domain int, a netip.AddrPort) string {
+	raw := socket.EncodeInet(domain, a)
+	ip := raw[4:8]
+	if domain == unix.AF_INET6 {
+		ip = raw[8:24]
+	}
+	text := ""
+	for ; len(ip) > 0; ip = ip[4:] {
+		text += fmt.Sprintf("%08X", binary.LittleEndian.Uint32(ip))
+	}
+	return fmt.Sprintf("%s:%04X", text, a.Port())
+}
