@@ -105,7 +105,7 @@ func (d *discovery) count(p *Program) {
 	}
 	st.Instructions = covered.insts
 	p.covered = covered.spans()
-	p.missed = d.missed(covered)
+	p.missed, p.dropped = d.missed(covered)
 	for _, s := range p.covered {
 		st.CodeBytes += s.End - s.Start
 	}
@@ -174,24 +174,27 @@ func (c *coverage) spans() []Span {
 }
 
 // missed gives what no instruction covers in the executable sections (or in
-// executable segments, without section headers), but for filler.
-func (d *discovery) missed(c *coverage) []Span {
-	var spans []Span
+// executable segments, without section headers), but for filler. Dropped is
+// the part of it that was found, but lies behind calls that do not return.
+func (d *discovery) missed(c *coverage) (missed, dropped []Span) {
 	for i := range d.regions {
 		r := &d.regions[i]
-		for off := 0; off < len(r.code); {
+		for off := 0; off < len(r.code); off++ {
 			addr := r.base + uint64(off)
-			n := 1
-			if !c.bytes[i][off] && d.inCodeSection(addr) {
-				n = max(1, d.padding(r, off))
-				if d.padding(r, off) == 0 {
-					spans = appendSpan(spans, Span{addr, addr + 1})
-				}
+			if c.bytes[i][off] || !d.inCodeSection(addr) {
+				continue
 			}
-			off += n
+			if n := d.filler(r, off); n > 0 {
+				off += n - 1
+				continue
+			}
+			missed = appendSpan(missed, Span{addr, addr + 1})
+			if r.cover[off] {
+				dropped = appendSpan(dropped, Span{addr, addr + 1})
+			}
 		}
 	}
-	return spans
+	return missed, dropped
 }
 
 func appendSpan(spans []Span, s Span) []Span {

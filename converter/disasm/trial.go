@@ -156,15 +156,21 @@ func (d *discovery) tryGap(r *region, off int) int {
 // padding is the length of the filler at off: int3, zeros, a nop, or the ud2
 // behind a call that does not return.
 func (d *discovery) padding(r *region, off int) int {
+	n := d.filler(r, off)
+	if n > 1 && r.cover[min(off+n, len(r.code))-1] {
+		return 0
+	}
+	return n
+}
+
+// filler is padding, whether or not the bytes were taken for code.
+func (d *discovery) filler(r *region, off int) int {
 	switch r.code[off] {
 	case 0xcc, 0x00, 0x90:
 		return 1
 	}
 	in, err := x86.Decode(r.code[off:], r.base+uint64(off))
-	if err != nil || r.cover[min(off+in.Len, len(r.code))-1] {
-		return 0
-	}
-	if in.Op == x86asm.NOP || in.Op == x86asm.UD2 || isLeaNop(&in) {
+	if err == nil && (in.Op == x86asm.NOP || in.Op == x86asm.UD2 || isLeaNop(&in)) {
 		return in.Len
 	}
 	return 0

@@ -20,6 +20,7 @@ type Program struct {
 
 	covered []Span
 	missed  []Span
+	dropped []Span
 }
 
 // Func is an entry point and all blocks reachable from it by jumps. Blocks
@@ -93,6 +94,10 @@ func (p *Program) Covered() []Span { return p.covered }
 // Missed gives the vaddrs in executable sections that are neither
 // instructions of the program nor filler, ascending.
 func (p *Program) Missed() []Span { return p.missed }
+
+// Dropped gives the part of Missed that was found, but lies behind calls that
+// do not return.
+func (p *Program) Dropped() []Span { return p.dropped }
 
 // Span is a half-open range of file offsets, or of vaddrs.
 type Span struct{ Start, End uint64 }

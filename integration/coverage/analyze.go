@@ -194,13 +194,31 @@ func (s *survey) flaw(start, end uint64) string {
 	if i, _ := slices.BinarySearch(s.trapAt, start); i < len(s.trapAt) && s.trapAt[i] < end {
 		return "instruction " + s.traps[s.trapAt[i]]
 	}
-	missed := s.prog.Missed()
-	i, _ := slices.BinarySearchFunc(missed, start, func(m disasm.Span, a uint64) int { return cmp.Compare(m.End, a+1) })
+	missed, size := overlap(s.prog.Missed(), start, end)
+	dropped, _ := overlap(s.prog.Dropped(), start, end)
 	switch {
-	case i == len(missed) || missed[i].Start >= end:
+	case missed == 0:
 		return ""
-	case missed[i].Start <= start && missed[i].End >= end:
+	case missed == size && size == end-start:
 		return "not found"
+	case missed == dropped:
+		return "" // dead code
 	}
 	return "bytes not reached"
+}
+
+// overlap gives how many bytes of spans lie in start to end, and the size of
+// the part that the first and last of them span.
+func overlap(spans []disasm.Span, start, end uint64) (bytes, size uint64) {
+	i, _ := slices.BinarySearchFunc(spans, start, func(m disasm.Span, a uint64) int { return cmp.Compare(m.End, a+1) })
+	first := uint64(0)
+	for ; i < len(spans) && spans[i].Start < end; i++ {
+		from, to := max(spans[i].Start, start), min(spans[i].End, end)
+		if bytes == 0 {
+			first = from
+		}
+		bytes += to - from
+		size = to - first
+	}
+	return bytes, size
 }
