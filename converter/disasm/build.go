@@ -88,12 +88,18 @@ func (b *builder) reachFrom(a uint64) {
 		if !b.fallsThrough(f, next) {
 			return
 		}
-		if f.endsBlock() || b.seen[next] || !b.decoded(next) || !b.stays(next) {
+		if f.endsBlock() || b.seen[next] || !b.decoded(next) || b.meets(next) && !b.stays(next) {
 			b.reachTarget(next)
 			return
 		}
 		a = next
 	}
+}
+
+// meets reports whether control may come to addr from elsewhere than the
+// instruction before it.
+func (b *builder) meets(addr uint64) bool {
+	return b.cuts[addr] || b.partial[addr] || len(b.jumps[addr]) > 0 || b.home.has(addr)
 }
 
 // reachTarget makes a block of where control goes, if that stays in the
@@ -121,7 +127,7 @@ func (b *builder) stays(addr uint64) bool {
 	}
 	copied, known := b.foreign[addr]
 	if !known {
-		copied = b.tailSize(addr, smallTail) <= smallTail || b.copyLong(addr)
+		copied = b.tailSize(addr, smallTail) <= smallTail || b.flagsLive(addr) || b.copyLong(addr)
 		b.foreign[addr] = copied
 		if !copied {
 			b.require(addr)

@@ -346,13 +346,31 @@ func (d *discovery) addLabel(addr uint64) {
 	}
 }
 
-// isReturn reports whether addr follows a call: tables of OCaml's list
-// all such. The dispatcher enters those without our help.
+// isReturn reports whether addr follows a call that may return: tables of
+// OCaml's list all such. The dispatcher enters those without our help.
 func (d *discovery) isReturn(addr uint64) bool {
 	return slices.ContainsFunc(d.previous(addr), func(a uint64) bool {
-		f, _ := d.at(a)
-		return f&flowKind == flowCall || f&flowKind == flowCallIndirect
+		switch f, _ := d.at(a); f & flowKind {
+		case flowCall:
+			return !d.final[d.target(a)] && !noReturnImports[d.stubImport(d.target(a))]
+		case flowCallIndirect:
+			return true
+		}
+		return false
 	})
+}
+
+// stubImport gives the imported symbol that the PLT stub at addr jumps to.
+func (d *discovery) stubImport(addr uint64) string {
+	in, err := d.inst(addr)
+	if err == nil && in.Op == x86.ENDBR64 {
+		in, err = d.inst(in.Next())
+	}
+	m, ok := in.Args[0].(x86asm.Mem)
+	if err != nil || in.Op != x86asm.JMP || !ok || m.Base != x86asm.RIP {
+		return ""
+	}
+	return d.file.Imports[in.Next()+uint64(m.Disp)]
 }
 
 // labelsIn gives the labels within s.

@@ -72,15 +72,23 @@ type value struct {
 	base  uint64
 	load  *load
 	step  uint64
+	by    factor // what step is multiplied with
+}
+
+// factor is a register as an instruction of the path reads it.
+type factor struct {
+	reg x86asm.Reg
+	at  int // index in the path
 }
 
 // load is a table entry read from memory.
 type load struct {
 	at     int // index in the path
 	table  uint64
-	index  x86asm.Reg
+	index  factor
 	size   uint64 // bytes of an entry
 	signed bool
+	scaled bool // the index is in the memory operand, times size
 }
 
 func constant(c uint64) value { return value{known: true, base: c} }
@@ -93,11 +101,17 @@ func add(a, b value) value {
 	if l == nil {
 		l = b.load
 	}
-	return value{true, a.base + b.base, l, a.step + b.step}
+	by := a.by
+	if a.step == 0 {
+		by = b.by
+	}
+	return value{true, a.base + b.base, l, a.step + b.step, by}
 }
 
-// multiple is some multiple of step.
-func multiple(step uint64) value { return value{known: true, step: step} }
+// multiple is step times what reg is at insts[at].
+func multiple(step uint64, reg x86asm.Reg, at int) value {
+	return value{known: true, step: step, by: factor{reg, at}}
+}
 
 // evaluator finds register values along a path.
 type evaluator struct {
@@ -153,7 +167,7 @@ func (e *evaluator) result(j, n int) value {
 		}
 	case x86asm.SHL:
 		if n, ok := in.Args[1].(x86asm.Imm); ok && n > 0 && n <= maxStepBits {
-			return multiple(1 << n)
+			return multiple(1<<n, dst, j)
 		}
 	}
 	return value{}
@@ -206,7 +220,7 @@ func (e *evaluator) address(in *x86.Inst, j int) value {
 	case m.Base == x86asm.EIP:
 		return value{}
 	case m.Index != 0 && m.Scale != 1:
-		if v = add(v, multiple(uint64(m.Scale))); m.Base != 0 {
+		if v = add(v, multiple(uint64(m.Scale), m.Index, j)); m.Base != 0 {
 			v = add(v, e.reg(m.Base, j))
 		}
 		return v
@@ -222,21 +236,27 @@ func (e *evaluator) address(in *x86.Inst, j int) value {
 // loaded evaluates a load from a table: constant + index × entry size.
 func (e *evaluator) loaded(in *x86.Inst, m x86asm.Mem, j int) value {
 	size := uint64(in.MemBytes)
-	if m.Segment != 0 || m.Index == 0 || m.Base == x86asm.RIP || uint64(m.Scale) != size {
+	if m.Segment != 0 || m.Index == 0 || m.Base == x86asm.RIP {
 		return value{}
 	}
 	if _, bits := regNumber(m.Index); bits != 64 {
 		return value{}
 	}
-	table := constant(0)
+	table, scaled := constant(0), uint64(m.Scale) == size
 	if m.Base != 0 {
 		table = e.reg(m.Base, j)
 	}
-	if !table.known || table.load != nil || table.step != 0 {
+	switch {
+	case scaled:
+		table = add(table, multiple(size, m.Index, j))
+	case m.Scale == 1: // gcc -O0 multiplies before
+		table = add(table, e.reg(m.Index, j))
+	}
+	if !table.known || table.load != nil || table.step != size {
 		return value{}
 	}
 	signed := in.Op == x86asm.MOVSXD || in.Op == x86asm.MOVSX
-	return value{known: true, load: &load{j, table.base + uint64(m.Disp), m.Index, size, signed}}
+	return value{known: true, load: &load{j, table.base + uint64(m.Disp), table.by, size, signed, scaled}}
 }
 
 // search finds the constant that register n holds at addr, by looking at

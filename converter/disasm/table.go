@@ -107,12 +107,12 @@ func (d *discovery) merge(at uint64, rs []reading, starts []uint64) *table {
 	if backwards {
 		t.targets = d.readBackwards(at, &rs[0])
 	}
-	if backwards || len(rs) > 1 || rs[0].load == nil {
+	if backwards || len(rs) > 1 || rs[0].load == nil || !rs[0].load.scaled {
 		t.targets = distinct(t.targets)
 		return t
 	}
 	l := rs[0].load
-	t.loadAddr, t.index, t.fixed = rs[0].loadAddr, l.index, d.file.ReadOnly(l.table)
+	t.loadAddr, t.index, t.fixed = rs[0].loadAddr, l.index.reg, d.file.ReadOnly(l.table)
 	t.bounded = rs[0].bound > 0 && len(t.targets) == rs[0].bound
 	return t
 }
@@ -330,15 +330,16 @@ func (d *discovery) near(at, to uint64) bool {
 // bound finds how many entries the table has, from the check of the index
 // before the load; 0 if it is not found.
 func (e *evaluator) bound(l *load) int {
-	n, _ := regNumber(l.index)
-	for j := l.at + 1; j < len(e.insts); j++ {
+	n, _ := regNumber(l.index.reg)
+	var copyOf x86asm.Arg // memory that the index was loaded from
+	for j := l.index.at + 1; j < len(e.insts); j++ {
 		in := &e.insts[j]
-		if in.Op == x86asm.CMP && isReg(in.Args[0], n) {
+		if in.Op == x86asm.CMP && (isReg(in.Args[0], n) || copyOf != nil && in.Args[0] == copyOf) {
 			if b := e.guard(j); b > 0 {
 				return b
 			}
 		}
-		if !writes(in).has(n) {
+		if n == noReg || !writes(in).has(n) {
 			continue
 		}
 		switch src := in.Args[1].(type) {
@@ -351,6 +352,11 @@ func (e *evaluator) bound(l *load) int {
 			if n = copied(in, src); n == noReg {
 				return 0
 			}
+		case x86asm.Mem:
+			if in.Op != x86asm.MOV {
+				return 0
+			}
+			n, copyOf = noReg, src
 		default:
 			return 0
 		}

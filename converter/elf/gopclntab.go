@@ -98,7 +98,7 @@ func (t *pclntab) read(f *File, addr uint64, b []byte) []GoFunc {
 }
 
 // goText is the start of Go's text, stored in the word at slot: itself, or by
-// a relocation, or (since Go 1.25) not at all.
+// a relocation, or (since Go 1.25) not at all: then the section tells.
 func (f *File) goText(slot, stored uint64) uint64 {
 	for i := range f.Pointers {
 		if f.Pointers[i].Slot == slot {
