@@ -22,6 +22,7 @@ type emitter struct {
 	frames                    int   // open wasm blocks
 	mergeAt, innerAt, outerAt []int // by block position: frame numbers
 	exitAt, dispatchAt        int
+	tableAt                   map[int]int // by table: the state of its first target
 
 	counterLocal int32 // back edges left in the strip; -1 without loops
 	stateLocal   int32 // next region
@@ -33,7 +34,7 @@ type emitter struct {
 
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
-	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1}
+	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), tableAt: map[int]int{}, counterLocal: -1, setEnd: -1}
 	for i, h := range c.header {
 		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)

@@ -23,12 +23,22 @@ type regions struct {
 	header []bool  // by position: target of a back edge of a natural loop
 	polled []bool  // by position: to poll without a loop of its own, for an irreducible one
 	merges [][]int // by position: the merge blocks it immediately dominates, ascending
+	tables []int   // positions of the switches that the dispatcher does, see isTable
 }
 
 // findRegions makes as few roots as keep every region reducible and small.
 func (c *compiler) findRegions() {
 	root := make([]bool, len(c.cfg.Order))
 	root[0] = true
+	for i, b := range c.cfg.Order {
+		if c.isTable(i) {
+			c.tables = append(c.tables, i)
+			root[i] = true
+			for _, e := range b.Term.Succs {
+				root[c.cfg.Num[e.To.ID]] = true
+			}
+		}
+	}
 	c.settleRoots(root)
 	if c.split(root) {
 		c.settleRoots(root)
@@ -42,6 +52,26 @@ func (c *compiler) findRegions() {
 		}
 	}
 	c.classify()
+}
+
+// minTable is the number of targets from which on a switch that is all of its
+// block becomes part of the dispatcher.
+const minTable = 64
+
+// isTable reports whether block i is nothing but a big switch that many jump
+// to, as in an interpreter. Its targets are regions then, and a jump to it is
+// one to the dispatcher with the target's state; so an operation takes one
+// jump to the next.
+func (c *compiler) isTable(i int) bool {
+	b := c.cfg.Order[i]
+	return b.Term.Kind == ir.Switch && len(b.Term.Succs) >= minTable && len(c.cfg.Preds[i]) > 1 &&
+		len(c.stmts[i]) == 0 && b.Poll == nil && slices.Contains(b.Params, c.canon(b.Term.Cond)) && c.neverDefault(b)
+}
+
+// neverDefault reports whether b's switch has a default that is not reached.
+func (c *compiler) neverDefault(b *ir.Block) bool {
+	to := b.Term.Succs[len(b.Term.Succs)-1].To
+	return to.Term.Kind == ir.Unreachable && len(c.stmts[c.cfg.Num[to.ID]]) == 0
 }
 
 // settleRoots adds roots until each other block is dominated by one root and

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/wasmenc"
@@ -45,22 +46,76 @@ func (e *emitter) dispatcher() {
 	e.stateLocal = e.newLocal(ir.I32)
 	e.open(opLoop)
 	e.dispatchAt = e.frames
-	n := len(e.c.roots)
-	for range n {
+	labels, extra := e.states()
+	for range len(e.c.roots) + len(extra) {
 		e.open(opBlock)
 	}
 	e.local(opLocalGet, e.stateLocal)
 	e.op(opBrTable)
-	e.u(uint64(n - 1))
-	for i := range n {
-		e.u(uint64(i))
+	e.u(uint64(len(labels) - 1))
+	for _, l := range labels {
+		e.u(uint64(l))
 	}
 	for _, r := range e.c.roots {
 		e.close()
-		e.tree(r)
+		if slices.Contains(e.c.tables, r) {
+			e.op(opUnreachable) // who goes there goes on to its targets
+		} else {
+			e.tree(r)
+		}
+	}
+	for _, x := range extra {
+		e.close()
+		e.edge(x.from, x.edge)
 	}
 	e.close()
 	e.op(opUnreachable)
+}
+
+// tableEdge is an edge of a table's switch that copies values.
+type tableEdge struct {
+	from int
+	edge *ir.Edge
+}
+
+// states lists the label of each state: one for each root, then those of the
+// tables' targets. The labels after the roots' are those of edges that have
+// values to copy on the way. The last one stands for all higher states too.
+func (e *emitter) states() (labels []int, extra []tableEdge) {
+	for i := range e.c.roots {
+		labels = append(labels, i)
+	}
+	for _, t := range e.c.tables {
+		e.tableAt[t] = len(labels)
+		succs := e.c.cfg.Order[t].Term.Succs
+		known := map[string]int{}
+		for k := range succs[:len(succs)-1] {
+			to := &succs[k]
+			if !e.needsCopies(to) {
+				labels = append(labels, e.c.state[e.c.cfg.Num[to.To.ID]])
+				continue
+			}
+			key := edgeKey(to)
+			l, ok := known[key]
+			if !ok {
+				l = len(e.c.roots) + len(extra)
+				known[key] = l
+				extra = append(extra, tableEdge{t, to})
+			}
+			labels = append(labels, l)
+		}
+	}
+	return labels, extra
+}
+
+// needsCopies reports whether values change their locals on an edge.
+func (e *emitter) needsCopies(edge *ir.Edge) bool {
+	needs := false
+	e.c.edgeArgs(edge, func(arg, p *ir.Value) {
+		s := e.c.slotOf[arg.ID]
+		needs = needs || s < 0 || e.c.slots[s].local != e.slotLocal(p)
+	})
+	return needs
 }
 
 // tree emits block i and all that it dominates in its region. Control does
@@ -144,6 +199,12 @@ func (e *emitter) edge(from int, edge *ir.Edge) {
 	e.copies(edge)
 	to := e.c.cfg.Num[edge.To.ID]
 	switch {
+	case slices.Contains(e.c.tables, to):
+		e.push(e.c.cfg.Order[to].Term.Cond)
+		e.constI32(int64(e.tableAt[to]))
+		e.op(opI32Add)
+		e.local(opLocalSet, e.stateLocal)
+		e.br(e.dispatchAt)
 	case e.c.isBackEdge(e.c.cfg.Order[from], to):
 		e.again(to)
 	case e.c.state[to] >= 0:
