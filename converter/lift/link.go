@@ -70,17 +70,27 @@ const (
 	veryManyPreds = 32
 )
 
+// hugeFunction is the number of blocks from which on vector registers are not
+// kept in locals where blocks meet: some read of a register's old upper half
+// keeps each alive throughout.
+const hugeFunction = 1000
+
 // throughFile is what reaches b in the register file if nothing but a call
 // that may want it reads it: registers that would be copied from block to
 // block through whole functions, for hardly any call wants them.
 func (b *block) throughFile() Set {
+	var hard Set // though read for certain
+	soft := hiddenArgs
 	switch n := len(b.preds); {
 	case n >= veryManyPreds:
-		return (b.softIn | b.liveIn&callerSaved) &^ (flagSet | b.liveIn&^callerSaved)
+		hard, soft = callerSaved, callerSaved
 	case n >= manyPreds:
-		return b.softIn &^ (b.liveIn | flagSet)
+		soft = callerSaved
 	}
-	return b.softIn & hiddenArgs &^ b.liveIn
+	if len(b.fn.blocks) >= hugeFunction {
+		hard |= xmmSet
+	}
+	return b.softIn&soft&^b.liveIn | b.liveIn&hard
 }
 
 // edges completes the jumps out of b with arguments.

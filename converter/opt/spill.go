@@ -139,6 +139,7 @@ func (s *spiller) walk(b *ir.Block, st *fileState) {
 	for _, v := range b.Values {
 		s.value(v, st, nil)
 	}
+	s.need(b.Term.State, st, nil)
 }
 
 // value updates st for v. write is called for each register that has to be
