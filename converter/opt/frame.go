@@ -20,6 +20,43 @@ func frame(f *ir.Func) {
 	eachFrameAccess(f, func(v *ir.Value, k int64) {
 		v.Args[0], v.Aux = base, k-lowest
 	})
+	rebase(f, base, lowest)
+}
+
+// rebase makes the stack pointers that calls and returns hand over from the
+// frame's base, so that nothing else has to be kept for them.
+func rebase(f *ir.Func, base *ir.Value, lowest int64) {
+	if base.Op == ir.SP {
+		return
+	}
+	for _, b := range f.Blocks {
+		out := make([]*ir.Value, 0, len(b.Values)+1)
+		at := func(sp *ir.Value) *ir.Value {
+			k, ok := spDistance(sp)
+			switch {
+			case !ok:
+				return sp
+			case k == lowest:
+				return base
+			}
+			c := f.NewValue(ir.Const32, ir.I32)
+			c.Aux = k - lowest
+			sum := f.NewValue(ir.I32Add, ir.I32, base, c)
+			c.Block, sum.Block = b, b
+			out = append(out, c, sum)
+			return sum
+		}
+		for _, v := range b.Values {
+			if v.Op == ir.Call {
+				v.Args[0] = at(v.Args[0])
+			}
+			out = append(out, v)
+		}
+		if b.Term.Kind == ir.Return {
+			b.Term.Args[3] = at(b.Term.Args[3])
+		}
+		b.Values = out
+	}
 }
 
 // eachFrameAccess visits loads and stores at a distance from sp.
