@@ -203,6 +203,12 @@ func KnownBits(x *Value) int {
 	return 64
 }
 
+// Below reports whether x, unsigned, is known to be less than n.
+func Below(x *Value, n int64) bool {
+	bits := KnownBits(x)
+	return bits < 32 && 1<<bits <= n
+}
+
 // isBool reports whether x can only be 0 or 1.
 func isBool(x *Value) bool {
 	return x.Op >= I32Eqz && x.Op <= I32GeU || x.Op >= I64Eqz && x.Op <= I64GeU || x.Op >= F32Eq && x.Op <= F32Ge || x.Op >= F64Eq && x.Op <= F64Ge

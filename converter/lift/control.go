@@ -326,7 +326,7 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	}
 	out := c.fn.ir.NewBlock(c.B.Addr)
 	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
-	complete := s.Bounded || ir.KnownBits(index) < 32 && 1<<ir.KnownBits(index) <= n
+	complete := s.Bounded || ir.Below(index, n)
 	for i, d := range s.Targets {
 		if d == nil { // in another function
 			c.B.Term.Succs[i].To = out

@@ -83,6 +83,17 @@ func (c *ctx) vecs() (x, y *ir.Value, err error) {
 	return x, y, err
 }
 
+// vecsImm reads operands 0 and 1 as 16-byte vectors, and the immediate that
+// operand 2 is.
+func (c *ctx) vecsImm() (x, y *ir.Value, imm x86asm.Imm, err error) {
+	imm, ok := c.in.Args[2].(x86asm.Imm)
+	if !ok {
+		return nil, nil, 0, errOperand
+	}
+	x, y, err = c.vecs()
+	return x, y, imm, err
+}
+
 func (c *ctx) zeroVec() *ir.Value { return c.ConstV128(0, 0) }
 
 // splat64 is a constant of two equal halves.

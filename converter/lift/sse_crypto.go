@@ -57,11 +57,7 @@ func aesKeygenAssist(c *ctx, in *x86.Inst) error {
 
 // pclmulqdq multiplies without carries the halves that the immediate selects.
 func pclmulqdq(c *ctx, in *x86.Inst) error {
-	imm, ok := in.Args[2].(x86asm.Imm)
-	if !ok {
-		return errOperand
-	}
-	x, y, err := c.vecs()
+	x, y, imm, err := c.vecsImm()
 	if err != nil {
 		return err
 	}

@@ -245,11 +245,7 @@ func (c *ctx) predicate(t *vectorFloat, p int64, x, y *ir.Value) *ir.Value {
 
 func comparePacked(t *vectorFloat) row {
 	return func(c *ctx, in *x86.Inst) error {
-		p, ok := in.Args[2].(x86asm.Imm)
-		if !ok {
-			return errOperand
-		}
-		x, y, err := c.vecs()
+		x, y, p, err := c.vecsImm()
 		if err != nil {
 			return err
 		}
@@ -322,11 +318,7 @@ func horizontal(pairs [2][16]byte, op ir.Op) row {
 // select are added in pairs; its low bits select the lanes that get the sum.
 func dotProduct(size int, mul, add ir.Op) row {
 	return func(c *ctx, in *x86.Inst) error {
-		imm, ok := in.Args[2].(x86asm.Imm)
-		if !ok {
-			return errOperand
-		}
-		x, y, err := c.vecs()
+		x, y, imm, err := c.vecsImm()
 		if err != nil {
 			return err
 		}

@@ -191,11 +191,7 @@ func minPosition(c *ctx, in *x86.Inst) error {
 // blockDifferences is mpsadbw: sums of |x−y| between four bytes of src and
 // eight overlapping groups of four of dst; the immediate says where they begin.
 func blockDifferences(c *ctx, in *x86.Inst) error {
-	imm, ok := in.Args[2].(x86asm.Imm)
-	if !ok {
-		return errOperand
-	}
-	x, y, err := c.vecs()
+	x, y, imm, err := c.vecsImm()
 	if err != nil {
 		return err
 	}

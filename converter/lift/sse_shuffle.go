@@ -150,11 +150,7 @@ func (c *ctx) window(lo, hi *ir.Value, n int) *ir.Value {
 
 // align is palignr: the two operands as one, shifted right by bytes.
 func align(c *ctx, in *x86.Inst) error {
-	imm, ok := in.Args[2].(x86asm.Imm)
-	if !ok {
-		return errOperand
-	}
-	x, y, err := c.vecs()
+	x, y, imm, err := c.vecsImm()
 	if err != nil {
 		return err
 	}
@@ -275,11 +271,7 @@ func pshufb(c *ctx, in *x86.Inst) error {
 // blendImm takes units of the source where the immediate has a bit.
 func blendImm(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
-		imm, ok := in.Args[2].(x86asm.Imm)
-		if !ok {
-			return errOperand
-		}
-		x, y, err := c.vecs()
+		x, y, imm, err := c.vecsImm()
 		if err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (d *merger) param(t ir.Type, of func(*ir.Block) *ir.Value) *ir.Value {
 // jump replaces b's switch by a look at the range.
 func (d *merger) jump(b *ir.Block, n int, args []*ir.Value) {
 	to := ir.Edge{To: d.block, Args: args}
-	if bits := ir.KnownBits(b.Term.Cond); bits < 32 && 1<<bits <= n {
+	if ir.Below(b.Term.Cond, int64(n)) {
 		b.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{to}, State: b.Term.State}
 		return
 	}
