@@ -242,26 +242,11 @@ func choose(found []v1.Descriptor, converted bool) []v1.Descriptor {
 // WriteIndex writes an index and its images, as Write does with one image. A
 // docker archive can't hold one.
 func (r Reference) WriteIndex(ctx context.Context, idx v1.ImageIndex, progress func(n int64)) error {
-	if progress == nil {
-		progress = func(int64) {}
-	}
-	w := &writer{ctx: ctx, tag: r.Tag, progress: progress}
+	w := newWriter(ctx, r, progress)
 	w.parts = func() ([]part, error) { return w.indexParts(idx) }
-	var err error
-	switch r.Transport {
-	case OCI:
-		err = w.layout(r.Path)
-	case OCIArchive:
-		err = w.file(r.Path, w.ociArchive)
-	case Registry:
-		err = writeRegistryIndex(ctx, r.Path, idx)
-	default:
-		err = fmt.Errorf("%w: %s can't hold an index of images", ErrReference, r.Transport)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %v: %w", r, err)
-	}
-	return nil
+	return w.write(r, func() error { return writeRegistryIndex(ctx, r.Path, idx) }, func() error {
+		return fmt.Errorf("%w: %s can't hold an index of images", ErrReference, r.Transport)
+	})
 }
 
 func writeRegistryIndex(ctx context.Context, path string, idx v1.ImageIndex) error {

@@ -41,28 +41,14 @@ func (r Reference) Write(ctx context.Context, img v1.Image, progress func(n int6
 	if err := r.CheckTarget(); err != nil {
 		return err
 	}
-	if progress == nil {
-		progress = func(int64) {}
-	}
-	w := &writer{ctx: ctx, tag: r.Tag, progress: progress}
+	w := newWriter(ctx, r, progress)
 	w.parts = func() ([]part, error) { return imageParts(img) }
-	var err error
-	switch r.Transport {
-	case OCI:
-		err = w.layout(r.Path)
-	case OCIArchive:
-		err = w.file(r.Path, w.ociArchive)
-	case DockerArchive:
-		err = w.file(r.Path, func(to io.Writer) error { return w.dockerArchive(to, img) })
-	case Registry:
-		err = writeRegistry(ctx, r.Path, img)
-	default:
-		err = fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %v: %w", r, err)
-	}
-	return nil
+	return w.write(r, func() error { return writeRegistry(ctx, r.Path, img) }, func() error {
+		if r.Transport != DockerArchive {
+			return fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
+		}
+		return w.file(r.Path, func(to io.Writer) error { return w.dockerArchive(to, img) })
+	})
 }
 
 type writer struct {
@@ -70,6 +56,34 @@ type writer struct {
 	parts    func() ([]part, error) // the last one is what the tag names
 	tag      string
 	progress func(int64)
+}
+
+// newWriter is without its parts yet.
+func newWriter(ctx context.Context, r Reference, progress func(n int64)) *writer {
+	if progress == nil {
+		progress = func(int64) {}
+	}
+	return &writer{ctx: ctx, tag: r.Tag, progress: progress}
+}
+
+// write writes the parts where r says; registry and other do what depends on
+// what they are parts of.
+func (w *writer) write(r Reference, registry, other func() error) error {
+	var err error
+	switch r.Transport {
+	case OCI:
+		err = w.layout(r.Path)
+	case OCIArchive:
+		err = w.file(r.Path, w.ociArchive)
+	case Registry:
+		err = registry()
+	default:
+		err = other()
+	}
+	if err != nil {
+		return fmt.Errorf("writing %v: %w", r, err)
+	}
+	return nil
 }
 
 func writeRegistry(ctx context.Context, path string, img v1.Image) error {
