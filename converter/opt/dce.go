@@ -8,8 +8,8 @@ import (
 )
 
 // dce removes values without effect that nothing uses, parameters that only
-// feed themselves, and blocks that nothing reaches. What a state lists is no use: it
-// only says where registers stand.
+// feed themselves, and blocks that nothing reaches. What a state lists is no
+// use: it only says where registers stand.
 func dce(f *ir.Func) {
 	unreachable(f)
 	live := make([]bool, f.NumValues())
