@@ -135,10 +135,13 @@ func (t *Task) findBinary(p Program) (Mapping, Program, error) {
 		if !isScript {
 			return file, p, nil
 		}
-		file.DecRef()
 		if err == nil && depth == maxScripts {
 			err = unix.ELOOP
 		}
+		if err == nil {
+			err = t.K.code.Script(file, t.execs())
+		}
+		file.DecRef()
 		if err != nil {
 			return Mapping{}, p, err
 		}
@@ -168,25 +171,53 @@ func (t *Task) scriptName(p Program, name string) string {
 
 // buildImage maps the program and its interpreter into a new memory map.
 func (t *Task) buildImage(file Mapping, p Program) (*image, error) {
-	prog, err := loader.Open(file)
+	prog, err := t.openProgram(file)
 	if err != nil {
 		return nil, err
 	}
+	defer prog.File.DecRef()
 	var interp *loader.Binary
 	if prog.Interp != "" {
-		ld, err := t.openExec(vfs.Path{}, prog.Interp, 0)
-		if err != nil {
+		if interp, err = t.openInterpreter(prog.Interp); err != nil {
 			return nil, err
 		}
-		defer ld.DecRef()
-		if interp, err = loader.Open(ld); err == unix.ENOEXEC {
-			return nil, unix.ELIBBAD
-		} else if err != nil {
-			return nil, err
-		}
+		defer interp.File.DecRef()
 	}
 	return t.loadImage(file, prog, interp, p)
 }
+
+// openProgram reads the headers of an ELF file that may run, out of the bytes
+// that will be mapped. The result's File has a reference.
+func (t *Task) openProgram(file Mapping) (*loader.Binary, error) {
+	if _, err := loader.Open(file); err != nil {
+		return nil, err // what is no ELF is ENOEXEC, listed or not
+	}
+	f, err := t.K.code.Program(file, t.execs())
+	if err != nil {
+		return nil, err
+	}
+	b, err := loader.Open(f)
+	if err != nil {
+		f.DecRef()
+	}
+	return b, err
+}
+
+func (t *Task) openInterpreter(name string) (*loader.Binary, error) {
+	file, err := t.openExec(vfs.Path{}, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.DecRef()
+	b, err := t.openProgram(file)
+	if err == unix.ENOEXEC {
+		err = unix.ELIBBAD
+	}
+	return b, err
+}
+
+// execs is t as one who asks for executable memory.
+func (t *Task) execs() mm.Asker { return mm.Asker{PID: t.Group.ID, Call: callExecve} }
 
 func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (*image, error) {
 	space, err := mm.New(t.K.Engine, t.K.code)
@@ -197,7 +228,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{
 		Argv: p.Argv, Envp: p.Envp, ExecFn: p.Path,
-		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID,
+		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID, By: t.execs(),
 	}
 	if stack.Cur != Infinity {
 		params.StackSize = stack.Cur

@@ -49,8 +49,9 @@ type Config struct {
 	MaxTasks int
 	// Throttle, if set, bounds processor time.
 	Throttle *Throttle
-	// Refused is told of each file that was to be executed and may not be.
-	Refused func(Refusal)
+	// Policy is what may be executed, Decided is told of each decision.
+	Policy  Policy
+	Decided func(Decision)
 	// Problem is told what a person should know: the runner's own troubles.
 	Problem func(text string)
 	// Faulted, if set, is told of each fault before it becomes a signal.
@@ -81,7 +82,7 @@ func New(c Config) *Kernel {
 		Config: c, Boot: time.Now(), tasks: map[int]*Task{}, groups: map[int]*ThreadGroup{},
 		pgroups: map[int]*ProcessGroup{}, sessions: map[int]*Session{},
 	}
-	k.code = &codeGate{units: c.Units, refused: c.Refused}
+	k.code = &codeGate{units: c.Units, policy: c.Policy, decided: c.Decided, live: map[[32]byte]*content{}}
 	return k
 }
 

@@ -42,5 +42,5 @@ func (m *MM) growHeap(old, end uint64) bool {
 	}
 	return m.establish(&Area{
 		Start: old, End: end, Prot: unix.PROT_READ | unix.PROT_WRITE, MaxProt: protMask, Label: "[heap]",
-	}) == nil
+	}, Asker{}) == nil
 }

@@ -1,6 +1,8 @@
 package mm
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/megabin/megabin/runtime/machine"
 )
 
@@ -18,5 +20,6 @@ func (m *MM) fill(a *Area) error {
 	if host == nil {
 		return m.AS.MapAnon(a.Start, a.Len(), prot)
 	}
-	return m.AS.MapFile(a.Start, a.Len(), host, a.Offset, prot, a.Shared)
+	shared := a.Shared && a.Prot&unix.PROT_EXEC == 0 // a Grant's bytes stay as they are
+	return m.AS.MapFile(a.Start, a.Len(), host, a.Offset, prot, shared)
 }

@@ -38,12 +38,40 @@ func PageUp(a uint64) uint64 { return (a + PageSize - 1) &^ (PageSize - 1) }
 
 // Code decides whether a mapping may be executed.
 type Code interface {
-	// Allow refuses, with the errno that the guest gets, code of a that was
-	// not recompiled. a need not be mapped yet.
-	Allow(a *Area) error
-	// Load makes the code of a, which was allowed and is mapped, runnable at
-	// its addresses, and tells where it mapped the unit.
-	Load(as *machine.AddressSpace, a *Area) (unitBase uint64, err error)
+	// Admit refuses, with the errno that the guest gets, code of a that was
+	// not recompiled. memory is what is mapped there already, nil if nothing is.
+	Admit(a *Area, memory []byte, by Asker) (Grant, error)
+}
+
+// Asker is who asks for executable memory.
+type Asker struct {
+	PID  int    // process id
+	Call string // name of the system call
+}
+
+// Grant is what executable memory is made of.
+type Grant struct {
+	// File has the bytes that were decided on, and will have them as long as
+	// they are mapped; nil for anonymous memory. The caller gets a reference.
+	File Backing
+	Unit machine.Unit // nil: nothing in the memory can run
+	Base uint64       // guest address at which the unit's offset 0 comes to lie
+}
+
+// release gives the file's reference back.
+func (g Grant) release() {
+	if g.File != nil {
+		g.File.DecRef()
+	}
+}
+
+// load makes the granted code runnable, and notes in a where.
+func (g Grant) load(as *machine.AddressSpace, a *Area) error {
+	if g.Unit == nil {
+		return nil
+	}
+	a.UnitBase = g.Base
+	return as.MapUnit(g.Base, g.Unit)
 }
 
 // Layout is what /proc/PID/{cmdline,environ,stat,auxv} tell of a program.

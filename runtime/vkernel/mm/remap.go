@@ -7,7 +7,7 @@ const mremapMask = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | mremapDontUnmap
 const mremapDontUnmap = 4
 
 // Remap is mremap(2). MREMAP_DONTUNMAP is not supported: EINVAL.
-func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64) (uint64, error) {
+func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) (uint64, error) {
 	old, size := PageUp(oldLen), PageUp(newLen)
 	switch {
 	case flags&^mremapMask != 0 || flags&mremapDontUnmap != 0,
@@ -28,7 +28,7 @@ func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64) (uint64, e
 		m.unmapLocked(addr+size, addr+old)
 		return addr, nil
 	}
-	if m.growInPlace(a, addr+old, addr+size) == nil {
+	if m.growInPlace(a, addr+old, addr+size, by) == nil {
 		return addr, nil
 	}
 	if flags&unix.MREMAP_MAYMOVE == 0 {
@@ -42,7 +42,7 @@ func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64) (uint64, e
 }
 
 // growInPlace extends a, if it ends at end and what follows is free.
-func (m *MM) growInPlace(a *Area, end, newEnd uint64) error {
+func (m *MM) growInPlace(a *Area, end, newEnd uint64, by Asker) error {
 	if a.End != end || newEnd > TaskSize || !m.areas.free(end, newEnd) || m.mapped+newEnd-end > m.limit {
 		return unix.ENOMEM
 	}
@@ -51,7 +51,7 @@ func (m *MM) growInPlace(a *Area, end, newEnd uint64) error {
 	if a.File != nil {
 		more.Offset += int64(end - a.Start)
 	}
-	return m.establish(&more)
+	return m.establish(&more, by)
 }
 
 func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
@@ -82,7 +82,7 @@ func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
 	if a.File != nil {
 		moved.Offset += int64(addr - a.Start)
 	}
-	if err := m.establish(&moved); err != nil {
+	if err := m.establish(&moved, Asker{}); err != nil {
 		return 0, err
 	}
 	if !a.Shared {
@@ -97,11 +97,11 @@ func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
 
 // copyMemory copies n bytes, readable and writable or not.
 func (m *MM) copyMemory(to, from, n uint64) error {
-	src, err := m.AS.Slice(from, n, false)
+	src, err := m.AS.Raw(from, n)
 	if err != nil {
 		return err
 	}
-	dst, err := m.AS.Slice(to, n, false)
+	dst, err := m.AS.Raw(to, n)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,9 @@ import (
 
 const protAll = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
 
+// asker names who asks for executable memory.
+func asker(t *kernel.Task, call string) mm.Asker { return mm.Asker{PID: t.Group.ID, Call: call} }
+
 func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 	flags := a.Int(3)
 	switch flags & unix.MAP_TYPE {
@@ -22,7 +25,7 @@ func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 	if a[5]%mm.PageSize != 0 {
 		return 0, unix.EINVAL
 	}
-	r := mm.Request{Addr: a[0], Len: a[1], Prot: a.Int(2), Flags: flags}
+	r := mm.Request{Addr: a[0], Len: a[1], Prot: a.Int(2), Flags: flags, By: asker(t, "mmap")}
 	switch {
 	case flags&unix.MAP_ANONYMOUS == 0:
 	case flags&unix.MAP_SHARED != 0:
@@ -75,7 +78,7 @@ func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 func sysMunmap(t *kernel.Task, a Args) (uint64, error) { return ok(t.MM.Unmap(a[0], a[1])) }
 
 func sysMprotect(t *kernel.Task, a Args) (uint64, error) {
-	return ok(t.MM.Protect(a[0], a[1], a.Int(2)))
+	return ok(t.MM.Protect(a[0], a[1], a.Int(2), asker(t, "mprotect")))
 }
 
 func sysPkeyMprotect(t *kernel.Task, a Args) (uint64, error) {
@@ -86,7 +89,7 @@ func sysPkeyMprotect(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysMremap(t *kernel.Task, a Args) (uint64, error) {
-	return t.MM.Remap(a[0], a[1], a[2], a.Int(3), a[4])
+	return t.MM.Remap(a[0], a[1], a[2], a.Int(3), a[4], asker(t, "mremap"))
 }
 
 func sysBrk(t *kernel.Task, a Args) (uint64, error) { return t.MM.Brk(a[0]), nil }
