@@ -174,6 +174,7 @@ static void memfd_twice(void) {
 	char *w = STEP("mmap", mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	char *x = STEP("mmap", mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0));
 	memcpy(w, code, sizeof code);
+	printf("the same: %d\n", memcmp(x, code, sizeof code) == 0);
 	call(x);
 }
 

@@ -189,6 +189,10 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 		return err
 	}
 	child.FDs = t.FDs
+	if a.has(unix.CLONE_SYSVSEM) {
+		child.undo = t.Undo()
+		child.undo.Retain()
+	}
 	if a.has(unix.CLONE_THREAD) {
 		t.Group.add(child)
 		child.FDs.Retain()

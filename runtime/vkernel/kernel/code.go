@@ -165,6 +165,9 @@ func (g *codeGate) backing(a *mm.Area, d *Decision) (frozen, string) {
 		file.IncRef()
 		return file, ""
 	}
+	if a.File != nil {
+		d.Path = a.File.Name()
+	}
 	return frozen{}, notFile
 }
 

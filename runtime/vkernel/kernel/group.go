@@ -86,7 +86,7 @@ func newThreadGroup(k *Kernel, id int, limits *Limits) *ThreadGroup {
 		ID: id, k: k, Limits: limits, tasks: map[*Task]struct{}{}, done: make(chan struct{}),
 		started: time.Now(), changed: make(chan struct{}), exitSignal: unix.SIGCHLD,
 	}
-	g.Timers.group = g
+	g.Timers.init(g)
 	return g
 }
 

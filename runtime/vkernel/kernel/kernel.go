@@ -22,6 +22,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
+	"github.com/megabin/megabin/runtime/vkernel/ipc"
 	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
@@ -62,6 +63,7 @@ type Config struct {
 type Kernel struct {
 	Config
 	Futexes futex.Table
+	IPC     ipc.Namespace
 	Boot    time.Time
 	code    *codeGate
 	running sync.WaitGroup // tasks with a goroutine of their own

@@ -1,8 +1,6 @@
 package mm
 
 import (
-	"golang.org/x/sys/unix"
-
 	"github.com/megabin/megabin/runtime/machine"
 )
 
@@ -20,6 +18,6 @@ func (m *MM) fill(a *Area) error {
 	if host == nil {
 		return m.AS.MapAnon(a.Start, a.Len(), prot)
 	}
-	shared := a.Shared && a.Prot&unix.PROT_EXEC == 0 // a Grant's bytes stay as they are
+	shared := a.Shared && a.UnitBase == 0 // bytes that code was granted for stay as they are
 	return m.AS.MapFile(a.Start, a.Len(), host, a.Offset, prot, shared)
 }

@@ -65,12 +65,19 @@ func (g Grant) release() {
 	}
 }
 
-// load makes the granted code runnable, and notes in a where.
-func (g Grant) load(as *machine.AddressSpace, a *Area) error {
+// give makes a an area of what was granted.
+func (g Grant) give(a *Area) {
+	a.File = g.File
+	if g.Unit != nil {
+		a.UnitBase = g.Base
+	}
+}
+
+// load makes the granted code runnable.
+func (g Grant) load(as *machine.AddressSpace) error {
 	if g.Unit == nil {
 		return nil
 	}
-	a.UnitBase = g.Base
 	return as.MapUnit(g.Base, g.Unit)
 }
 

@@ -91,7 +91,7 @@ func (m *MM) establish(a *Area, by Asker) error {
 		if g, err = m.code.Admit(a, nil, by); err != nil {
 			return err
 		}
-		a.File = g.File
+		g.give(a)
 	} else if a.File != nil {
 		a.File.IncRef()
 	}
@@ -112,7 +112,7 @@ func (m *MM) mapNew(a *Area, g Grant) error {
 	if err := m.fill(a); err != nil {
 		return err
 	}
-	err := g.load(m.AS, a)
+	err := g.load(m.AS)
 	if err != nil {
 		m.AS.Unmap(a.Start, a.Len())
 	}

@@ -115,12 +115,12 @@ func (m *MM) makeExecutable(old, new *Area, by Asker) error {
 		g.release()
 		return m.AS.Protect(new.Start, new.Len(), machine.Prot(new.Prot))
 	}
-	new.File = g.File
+	g.give(new)
 	if err := m.fill(new); err != nil {
 		g.release()
 		return err
 	}
-	if err := g.load(m.AS, new); err != nil {
+	if err := g.load(m.AS); err != nil {
 		g.release()
 		return err
 	}
@@ -196,4 +196,29 @@ func (m *MM) Resident(addr, length uint64) ([]byte, error) {
 		pages[i] = 1
 	}
 	return pages, nil
+}
+
+// UnmapFile takes away what was mapped at addr of a file that is of the kind
+// that is tells, with the parts that it was divided into. It tells whether
+// there was anything.
+func (m *MM) UnmapFile(addr uint64, is func(Backing) bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var file Backing
+	var parts areas
+	for _, a := range m.areas[m.areas.from(addr):] {
+		if a.File == nil || a.Start-uint64(a.Offset) != addr {
+			continue
+		}
+		if file == nil && is(a.File) {
+			file = a.File
+		}
+		if file != nil && a.File == file {
+			parts = append(parts, a)
+		}
+	}
+	for _, a := range parts {
+		m.unmapLocked(a.Start, a.End)
+	}
+	return file != nil
 }

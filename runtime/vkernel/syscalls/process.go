@@ -159,7 +159,7 @@ func sysPersonality(_ *kernel.Task, a Args) (uint64, error) {
 }
 
 // unshareFlags are what unshare can separate here.
-const unshareFlags = unix.CLONE_FILES | unix.CLONE_FS
+const unshareFlags = unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_SYSVSEM
 
 func sysUnshare(t *kernel.Task, a Args) (uint64, error) {
 	if a[0]&^unshareFlags != 0 {
@@ -170,6 +170,9 @@ func sysUnshare(t *kernel.Task, a Args) (uint64, error) {
 	}
 	if a[0]&unix.CLONE_FS != 0 {
 		t.UnshareFS()
+	}
+	if a[0]&unix.CLONE_SYSVSEM != 0 {
+		t.ReleaseUndo()
 	}
 	return 0, nil
 }
