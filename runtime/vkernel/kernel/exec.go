@@ -224,6 +224,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
+	space.SetLimits(t.Group.Limits.Memory())
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{

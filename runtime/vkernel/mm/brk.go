@@ -37,7 +37,7 @@ func (m *MM) Brk(addr uint64) uint64 {
 }
 
 func (m *MM) growHeap(old, end uint64) bool {
-	if !m.areas.free(old, end) || m.mapped+end-old > m.limit {
+	if !m.areas.free(old, end) || m.mapped+end-old > m.limit || end-m.brkStart > m.heapLimit {
 		return false
 	}
 	return m.establish(&Area{

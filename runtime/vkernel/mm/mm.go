@@ -96,13 +96,14 @@ type MM struct {
 	code Code
 	refs atomic.Int32
 
-	mu       sync.Mutex
-	areas    areas
-	brkStart uint64
-	brkEnd   uint64
-	layout   Layout
-	mapped   uint64 // bytes in areas, for limits and /proc
-	limit    uint64 // RLIMIT_AS in bytes
+	mu        sync.Mutex
+	areas     areas
+	brkStart  uint64
+	brkEnd    uint64
+	layout    Layout
+	mapped    uint64 // bytes in areas, for limits and /proc
+	limit     uint64 // RLIMIT_AS in bytes
+	heapLimit uint64 // RLIMIT_DATA in bytes
 }
 
 // New is an empty map.
@@ -111,7 +112,7 @@ func New(engine *machine.Engine, code Code) (*MM, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &MM{AS: as, code: code, limit: TaskSize}
+	m := &MM{AS: as, code: code, limit: TaskSize, heapLimit: TaskSize}
 	m.refs.Store(1)
 	return m, nil
 }
@@ -141,11 +142,12 @@ func (m *MM) Release() {
 	m.AS.Release()
 }
 
-// SetLimit sets RLIMIT_AS, in bytes.
-func (m *MM) SetLimit(n uint64) {
+// SetLimits sets RLIMIT_AS and RLIMIT_DATA, in bytes; the latter bounds the
+// heap only.
+func (m *MM) SetLimits(space, data uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.limit = n
+	m.limit, m.heapLimit = space, data
 }
 
 // Layout is where the program's arguments and code lie.

@@ -129,7 +129,7 @@ func (m *MM) Fork() (*MM, error) {
 	}
 	child := &MM{
 		AS: as, code: m.code, brkStart: m.brkStart, brkEnd: m.brkEnd,
-		layout: m.layout, mapped: m.mapped, limit: m.limit,
+		layout: m.layout, mapped: m.mapped, limit: m.limit, heapLimit: m.heapLimit,
 	}
 	child.refs.Store(1)
 	for _, a := range m.areas {

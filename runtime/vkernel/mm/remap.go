@@ -6,23 +6,29 @@ const mremapMask = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | mremapDontUnmap
 
 const mremapDontUnmap = 4
 
-// Remap is mremap(2). MREMAP_DONTUNMAP is not supported: EINVAL.
+// Remap is mremap(2).
 func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) (uint64, error) {
 	old, size := PageUp(oldLen), PageUp(newLen)
 	switch {
-	case flags&^mremapMask != 0 || flags&mremapDontUnmap != 0,
+	case flags&^mremapMask != 0, flags&mremapDontUnmap != 0 && (flags&unix.MREMAP_MAYMOVE == 0 || old != size),
 		flags&unix.MREMAP_FIXED != 0 && flags&unix.MREMAP_MAYMOVE == 0,
-		addr%PageSize != 0, size == 0, size < newLen:
+		addr%PageSize != 0, size == 0, size < newLen, size > TaskSize:
 		return 0, unix.EINVAL
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.areas.at(addr)
-	if a == nil || old == 0 && !a.Shared || addr+old > a.End || addr+old < addr {
+	switch {
+	case a == nil:
 		return 0, unix.EFAULT
-	}
-	if flags&unix.MREMAP_FIXED != 0 {
-		return m.remapTo(addr, old, size, to)
+	case old == 0 && !a.Shared:
+		return 0, unix.EINVAL
+	case addr+old > a.End || addr+old < addr:
+		return 0, unix.EFAULT
+	case flags&unix.MREMAP_FIXED != 0:
+		return m.remapTo(addr, old, size, to, flags)
+	case flags&mremapDontUnmap != 0:
+		return m.moveAway(addr, old, size, flags)
 	}
 	if size <= old {
 		m.unmapLocked(addr+size, addr+old)
@@ -34,11 +40,16 @@ func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) 
 	if flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, unix.ENOMEM
 	}
+	return m.moveAway(addr, old, size, flags)
+}
+
+// moveAway moves to where there is room.
+func (m *MM) moveAway(addr, old, size uint64, flags int) (uint64, error) {
 	to, err := m.areas.gapBelow(size, MinAddr, MmapTop)
 	if err != nil {
 		return 0, err
 	}
-	return m.move(addr, old, size, to)
+	return m.move(addr, old, size, to, flags)
 }
 
 // growInPlace extends a, if it ends at end and what follows is free.
@@ -54,7 +65,7 @@ func (m *MM) growInPlace(a *Area, end, newEnd uint64, by Asker) error {
 	return m.establish(&more, by)
 }
 
-func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
+func (m *MM) remapTo(addr, old, size, to uint64, flags int) (uint64, error) {
 	end, err := checkRange(to, size)
 	if err != nil || to < addr+old && addr < end {
 		return 0, unix.EINVAL
@@ -64,12 +75,12 @@ func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
 		m.unmapLocked(addr+size, addr+old)
 		old = size
 	}
-	return m.move(addr, old, size, to)
+	return m.move(addr, old, size, to, flags)
 }
 
 // move maps at to what is mapped at addr, size bytes of it, and takes old
-// bytes away from addr. The range at to is free.
-func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
+// bytes away from addr, or with MREMAP_DONTUNMAP what was stored in them. The range at to is free.
+func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 	a := m.areas.at(addr)
 	if a.Prot&unix.PROT_EXEC != 0 {
 		return 0, unix.EPERM // recompiled code is bound to its addresses
@@ -91,7 +102,11 @@ func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	m.unmapLocked(addr, addr+old)
+	if flags&mremapDontUnmap != 0 {
+		m.discard(addr, addr+old)
+	} else {
+		m.unmapLocked(addr, addr+old)
+	}
 	return to, nil
 }
 

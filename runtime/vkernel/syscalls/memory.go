@@ -18,6 +18,9 @@ func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 	switch flags & unix.MAP_TYPE {
 	case unix.MAP_PRIVATE, unix.MAP_SHARED:
 	case unix.MAP_SHARED_VALIDATE:
+		if flags&unix.MAP_ANONYMOUS != 0 {
+			return 0, unix.EINVAL
+		}
 		flags = flags&^unix.MAP_TYPE | unix.MAP_SHARED
 	default:
 		return 0, unix.EINVAL
@@ -58,6 +61,9 @@ func mapShared(t *kernel.Task, r mm.Request) (uint64, error) {
 // mapFile maps an open file, as far as its access mode allows.
 func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 	shared := r.Flags&unix.MAP_SHARED != 0
+	if r.Offset < 0 {
+		return 0, unix.EOVERFLOW
+	}
 	if !d.Readable() || shared && r.Prot&unix.PROT_WRITE != 0 && !d.Writable() {
 		return 0, unix.EACCES
 	}
