@@ -255,7 +255,11 @@ func (t *Task) commit(img *image) {
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
-	t.SetCreds(t.Creds().With(func(c *Creds) { c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID }))
+	t.SetCreds(t.Creds().With(func(c *Creds) {
+		c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID
+		c.KeepCaps = false
+	}))
+	t.SetAttributes(func(a *Attributes) { a.Dumpable = true })
 	t.SetComm(img.comm)
 	t.exe.Store(&img.exe)
 	t.next, t.flow = img, flowExec
@@ -272,6 +276,8 @@ func (t *Task) install() error {
 	if err != nil {
 		return err
 	}
+	cpu.SetFSBase(0)
+	cpu.SetGSBase(0)
 	cpu.SetReg(abi.PC, img.start.PC)
 	cpu.SetReg(abi.RSP, img.start.SP)
 	t.CPU = cpu

@@ -83,6 +83,7 @@ func (t *Task) leaveMemory() {
 	}
 	if m := t.MM; m != nil {
 		t.setMM(nil)
+		t.Group.notePeak(m.Mapped())
 		m.Release()
 	}
 	t.endVfork()

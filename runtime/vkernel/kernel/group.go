@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,7 @@ type ThreadGroup struct {
 	ID          int
 	Limits      *Limits
 	Timers      Timers
+	Membarrier  atomic.Bool // registered for MEMBARRIER_CMD_PRIVATE_EXPEDITED
 	PosixTimers PosixTimers
 	k           *Kernel
 

@@ -56,6 +56,8 @@ type Task struct {
 	comm atomic.Pointer[string]
 	exe  atomic.Pointer[vfs.Path]
 
+	attributes atomic.Pointer[Attributes]
+
 	credsMu sync.Mutex
 	creds   *Creds
 
@@ -70,6 +72,7 @@ type Task struct {
 // newTask is a task without parts.
 func newTask(k *Kernel) *Task {
 	t := &Task{K: k, kick: make(chan struct{}, 1)}
+	t.attributes.Store(newAttributes())
 	t.meter.start()
 	return t
 }

@@ -134,6 +134,13 @@ func (m *MM) Fork() (*MM, error) {
 	child.refs.Store(1)
 	for _, a := range m.areas {
 		b := *a
+		if kept, err := child.inherit(&b); err != nil {
+			child.Release()
+			return nil, err
+		} else if !kept {
+			child.mapped -= b.Len()
+			continue
+		}
 		if b.File != nil {
 			b.File.IncRef()
 		}

@@ -128,39 +128,6 @@ func (m *MM) makeExecutable(old, new *Area, by Asker) error {
 	return nil
 }
 
-// Advise is madvise(2). Advice that only concerns speed is accepted and
-// ignored.
-func (m *MM) Advise(addr, length uint64, advice int) error {
-	end, err := checkRange(addr, length)
-	if err != nil {
-		return unix.EINVAL
-	}
-	if advice < 0 || advice > unix.MADV_POPULATE_WRITE {
-		return unix.EINVAL
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if advice == unix.MADV_DONTNEED {
-		m.discard(addr, end)
-	}
-	if addr < end && !m.areas.covered(addr, end) {
-		return unix.ENOMEM
-	}
-	return nil
-}
-
-// discard gives private memory between start and end its first contents again.
-func (m *MM) discard(start, end uint64) {
-	set, lo, hi := m.areas.isolate(start, end)
-	m.areas = set
-	for _, a := range m.areas[lo:hi] {
-		if !a.Shared {
-			m.fill(a)
-		}
-	}
-	m.areas = m.areas.merge(lo, hi)
-}
-
 // Sync is msync(2). Shared mappings are the host's, so there is nothing to
 // write: only the arguments are checked.
 func (m *MM) Sync(addr, length uint64, flags int) error {

@@ -103,7 +103,7 @@ func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 		}
 	}
 	if flags&mremapDontUnmap != 0 {
-		m.discard(addr, addr+old)
+		m.each(addr, addr+old, (*MM).drop)
 	} else {
 		m.unmapLocked(addr, addr+old)
 	}

@@ -20,6 +20,9 @@ var clocks = map[int]bool{
 // now reads a clock.
 func now(clock int) (linux.Timespec, error) {
 	if clock < 0 {
+		if clock&3 == 3 { // CLOCKFD, or nothing
+			return linux.Timespec{}, unix.EINVAL
+		}
 		// The CPU time of a process or thread: the runner's.
 		clock = unix.CLOCK_PROCESS_CPUTIME_ID
 	}
@@ -41,7 +44,7 @@ func sysClockGettime(t *kernel.Task, a Args) (uint64, error) {
 
 func sysClockGetres(t *kernel.Task, a Args) (uint64, error) {
 	clock := a.Int(0)
-	if clock >= 0 && !clocks[clock] {
+	if clock >= 0 && !clocks[clock] || clock < 0 && clock&3 == 3 {
 		return 0, unix.EINVAL
 	}
 	res := linux.Timespec{Nsec: 1}

@@ -135,17 +135,30 @@ func sysMlockall(_ *kernel.Task, a Args) (uint64, error) {
 
 func sysMunlockall(*kernel.Task, Args) (uint64, error) { return 0, nil }
 
-// membarriers are the commands of membarrier(2) that hold on x86 hosts as they
-// are: GLOBAL, PRIVATE_EXPEDITED and its registration.
-const membarriers = 1<<0 | 1<<3 | 1<<4
+// Commands of membarrier(2) that hold on x86 hosts as they are.
+const (
+	membarrierGlobal    = 1 << 0
+	membarrierExpedited = 1 << 3
+	membarrierRegister  = 1 << 4
+	membarriers         = membarrierGlobal | membarrierExpedited | membarrierRegister
+)
 
-func sysMembarrier(_ *kernel.Task, a Args) (uint64, error) {
-	switch cmd := a.Int(0); {
-	case a.Uint(1) != 0:
+func sysMembarrier(t *kernel.Task, a Args) (uint64, error) {
+	if a.Uint(1) != 0 {
 		return 0, unix.EINVAL
-	case cmd == 0:
+	}
+	switch a.Int(0) {
+	case 0:
 		return membarriers, nil
-	case cmd&^membarriers == 0 && cmd&(cmd-1) == 0:
+	case membarrierGlobal:
+		return 0, nil
+	case membarrierRegister:
+		t.Group.Membarrier.Store(true)
+		return 0, nil
+	case membarrierExpedited:
+		if !t.Group.Membarrier.Load() {
+			return 0, unix.EPERM
+		}
 		return 0, nil
 	}
 	return 0, unix.EINVAL

@@ -150,12 +150,17 @@ func sysArchPrctl(t *kernel.Task, a Args) (uint64, error) {
 // personalityQuery asks personality(2) for the present value.
 const personalityQuery = 0xffffffff
 
-func sysPersonality(_ *kernel.Task, a Args) (uint64, error) {
+func sysPersonality(t *kernel.Task, a Args) (uint64, error) {
 	const noRandomize = 0x0040000 // addresses are never random here
-	if v := a.Uint(0); v != 0 && v != personalityQuery && v != noRandomize {
+	old := uint64(t.Attributes().Personality)
+	switch v := a.Uint(0); v {
+	case personalityQuery:
+	case 0, noRandomize:
+		t.SetAttributes(func(at *kernel.Attributes) { at.Personality = v })
+	default:
 		return 0, unix.EINVAL
 	}
-	return 0, nil
+	return old, nil
 }
 
 // unshareFlags are what unshare can separate here.
