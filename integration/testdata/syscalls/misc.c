@@ -97,6 +97,7 @@ TEST(sched_policy) {
 
 TEST(sched_attr) {
 	struct { unsigned size, policy; unsigned long flags; int nice; unsigned priority; unsigned long a, b, c; unsigned d, e; } at = {0};
+	setpriority(PRIO_PROCESS, 0, 0);
 	S(syscall(SYS_sched_getattr, 0, &at, sizeof at, 0)); P("%u %u %d\n", at.size >= 48, at.policy, at.nice); S(syscall(SYS_sched_getattr, 0, &at, 4, 0)); S(syscall(SYS_sched_getattr, 0, &at, sizeof at, 1)); at.size = 48; at.policy = SCHED_BATCH; at.nice = 5; S(syscall(SYS_sched_setattr, 0, &at, 0)); S(getpriority(PRIO_PROCESS, 0)); S(sched_getscheduler(0));
 }
 
@@ -106,7 +107,7 @@ TEST(sched_affinity) {
 }
 
 TEST(priorities) {
-	S(getpriority(PRIO_PROCESS, 0)); S(setpriority(PRIO_PROCESS, 0, 5)); S(getpriority(PRIO_PROCESS, 0)); S(nice(3)); S(setpriority(PRIO_PROCESS, 0, 100)); S(getpriority(PRIO_PROCESS, 0)); REAP(CHILD(S(getpriority(PRIO_PROCESS, 0)))); S(getpriority(9, 0)); S(setpriority(PRIO_PROCESS, 0x3ffffff0, 1)); S(getpriority(PRIO_PGRP, 0)); REAP(CHILD(setgroups(0, NULL); setgid(1000); setuid(1000); S(setpriority(PRIO_PROCESS, 0, 1)); S(setpriority(PRIO_PROCESS, 0, 19)); S(setpriority(PRIO_PROCESS, 1, 19))));
+	setpriority(PRIO_PROCESS, 0, 0); S(getpriority(PRIO_PROCESS, 0)); S(setpriority(PRIO_PROCESS, 0, 5)); S(getpriority(PRIO_PROCESS, 0)); S(nice(3)); S(setpriority(PRIO_PROCESS, 0, 100)); S(getpriority(PRIO_PROCESS, 0)); REAP(CHILD(S(getpriority(PRIO_PROCESS, 0)))); S(getpriority(9, 0)); S(setpriority(PRIO_PROCESS, 0x3ffffff0, 1)); S(getpriority(PRIO_PGRP, 0)); REAP(CHILD(setgroups(0, NULL); setgid(1000); setuid(1000); S(setpriority(PRIO_PROCESS, 0, 1)); S(setpriority(PRIO_PROCESS, 0, 19)); S(setpriority(PRIO_PROCESS, 1, 19))));
 }
 
 TEST(clock_ids) {

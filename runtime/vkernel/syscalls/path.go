@@ -313,6 +313,9 @@ func sysReadahead(t *kernel.Task, a Args) (uint64, error) {
 		if !d.Readable() {
 			return 0, unix.EBADF
 		}
+		if isPipe(d) {
+			return 0, unix.EINVAL
+		}
 		return 0, nil
 	})
 }
@@ -325,8 +328,13 @@ func sysSyncfs(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(*vfs.Description) (uint64, error) { return 0, nil })
 }
 
+const syncFileRangeFlags = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+
 func sysSyncFileRange(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		if off, n := a.Long(1), a.Long(2); off < 0 || n < 0 || off+n < off || a.Uint(3)&^syncFileRangeFlags != 0 {
+			return 0, unix.EINVAL
+		}
 		if isPipe(d) {
 			return 0, unix.ESPIPE
 		}
