@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"crypto/rand"
+	"fmt"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -225,6 +226,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		return nil, unix.ENOMEM
 	}
 	space.SetLimits(t.Group.Limits.Memory())
+	space.AS.SetProgram(programKey(prog.File.(frozen), p.Argv[0]))
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{
@@ -241,6 +243,12 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		return nil, err
 	}
 	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
+}
+
+// programKey names what runs are likely to need the same code: a file, under
+// one name, as it may be busybox.
+func programKey(file frozen, argv0 string) string {
+	return fmt.Sprintf("%x %s", file.content.Sum, path.Base(argv0))
 }
 
 // commit is the point of no return: what execve changes in the task's parts.
