@@ -110,6 +110,7 @@ func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child.creds = t.Creds()
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
+	child.attributes.Store(t.attributes.Load())
 	child.mask = t.Mask()
 	child.Handlers = t.Handlers
 	if !a.has(unix.CLONE_SIGHAND) {
@@ -189,6 +190,10 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 		return err
 	}
 	child.FDs = t.FDs
+	if a.has(unix.CLONE_SYSVSEM) {
+		child.undo = t.Undo()
+		child.undo.Retain()
+	}
 	if a.has(unix.CLONE_THREAD) {
 		t.Group.add(child)
 		child.FDs.Retain()

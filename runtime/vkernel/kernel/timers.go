@@ -7,67 +7,103 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timers are a process's interval timers. Only ITIMER_REAL is there.
-type Timers struct {
+// Timers are a process's interval timers, by ITIMER_*. execve keeps them, a
+// forked child has none.
+type Timers [3]Timer
+
+// init makes them g's. What is user time and what system time is not told
+// apart, so ITIMER_VIRTUAL and ITIMER_PROF count the same.
+func (s *Timers) init(g *ThreadGroup) {
+	used := func() time.Duration { return g.Usage().Time }
+	s[unix.ITIMER_REAL].init(g, unix.SIGALRM, func() time.Duration { return time.Since(g.k.Boot) })
+	s[unix.ITIMER_VIRTUAL].init(g, unix.SIGVTALRM, used)
+	s[unix.ITIMER_PROF].init(g, unix.SIGPROF, used)
+}
+
+// Stop disarms all.
+func (s *Timers) Stop() {
+	for i := range s {
+		s[i].Set(0, 0)
+	}
+}
+
+// Timer sends a signal each time that a clock has gone on by an interval. The
+// clock is no faster than the wall's for each thread.
+type Timer struct {
 	group *ThreadGroup
+	sig   unix.Signal
+	now   func() time.Duration
 
 	mu       sync.Mutex
+	armed    bool
 	timer    *time.Timer
-	due      time.Time // zero: not armed
+	due      time.Duration // on the clock
 	interval time.Duration
 }
 
+func (t *Timer) init(g *ThreadGroup, sig unix.Signal, now func() time.Duration) {
+	t.group, t.sig, t.now = g, sig, now
+}
+
 // Get tells when the timer fires next, from now, and its interval.
-func (t *Timers) Get() (left, interval time.Duration) {
+func (t *Timer) Get() (left, interval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.leftLocked(), t.interval
 }
 
-func (t *Timers) leftLocked() time.Duration {
-	if t.due.IsZero() {
+func (t *Timer) leftLocked() time.Duration {
+	if !t.armed {
 		return 0
 	}
-	return max(time.Until(t.due), time.Microsecond)
+	return max(t.due-t.now(), time.Microsecond)
 }
 
-// Set arms the timer to send SIGALRM after first (0 disarms it) and then each
-// interval. It gives what Get would have.
-func (t *Timers) Set(first, interval time.Duration) (left, oldInterval time.Duration) {
+// Set arms the timer to send its signal after first (0 disarms it) and then
+// each interval. It gives what Get would have.
+func (t *Timer) Set(first, interval time.Duration) (left, oldInterval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left, oldInterval = t.leftLocked(), t.interval
 	if t.timer != nil {
 		t.timer.Stop()
 	}
-	t.due, t.interval = time.Time{}, interval
-	if first > 0 {
-		t.arm(first)
+	t.armed, t.interval = first > 0, interval
+	if t.armed {
+		t.due = t.now() + first
+		t.wake(first)
 	}
 	return left, oldInterval
 }
 
-func (t *Timers) arm(after time.Duration) {
-	t.due = time.Now().Add(after)
+// wake has the timer look at its clock after some time.
+func (t *Timer) wake(after time.Duration) {
 	var mine *time.Timer
 	mine = time.AfterFunc(after, func() { t.fire(&mine) })
 	t.timer = mine
 }
 
-// fire sends the signal, unless the timer was set again meanwhile.
-func (t *Timers) fire(mine **time.Timer) {
+// minWait is how often a timer looks at a processor's clock at most.
+const minWait = time.Millisecond
+
+// fire sends the signal if it is due, unless the timer was set again meanwhile.
+func (t *Timer) fire(mine **time.Timer) {
 	t.mu.Lock()
-	if t.timer != *mine || t.due.IsZero() {
+	if t.timer != *mine || !t.armed {
 		t.mu.Unlock()
 		return
 	}
-	t.due = time.Time{}
-	if t.interval > 0 {
-		t.arm(t.interval)
+	now := t.now()
+	if now < t.due {
+		t.wake(max(t.due-now, minWait))
+		t.mu.Unlock()
+		return
+	}
+	t.armed = t.interval > 0
+	if t.armed {
+		t.due = now + t.interval
+		t.wake(t.interval)
 	}
 	t.mu.Unlock()
-	t.group.Send(SigInfo{Signo: unix.SIGALRM, Code: SiKernel})
+	t.group.Send(SigInfo{Signo: t.sig, Code: SiKernel})
 }
-
-// Stop disarms the timer.
-func (t *Timers) Stop() { t.Set(0, 0) }

@@ -20,6 +20,9 @@ var clocks = map[int]bool{
 // now reads a clock.
 func now(clock int) (linux.Timespec, error) {
 	if clock < 0 {
+		if clock&3 == 3 { // CLOCKFD, or nothing
+			return linux.Timespec{}, unix.EINVAL
+		}
 		// The CPU time of a process or thread: the runner's.
 		clock = unix.CLOCK_PROCESS_CPUTIME_ID
 	}
@@ -41,7 +44,7 @@ func sysClockGettime(t *kernel.Task, a Args) (uint64, error) {
 
 func sysClockGetres(t *kernel.Task, a Args) (uint64, error) {
 	clock := a.Int(0)
-	if clock >= 0 && !clocks[clock] {
+	if clock >= 0 && !clocks[clock] || clock < 0 && clock&3 == 3 {
 		return 0, unix.EINVAL
 	}
 	res := linux.Timespec{Nsec: 1}
@@ -159,7 +162,7 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysAlarm(t *kernel.Task, a Args) (uint64, error) {
-	left, _ := t.Group.Timers.Set(time.Duration(a.Uint(0))*time.Second, 0)
+	left, _ := t.Group.Timers[unix.ITIMER_REAL].Set(time.Duration(a.Uint(0))*time.Second, 0)
 	return uint64((left + time.Second - 1) / time.Second), nil
 }
 
@@ -171,17 +174,27 @@ func appendTimeval(b []byte, d time.Duration) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(d%time.Second/time.Microsecond))
 }
 
-func sysGetitimer(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(0) != unix.ITIMER_REAL {
-		return 0, unix.EINVAL
+// itimer is the interval timer ITIMER_*.
+func itimer(t *kernel.Task, which int) (*kernel.Timer, error) {
+	if which < 0 || which >= len(t.Group.Timers) {
+		return nil, unix.EINVAL
 	}
-	left, interval := t.Group.Timers.Get()
+	return &t.Group.Timers[which], nil
+}
+
+func sysGetitimer(t *kernel.Task, a Args) (uint64, error) {
+	timer, err := itimer(t, a.Int(0))
+	if err != nil {
+		return 0, err
+	}
+	left, interval := timer.Get()
 	return copyOut(t, a[1], appendTimeval(appendTimeval(nil, interval), left), nil)
 }
 
 func sysSetitimer(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(0) != unix.ITIMER_REAL {
-		return 0, unix.EINVAL
+	timer, err := itimer(t, a.Int(0))
+	if err != nil {
+		return 0, err
 	}
 	var raw [itimerSize]byte
 	if a[1] != 0 {
@@ -197,7 +210,7 @@ func sysSetitimer(t *kernel.Task, a Args) (uint64, error) {
 		}
 		d[i] = time.Duration(tv.Sec)*time.Second + time.Duration(tv.Nsec)*time.Microsecond
 	}
-	left, interval := t.Group.Timers.Set(d[1], d[0])
+	left, interval := timer.Set(d[1], d[0])
 	if a[2] == 0 {
 		return 0, nil
 	}

@@ -97,7 +97,13 @@ func sysOpenat2(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return open(t, p, vfs.OpenHow{Flags: int(flags), Mode: uint32(mode), Resolve: le.Uint64(raw[16:])})
+	resolve := le.Uint64(raw[16:])
+	if resolve&unix.RESOLVE_IN_ROOT != 0 { // of absolute paths too
+		if err := p.startAt(t, a.Int(0)); err != nil {
+			return 0, err
+		}
+	}
+	return open(t, p, vfs.OpenHow{Flags: int(flags), Mode: uint32(mode), Resolve: resolve})
 }
 
 func sysClose(t *kernel.Task, a Args) (uint64, error) { return ok(t.FDs.Close(a.Int(0))) }
