@@ -14,6 +14,7 @@ package lift
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
@@ -50,6 +51,7 @@ func Program(p *disasm.Program) *Result {
 	}
 	u := newUnit(fns)
 	u.summarize()
+	u.recursion()
 	for _, fn := range fns {
 		u.link(fn)
 		res.Funcs = append(res.Funcs, fn.ir)
@@ -68,9 +70,11 @@ type function struct {
 	// dynamicSP: predecessors disagree on the distance of rsp from its entry
 	// value somewhere, so rsp is a variable like the others.
 	dynamicSP bool
-	indexes   map[*disasm.Switch]indexValue // see noteSwitchIndex
-	loads     map[switchAt][]*disasm.Switch
-	sum       summary
+	// spMoves: some block does not know rsp's distance from its entry value.
+	spMoves bool
+	indexes map[*disasm.Switch]indexValue // see noteSwitchIndex
+	loads   map[switchAt][]*disasm.Switch
+	sum     summary
 }
 
 // liftFunc lifts the blocks of f without connecting them.
@@ -82,6 +86,7 @@ func liftFunc(f *disasm.Func, vmin uint64, res *Result) *function {
 		fn.liftBlocks()
 		fn.res = res
 	}
+	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
 	return fn
 }
 

@@ -88,7 +88,7 @@ func (b *block) throughFile() Set {
 	soft := hiddenArgs
 	switch n := len(b.preds); {
 	case n >= veryManyPreds, len(b.fn.blocks) >= bigFunction && !hasBackEdge(b):
-		hard, soft = allRegs, allRegs
+		hard, soft = b.fn.passable(), b.fn.passable()
 	case n >= manyPreds:
 		soft = callerSaved
 	}
@@ -96,6 +96,15 @@ func (b *block) throughFile() Set {
 		hard |= xmmSet
 	}
 	return b.softIn&soft&^b.liveIn | b.liveIn&hard
+}
+
+// passable are the registers that blocks may hand on in the register file. Where
+// the stack pointer moves, others tell resumed functions where the frame is.
+func (fn *function) passable() Set {
+	if fn.spMoves {
+		return callerSaved
+	}
+	return allRegs
 }
 
 // edges completes the jumps out of b with arguments.

@@ -11,6 +11,7 @@ import (
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/converter/lift"
 	"github.com/megabin/megabin/converter/opt"
+	"github.com/megabin/megabin/converter/wasm"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/unit/unittest"
 )
@@ -78,5 +79,39 @@ func TestCanceled(t *testing.T) {
 	cancel()
 	if _, err := ELF(ctx, program, readProgram(t)); err == nil {
 		t.Error("no error from a canceled translation")
+	}
+}
+
+// TestSites: nearly everywhere that the guest can be entered again the locals
+// can be made from the register file. A jump to a place where they can't faults.
+func TestSites(t *testing.T) {
+	for _, name := range []string{program, "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Skip(err)
+		}
+		f, err := elf.Parse(name, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prog, err := disasm.Analyze(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fns := lift.Program(prog).Funcs
+		for _, fn := range fns {
+			opt.Run(fn)
+		}
+		env, sites, lost := newEnv(fns), 0, 0
+		for _, fn := range fns {
+			code, err := wasm.Compile(fn, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sites, lost = sites+len(code.Sites), lost+code.Lost
+		}
+		if t.Logf("%s: %d sites, %d lost", name, sites, lost); lost*100 > sites {
+			t.Errorf("%s: %d of %d sites are lost", name, lost, sites+lost)
+		}
 	}
 }

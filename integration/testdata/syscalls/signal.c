@@ -428,3 +428,38 @@ TEST(posix_timer) {
 	S(timer_delete(t));
 	P("%s\n", code_name(code));
 }
+
+// Recursion without a loop, directly and through a pointer, that ends when
+// the alarm comes.
+static volatile sig_atomic_t rung;
+static void ring(int sig) { rung = sig; }
+
+__attribute__((noinline, optimize("O1"))) static int even(int depth);
+__attribute__((noinline, optimize("O1"))) static int odd(int depth) {
+	if (rung || !depth) return 0;
+	return even(depth - 1) + even(depth - 1);
+}
+static int even(int depth) {
+	if (rung || !depth) return 0;
+	return odd(depth - 1) + odd(depth - 1);
+}
+static int (*volatile through)(int);
+__attribute__((noinline, optimize("O1"))) static int pointed(int depth) {
+	if (rung || !depth) return 0;
+	return through(depth - 1) + through(depth - 1);
+}
+
+static void recurse(const char *name, int (*f)(int)) {
+	struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+	rung = 0;
+	setitimer(ITIMER_REAL, &soon, NULL);
+	f(60); // years
+	P("%s: signal %d\n", name, rung);
+}
+
+TEST(alarm_in_recursion) {
+	signal(SIGALRM, ring);
+	through = pointed;
+	recurse("direct", even);
+	recurse("through a pointer", pointed);
+}
