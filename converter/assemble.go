@@ -46,6 +46,7 @@ func (c *conversion) newManifest(res *pack.Result) *manifest.Manifest {
 		FormatVersion: manifest.Version,
 		Translator:    c.Translator,
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Directory: res.Directory, Size: res.Size},
+		Sharing:       res.Sharing,
 	}
 	if c.treeFile != nil {
 		m.Tree = new(blob.Hash(c.treeFile))

@@ -53,7 +53,7 @@ func check(ctx context.Context, trust trustFlags, source, converted string) (*im
 	if err != nil {
 		return nil, err
 	}
-	src, closeSource, err := ref.OpenSource(ctx)
+	src, closeSource, err := ref.OpenSource(ctx, "")
 	if err != nil {
 		return nil, err
 	}
