@@ -34,7 +34,7 @@ func TestCommandLines(t *testing.T) {
 	}{
 		{"--help", 0, "docker-archive:FILE", ""},
 		{"run --help", 0, "--entrypoint", ""},
-		{"version", 0, "abi 1", ""},
+		{"version", 0, "abi 2", ""},
 		{"version --json", 0, `"manifest":1`, ""},
 		{"nonsense", statusError, "", "unknown command"},
 		{"convert one", statusError, "", "no TARGET"},

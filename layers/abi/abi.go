@@ -4,8 +4,8 @@
 // x86 decoding nor wazero. docs/architecture.md says what the numbers mean.
 package abi
 
-// Version is written into every unit. A reader refuses a newer one.
-const Version = 1
+// Version is written into every unit. A reader refuses any other.
+const Version = 2
 
 // PageBias is what is taken from a guest address to get a linear address, so
 // that the lowest 64 KiB of guest addresses fault.

@@ -49,8 +49,8 @@ func (m *Megabinary) open() error {
 	}
 	var t trailer
 	t.read(b)
-	if t.version > Version {
-		return fmt.Errorf("version %d, this program reads up to %d", t.version, Version)
+	if t.version != Version {
+		return fmt.Errorf("version %d, this program reads version %d: convert the image again", t.version, Version)
 	}
 	if t.dirLen != uint64(t.units)*dirEntrySize || t.dirLen > m.size-trailerSize || t.dirOff != m.size-trailerSize-t.dirLen {
 		return fmt.Errorf("directory of %d units at %#x, %d bytes, does not end at the trailer", t.units, t.dirOff, t.dirLen)

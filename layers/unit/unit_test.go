@@ -2,6 +2,7 @@ package unit_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -72,13 +73,15 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-func TestNewerVersionNamesBoth(t *testing.T) {
-	u := sample()
-	data := unit.AppendPrelude(nil, true)
-	data = wasmenc.AppendCustom(data, "megabin.unit", u.Meta.Append(wasmenc.AppendU(nil, abi.Version+1)))
-	_, err := unit.Decode(data)
-	if !errors.Is(err, unit.ErrInvalid) || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "up to 1") {
-		t.Errorf("got %v", err)
+func TestOtherVersionNamesBoth(t *testing.T) {
+	for _, v := range []uint64{abi.Version + 1, abi.Version - 1} {
+		u := sample()
+		data := unit.AppendPrelude(nil, true)
+		data = wasmenc.AppendCustom(data, "megabin.unit", u.Meta.Append(wasmenc.AppendU(nil, v)))
+		_, err := unit.Decode(data)
+		if !errors.Is(err, unit.ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("version %d, this program reads version %d", v, abi.Version)) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
