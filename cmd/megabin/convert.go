@@ -54,7 +54,8 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
   megabin convert --all-platforms docker://localhost:5000/app docker://localhost:5000/app-wasm
   megabin convert --dry-run docker://localhost:5000/app
   megabin convert --referrer docker://localhost:5000/debian   # the tag stays`,
-		Args: cobra.RangeArgs(1, 2),
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -81,6 +82,7 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	f.StringVar(&flags.units, "unit-cache", "", "share what is recompiled in the registry's repository `docker://HOST/REPO`")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "list what would be recompiled and what is in the cache, and write nothing")
 	flags.signFlags.add(f)
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("platform", oneOf("linux/amd64", "linux/amd64/v1", "linux/amd64/v2", "linux/amd64/v3", "linux/amd64/v4")))
 	cmd.MarkFlagsMutuallyExclusive("sign-key", "all-platforms")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "all-platforms", "referrer")

@@ -26,7 +26,8 @@ identical functions of different files are kept once. Of an image in a registry
 it reads the manifest and the first hundred kilobytes or so of the last layer.`,
 		Example: `  megabin inspect oci:debian-wasm
   megabin inspect --json oci:debian-wasm | jq '.entries[].paths[0]'`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := readManifest(cmd.Context(), args[0])
 			if err != nil {

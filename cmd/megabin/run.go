@@ -63,7 +63,8 @@ original or as its carrier; anything else is refused with exit status 126.`,
   megabin run -p 8080:80 oci:nginx-wasm
   megabin run -p 127.0.0.1:6379:6379 oci:redis-wasm redis-server
   megabin run --strace oci:debian-wasm cat /etc/os-release`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.entrypointSet = cmd.Flags().Changed("entrypoint")
 			status, err := flags.run(cmd.Context(), args[0], args[1:], cmd.ErrOrStderr())
@@ -95,6 +96,7 @@ original or as its carrier; anything else is refused with exit status 126.`,
 	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
 	flags.trust.add(f)
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("net", oneOf(runner.NetNone, runner.NetHost)))
 	return cmd
 }
 

@@ -133,7 +133,11 @@ func openLayout(f files, tag string, want selection) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return New(manifest, config, open)
+	img, err := New(manifest, config, open)
+	if err != nil {
+		return nil, err
+	}
+	return listed{img, desc.Annotations}, nil
 }
 
 // selectImage finds the manifest with the tag, or the only one for our

@@ -103,7 +103,11 @@ func selectFrom(desc *remote.Descriptor, want selection) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return idx.Image(d.Digest)
+	img, err := idx.Image(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return listed{img, d.Annotations}, nil
 }
 
 func writeRegistry(ctx context.Context, path string, img v1.Image) error {
