@@ -163,6 +163,7 @@ type ranges struct {
 	url    string
 	size   int64
 	off    int64         // what was read, bytes
+	from   int64         // off where the request began
 	body   io.ReadCloser // of the request that is being read
 }
 
@@ -172,6 +173,7 @@ func (r *ranges) Read(p []byte) (n int, err error) {
 			return 0, io.EOF
 		}
 		if r.body == nil {
+			r.from = r.off
 			if r.body, err = r.ask(); err != nil {
 				return 0, err
 			}
@@ -179,7 +181,9 @@ func (r *ranges) Read(p []byte) (n int, err error) {
 		n, err = r.body.Read(p)
 		r.off += int64(n)
 		if err == io.EOF {
-			err = r.Close()
+			if err = r.Close(); r.off == r.from {
+				err = io.ErrUnexpectedEOF // or we would ask for it for ever
+			}
 		}
 		if err != nil {
 			return n, err
