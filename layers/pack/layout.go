@@ -15,10 +15,6 @@ import (
 // ErrInvalid is wrapped by every error about a megabinary's content.
 var ErrInvalid = errors.New("invalid megabinary")
 
-// Version is that of the index. A reader refuses any other: nothing of an
-// older one is kept for long, as an image can be converted again.
-const Version = 2
-
 const indexSection = "megabin.index"
 
 // Sizes of the fixed-width records, in bytes.
