@@ -49,14 +49,17 @@ test: deps build
 integration: deps build
 	@./.ci/deps docker-registry:docker-registry
 	@./.ci/tools $(OUT)/tools
-	$(GO) test -v -count=1 -timeout 14m ./integration/images
+	$(GO) test -v -count=1 -timeout 30m ./integration/images
 
 conformance: deps build
 	MEGABIN_CONFORMANCE=1 $(GO) test -timeout 120m ./...
 
 bench: deps build
 	@mkdir -p $(OUT)
+	@./.ci/deps docker-registry:docker-registry
+	@./.ci/tools $(OUT)/tools
 	$(GO) run ./integration/bench -megabin $(MEGABIN) -out $(OUT)
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./integration/images
 
 coverage:
 	@mkdir -p $(OUT)

@@ -59,6 +59,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                 {"cmd/megabin"},
 	"github.com/schollz/progressbar":         {"cmd/megabin"},
 	"github.com/secure-systems-lab":          {"layers/image"},
+	"github.com/pelletier/go-toml":           {"layers/image"},
 	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian", "integration/frontendimage"},
 }
 

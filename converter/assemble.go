@@ -47,6 +47,7 @@ func (c *conversion) newManifest(res *pack.Result) *manifest.Manifest {
 		Translator:    c.Translator,
 		Scripts:       c.scripts,
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Directory: res.Directory, Size: res.Size},
+		Sharing:       res.Sharing,
 	}
 	if c.treeFile != nil {
 		m.Tree = new(blob.Hash(c.treeFile))

@@ -39,7 +39,10 @@ type Options struct {
 	Jobs int
 	// KeepNative leaves the original ELFs in the image.
 	KeepNative bool
-	Progress   Progress // may be nil
+	// Strict fails where an ELF can't be recompiled, or an image of an index
+	// is for another platform, rather than leave them as they are.
+	Strict   bool
+	Progress Progress // may be nil
 }
 
 // Progress is told what is being done. Its methods are called from several
@@ -114,7 +117,7 @@ func (c *conversion) run(ctx context.Context) (img v1.Image, err error) {
 	}
 	defer c.closeTemporary()
 	steps := []func(context.Context) error{
-		c.checkSource, c.scan, c.find, c.recompile, c.write,
+		c.checkSource, c.scan, c.find, c.recompile, c.checkRefused, c.write,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -136,6 +139,16 @@ func (c *conversion) checkSource(context.Context) error {
 	}
 	if config.OS != "" && config.OS != "linux" || config.Architecture != "" && config.Architecture != "amd64" {
 		return fmt.Errorf("the image is for %s/%s, not linux/amd64", config.OS, config.Architecture)
+	}
+	return nil
+}
+
+// checkRefused fails where that is asked for.
+func (c *conversion) checkRefused(context.Context) error {
+	for _, e := range c.elves {
+		if c.Strict && e.meta == nil {
+			return fmt.Errorf("%s can't be recompiled, and the policy is strict: %s", e.paths[0], e.reason)
+		}
 	}
 	return nil
 }

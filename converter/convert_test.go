@@ -593,3 +593,45 @@ func TestCheckFindsTampering(t *testing.T) {
 		}
 	}
 }
+
+// TestStrict fails for what else stays as it is.
+func TestStrict(t *testing.T) {
+	o := new(translator).options(t.TempDir())
+	o.Strict = true
+	if _, _, err := converter.Convert(t.Context(), sample(t), o); err == nil || !strings.Contains(err.Error(), "can't be recompiled, and the policy is strict") {
+		t.Errorf("an image with an ELF that can't be recompiled: %v", err)
+	}
+	good := imagetest.New(t, imagetest.Layer{Tar: imagetest.Tar(t, file{Name: "a", Content: binary("a")})})
+	convert(t, good, o)
+	digest, err := good.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm, err := v1.NewHash("sha256:" + strings.Repeat("a", 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const manifest = "application/vnd.oci.image.manifest.v1+json"
+	idx, err := image.NewIndex([]image.Member{
+		{Descriptor: v1.Descriptor{MediaType: manifest, Digest: digest, Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}, Image: good},
+		{Descriptor: v1.Descriptor{MediaType: manifest, Digest: arm, Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
+		{Descriptor: v1.Descriptor{MediaType: manifest, Digest: arm, Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"},
+			Annotations: map[string]string{"vnd.docker.reference.digest": digest.String()}}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := converter.ConvertIndex(t.Context(), idx, o); err == nil || !strings.Contains(err.Error(), "linux/arm64") {
+		t.Errorf("an index with another platform: %v", err)
+	}
+	o.Strict = false
+	plan, err := converter.PlanIndex(idx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []converter.Fate{converter.IsConverted, converter.Stays, converter.IsLeftOut} {
+		if plan[i].Fate != want || (plan[i].Image != nil) != (want == converter.IsConverted) {
+			t.Errorf("%v %v, want %v", plan[i].Platform, plan[i].Fate, want)
+		}
+	}
+}

@@ -30,7 +30,7 @@ func (nopCloser) Close() error { return nil }
 
 const (
 	gzipBlock = 1 << 20 // bytes compressed on their own
-	gzipLevel = 4       // a fifth faster than 5, 3 % larger
+	gzipLevel = 6       // 4 takes a fifth less time and 4 % more space, 7 two thirds more and 2 % less
 )
 
 // The gzip header (RFC 1952): deflate, no name, no time, unknown system.

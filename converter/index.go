@@ -60,26 +60,97 @@ func describeConverted(img v1.Image, d v1.Descriptor) (v1.Descriptor, error) {
 // image that they are about.
 const attestationOf = "vnd.docker.reference.digest"
 
+// Fate is what becomes of a member of an index.
+type Fate int
+
+// Fates. What attests something about an image that is converted is left out,
+// as it is not about the result.
+const (
+	Stays Fate = iota
+	IsConverted
+	IsLeftOut
+)
+
+var fateNames = map[Fate]string{Stays: "stays as it is", IsConverted: "is converted", IsLeftOut: "is left out"}
+
+func (f Fate) String() string { return fateNames[f] }
+
+// fates tells what becomes of each member of an index. With Strict no image
+// may stay.
+func (o Options) fates(list []v1.Descriptor) ([]Fate, error) {
+	converted := map[string]bool{}
+	for _, d := range list {
+		switch {
+		case image.IsPlatform(d):
+			converted[d.Digest.String()] = true
+		case o.Strict && isImage(d):
+			return nil, fmt.Errorf("the image for %v can't be converted: only linux/amd64 can, and the policy is strict", d.Platform)
+		}
+	}
+	if len(converted) == 0 {
+		return nil, errors.New("no image of the index is for linux/amd64")
+	}
+	fates := make([]Fate, len(list))
+	for i, d := range list {
+		switch {
+		case converted[d.Annotations[attestationOf]]:
+			fates[i] = IsLeftOut
+		case converted[d.Digest.String()]:
+			fates[i] = IsConverted
+		}
+	}
+	return fates, nil
+}
+
+// isImage tells whether a descriptor is of something that runs, and not of an
+// attestation, whose platform is unknown.
+func isImage(d v1.Descriptor) bool { return d.Platform != nil && d.Platform.OS != "unknown" }
+
+// PlannedImage is a member of an index that would be converted.
+type PlannedImage struct {
+	v1.Descriptor
+	Fate  Fate
+	Image v1.Image // if it is converted
+}
+
+// PlanIndex tells what ConvertIndex would do with each member of an index.
+func PlanIndex(source v1.ImageIndex, o Options) ([]PlannedImage, error) {
+	m, err := source.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	fates, err := o.fates(m.Manifests)
+	if err != nil {
+		return nil, fmt.Errorf("planning: %w", err)
+	}
+	list := make([]PlannedImage, len(fates))
+	for i, d := range m.Manifests {
+		list[i] = PlannedImage{Descriptor: d, Fate: fates[i]}
+		if fates[i] != IsConverted {
+			continue
+		}
+		if list[i].Image, err = source.Image(d.Digest); err != nil {
+			return nil, fmt.Errorf("%v of the index: %w", d.Digest, err)
+		}
+	}
+	return list, nil
+}
+
 // ConvertIndex converts each linux/amd64 image of an index; all others stay as
-// they are. What attests something about an image that is converted is left
-// out, as it is not about the result. The reports are those of the converted
-// images, in the index's order.
+// they are. The reports are those of the converted images, in the index's
+// order.
 func ConvertIndex(ctx context.Context, source v1.ImageIndex, o Options) (v1.ImageIndex, []*Report, error) {
 	m, err := source.IndexManifest()
 	if err != nil {
 		return nil, nil, err
 	}
-	x := &indexConversion{Options: o, source: source, replaced: map[string]bool{}}
-	for _, d := range m.Manifests {
-		if image.IsPlatform(d) {
-			x.replaced[d.Digest.String()] = true
-		}
+	fates, err := o.fates(m.Manifests)
+	if err != nil {
+		return nil, nil, fmt.Errorf("converting: %w", err)
 	}
-	if len(x.replaced) == 0 {
-		return nil, nil, errors.New("converting: no image of the index is for linux/amd64")
-	}
-	for _, d := range m.Manifests {
-		if err := x.add(ctx, d); err != nil {
+	x := &indexConversion{Options: o, source: source}
+	for i, d := range m.Manifests {
+		if err := x.add(ctx, d, fates[i]); err != nil {
 			return nil, nil, fmt.Errorf("%v of the index: %w", d.Digest, err)
 		}
 	}
@@ -89,14 +160,13 @@ func ConvertIndex(ctx context.Context, source v1.ImageIndex, o Options) (v1.Imag
 
 type indexConversion struct {
 	Options
-	source   v1.ImageIndex
-	members  []image.Member
-	replaced map[string]bool // digests of what is converted
-	reports  []*Report
+	source  v1.ImageIndex
+	members []image.Member
+	reports []*Report
 }
 
-func (x *indexConversion) add(ctx context.Context, d v1.Descriptor) error {
-	if x.replaced[d.Annotations[attestationOf]] {
+func (x *indexConversion) add(ctx context.Context, d v1.Descriptor, fate Fate) error {
+	if fate == IsLeftOut {
 		return nil
 	}
 	if d.MediaType.IsIndex() {
@@ -108,7 +178,7 @@ func (x *indexConversion) add(ctx context.Context, d v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if x.replaced[d.Digest.String()] {
+	if fate == IsConverted {
 		var report *Report
 		if img, report, err = Convert(ctx, img, x.Options); err != nil {
 			return err

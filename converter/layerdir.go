@@ -67,7 +67,7 @@ func ConvertLayer(ctx context.Context, dirs LayerDirs, o Options) (*LayerResult,
 	o = o.withDefaults()
 	l := &layerConversion{conversion: conversion{Options: o}, dirs: dirs, byPath: map[string]*elf{}, scripts: map[blob.ID]bool{}}
 	defer l.close()
-	for _, step := range []func(context.Context) error{l.scan, l.recompile, l.apply, l.save} {
+	for _, step := range []func(context.Context) error{l.scan, l.recompile, l.checkRefused, l.apply, l.save} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("converting a layer: %w", err)
 		}

@@ -71,7 +71,8 @@ type MegabinaryReport struct {
 
 func (c *conversion) startReport(res *pack.Result) {
 	c.reportELFs()
-	c.report.Megabinary = MegabinaryReport{res.Size, res.Functions, res.Bodies, res.BodyBytes, res.CodeBytes}
+	sh := res.Sharing
+	c.report.Megabinary = MegabinaryReport{res.Size, sh.Functions, sh.Bodies, sh.FunctionBytes, sh.BodyBytes}
 }
 
 // reportELFs starts the report with what is known of the ELFs.

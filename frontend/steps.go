@@ -3,7 +3,6 @@ package frontend
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -19,20 +18,6 @@ const (
 // ReportType is the predicate type of the attestation that holds a
 // converter.Report.
 const ReportType = "https://megabin.dev/report/v1"
-
-// Layer converts a layer in the container of an operation.
-func Layer(ctx context.Context, dirs converter.LayerDirs, strict bool, o converter.Options) (*converter.Report, error) {
-	res, err := converter.ConvertLayer(ctx, dirs, o)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range res.Report.ELFs {
-		if e.Refused != "" && strict {
-			return nil, fmt.Errorf("%s can't be recompiled, and the policy is strict: %s", e.Paths[0], e.Refused)
-		}
-	}
-	return &res.Report, nil
-}
 
 // Pack makes the last layer in out and the files about it in meta.
 func Pack(ctx context.Context, states []string, out, meta string, o converter.Options) (*converter.Report, error) {

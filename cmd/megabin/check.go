@@ -21,7 +21,8 @@ also verifies, file by file, that the image was made of that source and differs
 from it in nothing but code bytes of recompiled files.`,
 		Example: `  megabin check oci:debian-wasm
   megabin check --source oci:debian oci:debian-wasm`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := check(cmd.Context(), trust, source, args[0])
 			if err != nil {
@@ -53,7 +54,7 @@ func check(ctx context.Context, trust trustFlags, source, converted string) (*im
 	if err != nil {
 		return nil, err
 	}
-	src, closeSource, err := ref.OpenSource(ctx)
+	src, closeSource, err := ref.OpenSource(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,6 +21,8 @@ import (
 // convertFlags are the flags of convert.
 type convertFlags struct {
 	keepNative bool
+	strict     bool
+	platform   string
 	jobs       int
 	report     string
 	index      bool
@@ -51,8 +51,11 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
   megabin convert --report report.json dir:./rootfs oci-archive:rootfs.tar
   megabin convert --keep-native oci:debian oci:both   # still runs under runc
   megabin convert --index-native oci:debian docker://localhost:5000/debian
+  megabin convert --all-platforms docker://localhost:5000/app docker://localhost:5000/app-wasm
+  megabin convert --dry-run docker://localhost:5000/app
   megabin convert --referrer docker://localhost:5000/debian   # the tag stays`,
-		Args: cobra.RangeArgs(1, 2),
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -69,6 +72,8 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&flags.keepNative, "keep-native", false, "leave the original ELFs in place, so that the image also runs natively")
+	f.BoolVar(&flags.strict, "strict", false, "fail where an ELF, or with --all-platforms an image, can't be converted; else it stays as it is")
+	f.StringVar(&flags.platform, "platform", "linux/amd64", "which image of an index to convert, `linux/amd64[/VARIANT]`; without a variant the lowest")
 	f.IntVarP(&flags.jobs, "jobs", "j", 0, "`N` ELFs recompiled at a time (default: one per processor)")
 	f.StringVar(&flags.report, "report", "", "write what was done with each ELF to `FILE`: as one page if it ends with .html, else as JSON")
 	f.BoolVar(&flags.index, "index-native", false, "write an index of the source and the converted image, which one tag serves to any runtime")
@@ -77,7 +82,9 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 	f.StringVar(&flags.units, "unit-cache", "", "share what is recompiled in the registry's repository `docker://HOST/REPO`")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "list what would be recompiled and what is in the cache, and write nothing")
 	flags.signFlags.add(f)
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("platform", oneOf("linux/amd64", "linux/amd64/v1", "linux/amd64/v2", "linux/amd64/v3", "linux/amd64/v4")))
 	cmd.MarkFlagsMutuallyExclusive("sign-key", "all-platforms")
+	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "all-platforms", "referrer")
 	cmd.MarkFlagsMutuallyExclusive("index-native", "keep-native")
 	return cmd
@@ -89,8 +96,12 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 	if err != nil {
 		return err
 	}
+	variant, err := image.ParseVariant(flags.platform)
+	if err != nil {
+		return err
+	}
 	if flags.dryRun {
-		return flags.plan(ctx, from, errw)
+		return flags.plan(ctx, from, variant, errw)
 	}
 	to, err := flags.target(from, target)
 	if err != nil {
@@ -101,7 +112,7 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 	if err != nil {
 		return err
 	}
-	job := &conversion{flags, from, to, options, bar}
+	job := &conversion{flags, from, to, variant, options, bar}
 	run := job.one
 	if flags.all {
 		run = job.all
@@ -117,46 +128,6 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 		}
 	}
 	_, err = fmt.Fprintf(errw, "in %.1f s\n", time.Since(began).Seconds())
-	return err
-}
-
-// plan tells what would be done.
-func (flags *convertFlags) plan(ctx context.Context, from image.Reference, errw io.Writer) error {
-	img, closeImage, err := from.OpenSource(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeImage()
-	bar := newProgress(errw)
-	o, err := flags.options(bar)
-	if err != nil {
-		return err
-	}
-	list, err := converter.Plan(ctx, img, o)
-	bar.finish()
-	if err != nil {
-		return fmt.Errorf("%s: %w", from, err)
-	}
-	var rows [][]string
-	var todo, all int64
-	for _, e := range list {
-		note := "to be recompiled"
-		switch {
-		case e.Refused != "":
-			note = "can't run: " + e.Refused
-		case e.Cached:
-			note = "in the cache"
-		default:
-			todo += e.Size
-		}
-		all += e.Size
-		rows = append(rows, []string{e.Paths[0], size(e.Size), note})
-	}
-	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	if err := printTable(errw, []string{"FILE", "SIZE", "NOTE"}, rows); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(errw, "%d ELF files (%s), of which %s are to be recompiled\n", len(list), size(all), size(todo))
 	return err
 }
 
@@ -181,7 +152,7 @@ func (flags *convertFlags) target(from image.Reference, target string) (image.Re
 func (flags *convertFlags) options(p converter.Progress) (o converter.Options, err error) {
 	o = converter.Options{
 		Translate: translate.ELF, Translator: converter.TranslatorVersion(),
-		Jobs: flags.jobs, KeepNative: flags.keepNative || flags.referrer, Progress: p,
+		Jobs: flags.jobs, KeepNative: flags.keepNative || flags.referrer, Strict: flags.strict, Progress: p,
 	}
 	if flags.units != "" {
 		if o.Units, err = image.OpenUnits(flags.units); err != nil {
@@ -196,13 +167,14 @@ func (flags *convertFlags) options(p converter.Progress) (o converter.Options, e
 type conversion struct {
 	*convertFlags
 	from, to image.Reference
+	variant  string // of the source
 	options  converter.Options
 	bar      *progress
 }
 
 // one converts one image.
 func (c *conversion) one(ctx context.Context) ([]*converter.Report, error) {
-	img, closeImage, err := c.from.OpenSource(ctx)
+	img, closeImage, err := c.from.OpenSource(ctx, c.variant)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ type frontendFlags struct {
 func (flags *frontendFlags) options(p converter.Progress) converter.Options {
 	return converter.Options{
 		Translate: translate.ELF, Translator: converter.TranslatorVersion(),
-		CacheDir: flags.cache, KeepNative: flags.keepNative, Progress: p,
+		CacheDir: flags.cache, KeepNative: flags.keepNative, Strict: flags.strict, Progress: p,
 	}
 }
 
@@ -70,7 +70,11 @@ func newFrontendLayer() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flags.run(cmd, func(ctx context.Context, o converter.Options) (*converter.Report, error) {
-				return frontend.Layer(ctx, flags.dirs, flags.strict, o)
+				res, err := converter.ConvertLayer(ctx, flags.dirs, o)
+				if err != nil {
+					return nil, err
+				}
+				return &res.Report, nil
 			})
 		},
 	}

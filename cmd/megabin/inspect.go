@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,24 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
-	"github.com/megabin/megabin/layers/pack"
 	"github.com/spf13/cobra"
 )
-
-// inspection is what `megabin inspect --json` prints: the manifest and what
-// only the megabinary tells.
-type inspection struct {
-	*manifest.Manifest
-	Sharing sharing `json:"sharing"`
-}
-
-// sharing tells what it saved that identical functions are kept once.
-type sharing struct {
-	Functions     int    `json:"functions"`     // of all units
-	Bodies        int    `json:"bodies"`        // distinct ones
-	FunctionBytes uint64 `json:"functionBytes"` // if each were kept
-	BodyBytes     uint64 `json:"bodyBytes"`     // as they are kept
-}
 
 func newInspect() *cobra.Command {
 	var asJSON bool
@@ -37,81 +22,59 @@ func newInspect() *cobra.Command {
 		Short: "Show what is recompiled in a converted image",
 		Long: `Inspect lists each recompiled ELF of a converted image with its hash, kind, size
 and coverage, what was left out and why, and how much space it saved that
-identical functions of different files are kept once.`,
+identical functions of different files are kept once. Of an image in a registry
+it reads the manifest and the first hundred kilobytes or so of the last layer.`,
 		Example: `  megabin inspect oci:debian-wasm
   megabin inspect --json oci:debian-wasm | jq '.entries[].paths[0]'`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := inspectImage(cmd, args[0])
+			m, err := readManifest(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(in)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(m)
 			}
-			return in.print(cmd.OutOrStdout())
+			return printManifest(cmd.OutOrStdout(), m)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the manifest and the sum of sharing as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the manifest as JSON")
 	return cmd
 }
 
-func inspectImage(cmd *cobra.Command, text string) (*inspection, error) {
-	img, closeImage, err := open(cmd.Context(), text)
+// readManifest reads of an image what inspect tells.
+func readManifest(ctx context.Context, text string) (*manifest.Manifest, error) {
+	img, closeImage, err := open(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	defer closeImage()
-	// The last layer has all; only a docker archive does not say that it is
-	// converted.
-	c, err := image.OpenConverted(img)
+	m, err := image.ReadManifest(img)
 	if errors.Is(err, image.ErrNotConverted) {
-		return inspectProgram(text, img)
+		// A docker archive has no annotation to say that it is.
+		m, err = readProgram(img)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", text, err)
 	}
-	defer c.Close()
-	s, err := measureSharing(c.Megabinary)
-	return &inspection{c.Manifest, s}, err
+	return m, nil
 }
 
-func inspectProgram(text string, img v1.Image) (*inspection, error) {
+func readProgram(img v1.Image) (*manifest.Manifest, error) {
 	store, err := openStore()
 	if err != nil {
 		return nil, err
 	}
 	p, err := image.OpenProgram(store, img)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", text, err)
+		return nil, err
 	}
 	defer p.Close()
-	s, err := measureSharing(p.Megabinary)
-	return &inspection{p.Manifest, s}, err
+	return p.Manifest, nil
 }
 
-func measureSharing(mb *pack.Megabinary) (s sharing, err error) {
-	seen := map[uint64]bool{}
-	for i := range mb.Units() {
-		u, _, err := mb.Unit(mb.Source(i))
-		if err != nil {
-			return s, err
-		}
-		for f := range u.Functions() {
-			off, size := u.Body(f)
-			s.Functions++
-			s.FunctionBytes += uint64(size)
-			if !seen[off] {
-				seen[off] = true
-				s.Bodies++
-				s.BodyBytes += uint64(size)
-			}
-		}
-	}
-	return s, nil
-}
-
-func (in *inspection) print(w io.Writer) error {
+func printManifest(w io.Writer, in *manifest.Manifest) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "BLAKE3\tKIND\tSIZE\tFUNCTIONS\tCODE COVERED\tUNTRANSLATED\tPATHS")
 	for _, e := range in.Entries {
@@ -128,6 +91,6 @@ func (in *inspection) print(w io.Writer) error {
 	s := in.Sharing
 	_, err := fmt.Fprintf(w, "\n%d ELF files; megabinary %s, translator %s\n%d functions, %d distinct: sharing saved %s of %s\n",
 		len(in.Entries), size(in.Megabinary.Size), in.Translator,
-		s.Functions, s.Bodies, size(int64(s.FunctionBytes-s.BodyBytes)), size(int64(s.FunctionBytes)))
+		s.Functions, s.Bodies, size(s.FunctionBytes-s.BodyBytes), size(s.FunctionBytes))
 	return err
 }

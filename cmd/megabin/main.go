@@ -74,7 +74,6 @@ there is no such command.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newFrontend(), newVersion())
+	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newSign(), newFrontend(), newVersion())
 	return root
 }

@@ -39,9 +39,10 @@ the same for all of an image.`,
 			if err != nil {
 				return err
 			}
+			s := result.Sharing
 			fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", result.Digest, output)
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d units, %d functions, %d of them distinct, %s of code (%s before sharing), %s in all\n",
-				len(result.Units), result.Functions, result.Bodies, size(result.CodeBytes), size(result.BodyBytes), size(result.Size))
+				len(result.Units), s.Functions, s.Bodies, size(s.BodyBytes), size(s.FunctionBytes), size(result.Size))
 			return nil
 		},
 	}

@@ -79,7 +79,8 @@ refused, reported) and reason.`,
   megabin run -p 127.0.0.1:6379:6379 oci:redis-wasm redis-server
   megabin run --strace oci:debian-wasm cat /etc/os-release
   megabin run --policy scripts=listed --audit audit.json oci:debian-wasm which ls`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.entrypointSet = cmd.Flags().Changed("entrypoint")
 			status, err := flags.run(cmd.Context(), args[0], args[1:], cmd.ErrOrStderr())
@@ -113,6 +114,7 @@ refused, reported) and reason.`,
 	f.StringVar(&flags.audit, "audit", "", "append decisions on what may run to `FILE`; - is standard output")
 	flags.trust.add(f)
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("net", oneOf(runner.NetNone, runner.NetHost)))
 	return cmd
 }
 

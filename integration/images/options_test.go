@@ -13,7 +13,7 @@ import (
 type index struct {
 	Manifests []struct {
 		Digest      string
-		Platform    struct{ OS, Architecture string }
+		Platform    struct{ OS, Architecture, Variant string }
 		Annotations map[string]string
 	}
 }

@@ -66,6 +66,70 @@ func OpenConverted(img v1.Image) (*Converted, error) {
 	return c, nil
 }
 
+// errDone ends the reading of a layer of which no more is wanted.
+var errDone = errors.New("done")
+
+// ReadManifest reads manifest.json of a converted image, which is the first
+// file of its last layer, and nothing behind it: of a registry's image a few
+// hundred kilobytes. It is checked against the image's annotation.
+func ReadManifest(img v1.Image) (*manifest.Manifest, error) {
+	m, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	sum := m.Annotations[AnnotationManifest]
+	if sum == "" || len(m.Layers) == 0 {
+		return nil, ErrNotConverted
+	}
+	last := m.Layers[len(m.Layers)-1]
+	c := &Converted{}
+	if err := c.readStart(img, last, sum); err != nil {
+		return nil, fmt.Errorf("layer %v: %w", last.Digest, err)
+	}
+	if c.Manifest == nil {
+		return nil, fmt.Errorf("layer %v: %w: no %s", last.Digest, ErrInvalid, manifest.Name)
+	}
+	return c.Manifest, nil
+}
+
+func (c *Converted) readStart(img v1.Image, d v1.Descriptor, sum string) error {
+	blob, err := beginning(img, d)
+	if err != nil {
+		return err
+	}
+	r, _, err := decompress(blob)
+	if err != nil {
+		blob.Close()
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	defer r.Close()
+	err = tarfs.Walk(r, func(e *tarfs.Entry, content *tarfs.Content) error {
+		if e.Name == manifest.MegabinaryName {
+			return errDone
+		}
+		if err := c.entry(e, content, sum); err != nil || c.Manifest == nil {
+			return err
+		}
+		return errDone
+	})
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// beginning opens a blob of an image of which the end is not read.
+func beginning(img v1.Image, d v1.Descriptor) (io.ReadCloser, error) {
+	if r, ok := img.(*remoteImage); ok {
+		return r.beginning(d)
+	}
+	l, err := img.LayerByDigest(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return l.Compressed()
+}
+
 func (c *Converted) read(l v1.Layer, sum string) error {
 	r, _, err := Uncompressed(l)
 	if err != nil {
@@ -140,6 +204,13 @@ func (c *Converted) verifyAll() error {
 	}
 	if want := c.Manifest.Megabinary; id != want.BLAKE3 || n != want.Size {
 		return fmt.Errorf("%w: the megabinary has %d bytes and hash %v, the manifest says %d and %v", ErrInvalid, n, id, want.Size, want.BLAKE3)
+	}
+	sharing, err := c.Megabinary.Sharing()
+	if err != nil {
+		return err
+	}
+	if sharing != c.Manifest.Sharing {
+		return fmt.Errorf("%w: the megabinary has %+v, the manifest says %+v", ErrInvalid, sharing, c.Manifest.Sharing)
 	}
 	return c.Megabinary.Verify()
 }

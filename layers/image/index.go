@@ -1,17 +1,15 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -41,25 +39,6 @@ func (r Reference) OpenIndex(ctx context.Context) (idx v1.ImageIndex, close func
 		return nil, func() error { return nil }, fmt.Errorf("opening %v: %w", r, err)
 	}
 	return idx, close, nil
-}
-
-func registryIndex(ctx context.Context, path string) (v1.ImageIndex, error) {
-	ref, err := name.ParseReference(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReference, err)
-	}
-	desc, err := remote.Get(ref, remoteOptions(ctx)...)
-	if err != nil {
-		return nil, err
-	}
-	if !desc.MediaType.IsIndex() {
-		return nil, ErrNoIndex
-	}
-	return desc.ImageIndex()
-}
-
-func remoteOptions(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
 // layoutIndex is the index that a layout's index.json names, or index.json
@@ -224,19 +203,60 @@ func IsPlatform(d v1.Descriptor) bool {
 // image.
 func isConverted(d v1.Descriptor) bool { return d.Annotations[AnnotationManifest] != "" }
 
-// choose narrows what an index has for our platform: where a converted image
-// stands beside its source, one of them is meant.
-func choose(found []v1.Descriptor, converted bool) []v1.Descriptor {
-	var list []v1.Descriptor
+// selection says which image of an index is meant.
+type selection struct {
+	variant   string // of linux/amd64; empty: the one that asks least of a processor
+	converted bool   // rather than its source, where one stands beside it
+}
+
+// choose narrows what an index has for our platform.
+func (want selection) choose(found []v1.Descriptor) []v1.Descriptor {
+	found = prefer(found, func(d v1.Descriptor) bool { return isConverted(d) == want.converted })
+	if want.variant != "" {
+		return slices.DeleteFunc(found, func(d v1.Descriptor) bool { return hasVariant(d) && variant(d) != want.variant })
+	}
+	least := ""
 	for _, d := range found {
-		if isConverted(d) == converted {
-			list = append(list, d)
+		if hasVariant(d) && (least == "" || variant(d) < least) {
+			least = variant(d)
 		}
 	}
-	if len(list) == 0 {
-		return found
+	return prefer(found, func(d v1.Descriptor) bool { return !hasVariant(d) || variant(d) == least })
+}
+
+// prefer is those that fulfil a condition if there are any, else all.
+func prefer(list []v1.Descriptor, condition func(v1.Descriptor) bool) []v1.Descriptor {
+	var some []v1.Descriptor
+	for _, d := range list {
+		if condition(d) {
+			some = append(some, d)
+		}
 	}
-	return list
+	if len(some) == 0 {
+		return list
+	}
+	return some
+}
+
+// hasVariant tells whether a descriptor says what processors it is for.
+func hasVariant(d v1.Descriptor) bool { return !d.MediaType.IsIndex() && d.Platform != nil }
+
+// baseline is the variant of amd64 that is meant where none is named.
+const baseline = "v1"
+
+func variant(d v1.Descriptor) string { return cmp.Or(d.Platform.Variant, baseline) }
+
+// ParseVariant reads a platform of which an image can be converted,
+// linux/amd64[/VARIANT], and returns the variant.
+func ParseVariant(text string) (string, error) {
+	p, err := v1.ParsePlatform(text)
+	if err != nil {
+		return "", fmt.Errorf("platform %q: %w", text, err)
+	}
+	if p.OS != platform.OS || p.Architecture != platform.Architecture {
+		return "", fmt.Errorf("an image for %s can't be converted: only linux/amd64 can", text)
+	}
+	return p.Variant, nil
 }
 
 // WriteIndex writes an index and its images, as Write does with one image. A
@@ -247,14 +267,6 @@ func (r Reference) WriteIndex(ctx context.Context, idx v1.ImageIndex, progress f
 	return w.write(r, func() error { return writeRegistryIndex(ctx, r.Path, idx) }, func() error {
 		return fmt.Errorf("%w: %s can't hold an index of images", ErrReference, r.Transport)
 	})
-}
-
-func writeRegistryIndex(ctx context.Context, path string, idx v1.ImageIndex) error {
-	ref, err := name.ParseReference(path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReference, err)
-	}
-	return remote.WriteIndex(ref, idx, remoteOptions(ctx)...)
 }
 
 // indexParts are the parts of all images, then the index.
@@ -300,24 +312,4 @@ func (w *writer) memberParts(idx v1.ImageIndex, d v1.Descriptor) ([]part, error)
 		return nil, err
 	}
 	return imageParts(img)
-}
-
-// selectFrom finds the image for our platform in a registry's index.
-func selectFrom(desc *remote.Descriptor, converted bool) (v1.Image, error) {
-	idx, err := desc.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := idx.RawManifest()
-	if err != nil {
-		return nil, err
-	}
-	open := func(d v1.Descriptor) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("%w: index %v in an index", ErrInvalid, d.Digest)
-	}
-	d, err := selectImage(open, raw, "", converted, 0)
-	if err != nil {
-		return nil, err
-	}
-	return idx.Image(d.Digest)
 }

@@ -8,11 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -26,26 +27,27 @@ const refName = "org.opencontainers.image.ref.name"
 // called, which is never nil. Where an index has a converted image beside its
 // source, it is the converted one.
 func (r Reference) Open(ctx context.Context) (img v1.Image, close func() error, err error) {
-	return r.open(ctx, true)
+	return r.open(ctx, selection{converted: true})
 }
 
 // OpenSource opens an image as Open does, but the source and not the converted
-// image.
-func (r Reference) OpenSource(ctx context.Context) (img v1.Image, close func() error, err error) {
-	return r.open(ctx, false)
+// image, and of an index the one for a variant of linux/amd64; "" is the
+// lowest that there is.
+func (r Reference) OpenSource(ctx context.Context, variant string) (img v1.Image, close func() error, err error) {
+	return r.open(ctx, selection{variant: variant})
 }
 
-func (r Reference) open(ctx context.Context, converted bool) (img v1.Image, close func() error, err error) {
+func (r Reference) open(ctx context.Context, want selection) (img v1.Image, close func() error, err error) {
 	close = func() error { return nil }
 	switch r.Transport {
 	case OCI:
-		img, err = openLayout(folder(r.Path), r.Tag, converted)
+		img, err = openLayout(folder(r.Path), r.Tag, want)
 	case OCIArchive, DockerArchive:
-		img, close, err = openArchive(r, converted)
+		img, close, err = openArchive(r, want)
 	case Dir:
 		img, close, err = openDir(ctx, r.Path)
 	case Registry:
-		img, err = openRegistry(ctx, r.Path, converted)
+		img, err = openRegistry(ctx, r.Path, want)
 	default:
 		err = fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
 	}
@@ -53,27 +55,6 @@ func (r Reference) open(ctx context.Context, converted bool) (img v1.Image, clos
 		return nil, func() error { return nil }, fmt.Errorf("opening %v: %w", r, err)
 	}
 	return img, close, nil
-}
-
-func openRegistry(ctx context.Context, path string, converted bool) (v1.Image, error) {
-	ref, err := name.ParseReference(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReference, err)
-	}
-	desc, err := remote.Get(ref, append(remoteOptions(ctx), remote.WithPlatform(platform))...)
-	if err != nil {
-		return nil, err
-	}
-	var img v1.Image
-	if desc.MediaType.IsIndex() {
-		img, err = selectFrom(desc, converted)
-	} else {
-		img, err = desc.Image()
-	}
-	if err != nil || !converted {
-		return img, err
-	}
-	return orReferrer(ctx, ref.Context(), img)
 }
 
 // files is what a layout or archive consists of.
@@ -127,7 +108,7 @@ func blobs(f files) Opener {
 // letters and digits only.
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 
-func openLayout(f files, tag string, converted bool) (v1.Image, error) {
+func openLayout(f files, tag string, want selection) (v1.Image, error) {
 	if _, err := readFile(f, "oci-layout"); err != nil {
 		return nil, fmt.Errorf("no OCI layout: %w", err)
 	}
@@ -136,7 +117,7 @@ func openLayout(f files, tag string, converted bool) (v1.Image, error) {
 		return nil, err
 	}
 	open := blobs(f)
-	desc, err := selectImage(open, b, tag, converted, 0)
+	desc, err := selectImage(open, b, tag, want, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -152,13 +133,16 @@ func openLayout(f files, tag string, converted bool) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return New(manifest, config, open)
+	img, err := New(manifest, config, open)
+	if err != nil {
+		return nil, err
+	}
+	return listed{img, desc.Annotations}, nil
 }
 
 // selectImage finds the manifest with the tag, or the only one for our
-// platform, in an index and the indexes in it; converted says which is meant
-// where a converted one stands beside its source.
-func selectImage(open Opener, index []byte, tag string, converted bool, depth int) (*v1.Descriptor, error) {
+// platform, in an index and the indexes in it.
+func selectImage(open Opener, index []byte, tag string, want selection, depth int) (*v1.Descriptor, error) {
 	const maxDepth = 4
 	var idx v1.IndexManifest
 	if err := json.Unmarshal(index, &idx); err != nil {
@@ -170,12 +154,12 @@ func selectImage(open Opener, index []byte, tag string, converted bool, depth in
 			found = append(found, d)
 		}
 	}
-	found = choose(found, converted)
+	found = want.choose(found)
 	switch {
 	case len(found) == 0 && tag != "":
 		return nil, fmt.Errorf("no image has the tag %q", tag)
 	case len(found) == 0:
-		return nil, fmt.Errorf("no image for %v", platform)
+		return nil, fmt.Errorf("no image for %s; there are: %s", path.Join(platform.String(), want.variant), platformsOf(idx.Manifests))
 	case len(found) > 1:
 		return nil, fmt.Errorf("%d images; name one by its tag", len(found))
 	case !found[0].MediaType.IsIndex():
@@ -187,7 +171,21 @@ func selectImage(open Opener, index []byte, tag string, converted bool, depth in
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	return selectImage(open, inner, "", converted, depth+1)
+	return selectImage(open, inner, "", want, depth+1)
+}
+
+// platformsOf lists what an index has images for.
+func platformsOf(list []v1.Descriptor) string {
+	var names []string
+	for _, d := range list {
+		if d.Platform != nil && d.Platform.OS != "unknown" {
+			names = append(names, d.Platform.String())
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
 
 func matches(d v1.Descriptor, tag string) bool {
@@ -202,14 +200,14 @@ func matches(d v1.Descriptor, tag string) bool {
 }
 
 // openArchive opens a tar file, which is not unpacked.
-func openArchive(r Reference, converted bool) (v1.Image, func() error, error) {
+func openArchive(r Reference, want selection) (v1.Image, func() error, error) {
 	a, err := newArchive(r.Path)
 	if err != nil {
 		return nil, nil, err
 	}
 	var img v1.Image
 	if r.Transport == OCIArchive {
-		img, err = openLayout(a, r.Tag, converted)
+		img, err = openLayout(a, r.Tag, want)
 	} else {
 		img, err = openDockerArchive(a, r.Tag)
 	}

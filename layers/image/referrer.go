@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -19,15 +18,15 @@ func (r Reference) WriteReferrer(ctx context.Context, img v1.Image) error {
 	if r.Transport != Registry {
 		return fmt.Errorf("%w: %v: only a registry has referrers", ErrReference, r)
 	}
-	ref, err := name.ParseReference(r.Path)
+	to, err := writeTo(r.Path)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReference, err)
+		return err
 	}
 	digest, err := img.Digest()
 	if err != nil {
 		return err
 	}
-	if err := remote.Write(ref.Context().Digest(digest.String()), img, remoteOptions(ctx)...); err != nil {
+	if err := remote.Write(to.ref.Context().Digest(digest.String()), img, to.options(ctx)...); err != nil {
 		return fmt.Errorf("writing the referrer of %v: %w", r, err)
 	}
 	return nil
@@ -35,12 +34,13 @@ func (r Reference) WriteReferrer(ctx context.Context, img v1.Image) error {
 
 // referrer is the converted image that refers to an image in its repository,
 // the last one listed; nil if there is none.
-func referrer(ctx context.Context, repo name.Repository, img v1.Image) (v1.Image, error) {
+func referrer(ctx context.Context, e endpoint, img v1.Image) (v1.Image, error) {
 	source, err := img.Digest()
 	if err != nil {
 		return nil, err
 	}
-	options := append(remoteOptions(ctx), remote.WithFilter("artifactType", ArtifactType))
+	repo := e.ref.Context()
+	options := append(e.options(ctx), remote.WithFilter("artifactType", ArtifactType))
 	idx, err := remote.Referrers(repo.Digest(source.String()), options...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for what refers to it: %w", err)
@@ -54,7 +54,7 @@ func referrer(ctx context.Context, repo name.Repository, img v1.Image) (v1.Image
 		if d.ArtifactType != ArtifactType { // a registry need not filter
 			continue
 		}
-		found, err := remote.Image(repo.Digest(d.Digest.String()), remoteOptions(ctx)...)
+		found, err := remote.Image(repo.Digest(d.Digest.String()), e.options(ctx)...)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +72,7 @@ func referrer(ctx context.Context, repo name.Repository, img v1.Image) (v1.Image
 
 // orReferrer is img if it is converted, else what refers to it if there is
 // something.
-func orReferrer(ctx context.Context, repo name.Repository, img v1.Image) (v1.Image, error) {
+func orReferrer(ctx context.Context, e endpoint, img v1.Image) (v1.Image, error) {
 	m, err := img.Manifest()
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func orReferrer(ctx context.Context, repo name.Repository, img v1.Image) (v1.Ima
 	if m.Annotations[AnnotationManifest] != "" {
 		return img, nil
 	}
-	found, err := referrer(ctx, repo, img)
+	found, err := referrer(ctx, e, img)
 	if err != nil {
 		return nil, err
 	}

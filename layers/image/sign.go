@@ -11,13 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
 
-// AnnotationSignature has a DSSE envelope, base64 of its JSON, whose payload
+// AnnotationSignature, of a manifest or of its descriptor in an index, has a DSSE envelope, base64 of its JSON, whose payload
 // is a Statement.
 const AnnotationSignature = "dev.megabin.signature"
 
@@ -55,33 +56,121 @@ func (s Statement) equal(o Statement) bool {
 // Sign returns a converted image with a signature by an Ed25519 key: PEM of
 // PKCS #8, as openssl genpkey writes it.
 func Sign(ctx context.Context, img v1.Image, key []byte, version uint64) (v1.Image, error) {
-	k, err := parsePrivate(key)
-	if err != nil {
-		return nil, err
-	}
 	m, err := img.Manifest()
 	if err != nil {
 		return nil, err
 	}
 	m = m.DeepCopy()
-	payload, err := json.Marshal(statementOf(m, version))
+	signature, err := sign(ctx, m, key, version)
 	if err != nil {
 		return nil, err
+	}
+	m.Annotations[AnnotationSignature] = signature
+	return withManifest(img, m)
+}
+
+// SignIndex returns an index whose converted images are signed: the signatures
+// stand at their descriptors, so that the images and what attests something
+// about them keep their digests.
+func SignIndex(ctx context.Context, idx v1.ImageIndex, key []byte, version uint64) (v1.ImageIndex, error) {
+	top, err := idx.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var members []Member
+	signed := false
+	for _, d := range top.Manifests {
+		member, err := memberOf(idx, d)
+		if err != nil {
+			return nil, fmt.Errorf("%v of the index: %w", d.Digest, err)
+		}
+		if member.Image != nil {
+			ok, err := member.sign(ctx, key, version)
+			if err != nil {
+				return nil, fmt.Errorf("%v of the index: %w", d.Digest, err)
+			}
+			signed = signed || ok
+		}
+		members = append(members, member)
+	}
+	if !signed {
+		return nil, ErrNotConverted
+	}
+	return NewIndex(members, top.Annotations)
+}
+
+func memberOf(idx v1.ImageIndex, d v1.Descriptor) (m Member, err error) {
+	m.Descriptor = d
+	if d.MediaType.IsIndex() {
+		m.Index, err = idx.ImageIndex(d.Digest)
+	} else {
+		m.Image, err = idx.Image(d.Digest)
+	}
+	return m, err
+}
+
+// sign signs a member if it is a converted image.
+func (x *Member) sign(ctx context.Context, key []byte, version uint64) (bool, error) {
+	m, err := x.Image.Manifest()
+	if err != nil || m.Annotations[AnnotationManifest] == "" {
+		return false, err
+	}
+	signature, err := sign(ctx, m, key, version)
+	if err != nil {
+		return false, err
+	}
+	all := map[string]string{}
+	maps.Copy(all, x.Annotations)
+	all[AnnotationSignature] = signature
+	x.Annotations = all
+	return true, nil
+}
+
+// sign makes the signature of an image with this manifest.
+func sign(ctx context.Context, m *v1.Manifest, key []byte, version uint64) (string, error) {
+	if m.Annotations[AnnotationManifest] == "" {
+		return "", ErrNotConverted
+	}
+	k, err := parsePrivate(key)
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(statementOf(m, version))
+	if err != nil {
+		return "", err
 	}
 	signer, err := dsse.NewEnvelopeSigner(k)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	envelope, err := signer.SignPayload(ctx, PayloadType, payload)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	b, err := json.Marshal(envelope)
-	if err != nil {
-		return nil, err
+	return base64.StdEncoding.EncodeToString(b), err
+}
+
+// listed is an image that was found in an index, and what stands there about
+// it.
+type listed struct {
+	v1.Image
+	annotations map[string]string
+}
+
+// signatureOf is the signature of an image, or of the index that it was found
+// in.
+func signatureOf(img v1.Image, m *v1.Manifest) string {
+	if r, ok := img.(*remoteImage); ok {
+		img = r.Image
 	}
-	m.Annotations[AnnotationSignature] = base64.StdEncoding.EncodeToString(b)
-	return withManifest(img, m)
+	if text := m.Annotations[AnnotationSignature]; text != "" {
+		return text
+	}
+	if l, ok := img.(listed); ok {
+		return l.annotations[AnnotationSignature]
+	}
+	return ""
 }
 
 // withManifest is an image with another manifest of the same blobs.
@@ -117,7 +206,7 @@ func (t Trust) Verify(ctx context.Context, img v1.Image) error {
 	if err != nil {
 		return err
 	}
-	text := m.Annotations[AnnotationSignature]
+	text := signatureOf(img, m)
 	if text == "" {
 		return fmt.Errorf("%w: there is none", ErrSignature)
 	}

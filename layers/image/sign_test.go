@@ -65,10 +65,18 @@ func remade(t *testing.T, img v1.Image, change func(*v1.Manifest)) v1.Image {
 	return out
 }
 
+// marked is an image that says that it is converted.
+func marked(t *testing.T) v1.Image {
+	t.Helper()
+	return remade(t, sample(t), func(m *v1.Manifest) {
+		m.Annotations = map[string]string{image.AnnotationManifest: strings.Repeat("0", 64)}
+	})
+}
+
 func TestSignature(t *testing.T) {
 	private, public := keyPair(t)
 	_, other := keyPair(t)
-	img, err := image.Sign(t.Context(), sample(t), contentOf(t, private), 7)
+	img, err := image.Sign(t.Context(), marked(t), contentOf(t, private), 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +142,7 @@ func changeVersion(t *testing.T, m *v1.Manifest) {
 // DSSE's pre-authentication encoding.
 func TestSignatureByOpenSSL(t *testing.T) {
 	private, public := keyPair(t)
-	img, err := image.Sign(t.Context(), sample(t), contentOf(t, private), 1)
+	img, err := image.Sign(t.Context(), marked(t), contentOf(t, private), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ const maxUnit = 1 << 30
 // Units is a repository of a registry that keeps units, so that what one
 // machine recompiled another one need not. It does not know what units are:
 // who loads one has to check it.
-type Units struct{ repo name.Repository }
+type Units struct{ endpoint }
 
 // OpenUnits reads docker://HOST/REPO. Nothing is asked of the registry yet.
 func OpenUnits(text string) (*Units, error) {
@@ -40,17 +40,21 @@ func OpenUnits(text string) (*Units, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := name.NewRepository(r.Path)
+	_, err = name.NewRepository(r.Path)
 	if r.Transport != Registry || err != nil {
 		return nil, fmt.Errorf("%w %q: a cache of units is docker://HOST/REPO", ErrReference, text)
 	}
-	return &Units{repo}, nil
+	e, err := writeTo(r.Path) // what is looked up is what was written
+	if err != nil {
+		return nil, err
+	}
+	return &Units{e}, nil
 }
 
 // Load returns the unit with a key, 64 hex digits; fs.ErrNotExist if there is
 // none.
 func (u *Units) Load(ctx context.Context, key string) ([]byte, error) {
-	desc, err := remote.Get(u.repo.Tag(key), remoteOptions(ctx)...)
+	desc, err := remote.Get(u.ref.Context().Tag(key), u.options(ctx)...)
 	if err != nil {
 		var te *transport.Error
 		if errors.As(err, &te) && te.StatusCode == http.StatusNotFound {
@@ -69,7 +73,7 @@ func (u *Units) Load(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (u *Units) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	l, err := remote.Layer(u.repo.Digest(d.Digest.String()), remoteOptions(ctx)...)
+	l, err := remote.Layer(u.ref.Context().Digest(d.Digest.String()), u.options(ctx)...)
 	if err != nil {
 		return nil, err
 	}
@@ -113,5 +117,5 @@ func (u *Units) Store(ctx context.Context, key string, unit []byte) error {
 	if err != nil {
 		return err
 	}
-	return remote.Write(u.repo.Tag(key), img, remoteOptions(ctx)...)
+	return remote.Write(u.ref.Context().Tag(key), img, u.options(ctx)...)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -84,14 +83,6 @@ func (w *writer) write(r Reference, registry, other func() error) error {
 		return fmt.Errorf("writing %v: %w", r, err)
 	}
 	return nil
-}
-
-func writeRegistry(ctx context.Context, path string, img v1.Image) error {
-	ref, err := name.ParseReference(path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReference, err)
-	}
-	return remote.Write(ref, img, remoteOptions(ctx)...)
 }
 
 // part is a blob to be written.

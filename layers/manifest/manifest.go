@@ -39,13 +39,14 @@ var ErrInvalid = errors.New("invalid manifest")
 
 // Manifest is the content of manifest.json.
 type Manifest struct {
-	Entries       []Entry    `json:"entries"` // ascending by BLAKE3
-	FormatVersion int        `json:"formatVersion"`
-	Megabinary    Megabinary `json:"megabinary"`
-	Refused       []Refused  `json:"refused"`        // ascending by BLAKE3
-	Scripts       []Script   `json:"scripts"`        // ascending by BLAKE3
-	Tree          *blob.ID   `json:"tree,omitempty"` // of the file TreeName; nil: there is none
-	Translator    string     `json:"translator"`
+	Entries       []Entry      `json:"entries"` // ascending by BLAKE3
+	FormatVersion int          `json:"formatVersion"`
+	Megabinary    Megabinary   `json:"megabinary"`
+	Refused       []Refused    `json:"refused"` // ascending by BLAKE3
+	Scripts       []Script     `json:"scripts"` // ascending by BLAKE3
+	Sharing       pack.Sharing `json:"sharing"`
+	Tree          *blob.ID     `json:"tree,omitempty"` // of the file TreeName; nil: there is none
+	Translator    string       `json:"translator"`
 }
 
 // Megabinary identifies the megabinary beside the manifest.

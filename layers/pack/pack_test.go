@@ -74,8 +74,8 @@ func TestMegabinaryIsValidWasm(t *testing.T) {
 func TestFold(t *testing.T) {
 	data, res := write(t, samples())
 	// Of 12 functions, b's 1, 2, 4 and 5 are a's 0, 2, 3 and 5.
-	if res.Functions != 12 || res.Bodies != 8 {
-		t.Errorf("%d functions, %d bodies", res.Functions, res.Bodies)
+	if res.Sharing.Functions != 12 || res.Sharing.Bodies != 8 {
+		t.Errorf("%d functions, %d bodies", res.Sharing.Functions, res.Sharing.Bodies)
 	}
 	if res.Digest != blob.Hash(data) || res.Size != int64(len(data)) {
 		t.Errorf("result %+v is not of what was written", res)

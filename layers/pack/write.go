@@ -81,10 +81,7 @@ type Result struct {
 	Size      int64   // bytes
 	Directory blob.ID // of the directory, which Open checks
 	Units     []UnitResult
-	Functions int   // of all units
-	Bodies    int   // left after folding
-	BodyBytes int64 // of all units' functions, before folding
-	CodeBytes int64 // left after folding
+	Sharing   Sharing
 }
 
 // UnitResult is one unit of a Result.
@@ -261,14 +258,14 @@ func (g *generator) result() (*Result, error) {
 	}
 	r := &Result{
 		Digest: digest, Size: int64(g.size), Directory: g.dirSum,
-		Functions: len(g.fold.class), Bodies: len(g.bodyOff),
+		Sharing: Sharing{Functions: len(g.fold.class), Bodies: len(g.bodyOff)},
 	}
 	for _, s := range g.units {
 		r.Units = append(r.Units, UnitResult{s.source, s.dir.sum, int(s.head.funcs), s.bodyBytes})
-		r.BodyBytes += s.bodyBytes
+		r.Sharing.FunctionBytes += s.bodyBytes
 	}
 	for _, fn := range g.kept {
-		r.CodeBytes += int64(g.fold.sizes[fn])
+		r.Sharing.BodyBytes += int64(g.fold.sizes[fn])
 	}
 	return r, nil
 }

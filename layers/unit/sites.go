@@ -3,7 +3,6 @@ package unit
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -23,42 +22,35 @@ type Site struct {
 	Restore [][]byte
 }
 
-// Sizes of the encoding of sites, bytes.
-const (
-	siteHeader = 12
-	siteRow    = 16
-)
-
 // EncodeSites encodes the sites of a unit, a pure function of the list. Of
 // several with the same At the first stays: one is as good as another. The
-// pieces of Restore, of which few are distinct, stand in a pool.
+// pieces of Restore, of which few are distinct, stand in a pool; what the
+// sites have of a kind stands together, as it compresses to half so.
 func EncodeSites(sites []Site) []byte {
 	sites = slices.Clone(sites)
 	slices.SortStableFunc(sites, func(a, b Site) int { return cmp.Compare(a.At, b.At) })
 	sites = slices.CompactFunc(sites, func(a, b Site) bool { return a.At == b.At })
 	pool, index := poolOf(sites)
-	var rows, refs []byte
-	le := binary.LittleEndian
+	var at, ordinal, off, counts, pieces []byte
+	last := Site{}
 	for i := range sites {
 		s := &sites[i]
-		for _, v := range []uint32{s.At, s.Ordinal, s.Off, uint32(len(refs))} {
-			rows = le.AppendUint32(rows, v)
-		}
-		refs = wasmenc.AppendU(refs, uint64(len(s.Restore)))
+		at = wasmenc.AppendU(at, uint64(s.At-last.At))
+		ordinal = wasmenc.AppendS(ordinal, int64(s.Ordinal)-int64(last.Ordinal))
+		off = wasmenc.AppendS(off, int64(s.Off)-int64(last.Off))
+		counts = wasmenc.AppendU(counts, uint64(len(s.Restore)))
 		for _, p := range s.Restore {
-			refs = wasmenc.AppendU(refs, uint64(index[string(p)]))
+			pieces = wasmenc.AppendU(pieces, uint64(index[string(p)]))
 		}
+		last = *s
 	}
-	b := le.AppendUint32(nil, uint32(len(sites)))
-	b = le.AppendUint32(b, uint32(len(pool)))
-	b = le.AppendUint32(b, uint32(len(refs)))
-	b = append(b, rows...)
-	end := uint32(0)
+	b := wasmenc.AppendU(nil, uint64(len(sites)))
+	b = bytes.Join([][]byte{b, at, ordinal, off, counts}, nil)
+	b = wasmenc.AppendBytes(b, pieces)
+	b = wasmenc.AppendU(b, uint64(len(pool)))
 	for _, p := range pool {
-		end += uint32(len(p))
-		b = le.AppendUint32(b, end)
+		b = wasmenc.AppendU(b, uint64(len(p)))
 	}
-	b = append(b, refs...)
 	return append(b, bytes.Join(pool, nil)...)
 }
 
@@ -84,71 +76,121 @@ func poolOf(sites []Site) (pool [][]byte, index map[string]int) {
 
 // SiteTable reads what EncodeSites wrote, which it aliases.
 type SiteTable struct {
-	rows, ends, refs, pool []byte
+	rows   []siteRow
+	pieces []byte   // numbers, those of one site after another's
+	ends   []uint32 // of the pieces in the pool
+	pool   []byte
 }
 
-// ParseSites checks the sizes; each site is checked when it is read.
+type siteRow struct {
+	at, ordinal, off uint32
+	count, first     uint32 // pieces, and where their numbers begin
+}
+
+// ParseSites reads the rows; what a site's pieces are is checked when it is
+// read.
 func ParseSites(b []byte) (t SiteTable, err error) {
-	if len(b) < siteHeader {
-		return t, fmt.Errorf("%w: %d bytes of sites are too few", ErrInvalid, len(b))
+	r := wasmenc.NewReader(b)
+	t.rows = make([]siteRow, r.Count(4))
+	for _, read := range []func(row, last *siteRow){
+		func(row, last *siteRow) { row.at = sum(r, last.at, int64(r.U32())) },
+		func(row, last *siteRow) { row.ordinal = sum(r, last.ordinal, r.S()) },
+		func(row, last *siteRow) { row.off = sum(r, last.off, r.S()) },
+		func(row, _ *siteRow) { row.count = r.U32() },
+	} {
+		last := &siteRow{}
+		for i := range t.rows {
+			read(&t.rows[i], last)
+			last = &t.rows[i]
+		}
 	}
-	le := binary.LittleEndian
-	n, pieces, refs := uint64(le.Uint32(b)), uint64(le.Uint32(b[4:])), uint64(le.Uint32(b[8:]))
-	rest := b[siteHeader:]
-	if n*siteRow+pieces*4+refs > uint64(len(rest)) {
-		return t, fmt.Errorf("%w: %d sites with %d pieces do not fit in %d bytes", ErrInvalid, n, pieces, len(b))
+	t.pieces = r.Vector()
+	t.ends = make([]uint32, r.Count(1))
+	end := uint32(0)
+	for i := range t.ends {
+		end = sum(r, end, int64(r.U32()))
+		t.ends[i] = end
 	}
-	t.rows, rest = rest[:n*siteRow], rest[n*siteRow:]
-	t.ends, rest = rest[:pieces*4], rest[pieces*4:]
-	t.refs, t.pool = rest[:refs], rest[refs:]
+	t.pool = r.Bytes(uint64(end))
+	if r.Len() > 0 {
+		r.Fail("%d bytes too many", r.Len())
+	}
+	if r.Err() == nil {
+		err = t.place()
+	} else {
+		err = r.Err()
+	}
+	if err != nil {
+		return SiteTable{}, fmt.Errorf("%w: sites: %w", ErrInvalid, err)
+	}
 	return t, nil
 }
 
-// Len is the number of sites.
-func (t *SiteTable) Len() int { return len(t.rows) / siteRow }
+// sum is a number that is told by its distance from another one.
+func sum(r *wasmenc.Reader, last uint32, distance int64) uint32 {
+	if distance < -int64(last) || distance > math.MaxUint32-int64(last) {
+		r.Fail("%d after %d exceeds 32 bits", distance, last)
+		return 0
+	}
+	return uint32(int64(last) + distance)
+}
 
-func (t *SiteTable) at(i int) uint32 { return binary.LittleEndian.Uint32(t.rows[i*siteRow:]) }
+// place finds where the numbers of each site's pieces begin: each ends with a
+// byte below 0x80.
+func (t *SiteTable) place() error {
+	n := 0
+	for i := range t.rows {
+		row := &t.rows[i]
+		row.first = uint32(n)
+		for left := row.count; left > 0; n++ {
+			if n == len(t.pieces) {
+				return fmt.Errorf("%d bytes have the numbers of no more than %d sites' pieces", n, i)
+			}
+			if t.pieces[n] < 0x80 {
+				left--
+			}
+		}
+	}
+	if n != len(t.pieces) {
+		return fmt.Errorf("%d bytes of pieces, of which %d are used", len(t.pieces), n)
+	}
+	return nil
+}
+
+// Len is the number of sites.
+func (t *SiteTable) Len() int { return len(t.rows) }
 
 // Find returns the number of the site at a unit offset.
 func (t *SiteTable) Find(at uint32) (i int, ok bool) {
-	i = sort.Search(t.Len(), func(i int) bool { return t.at(i) >= at })
-	return i, i < t.Len() && t.at(i) == at
+	i = sort.Search(t.Len(), func(i int) bool { return t.rows[i].at >= at })
+	return i, i < t.Len() && t.rows[i].at == at
 }
 
 // Site is site i, 0 ≤ i < Len. Its Restore aliases the table.
 func (t *SiteTable) Site(i int) (Site, error) {
-	le := binary.LittleEndian
-	row := t.rows[i*siteRow:]
-	s := Site{At: le.Uint32(row), Ordinal: le.Uint32(row[4:]), Off: le.Uint32(row[8:])}
-	refs := le.Uint32(row[12:])
-	if uint64(refs) > uint64(len(t.refs)) {
-		return s, fmt.Errorf("%w: site %#x: pieces at %d of %d", ErrInvalid, s.At, refs, len(t.refs))
-	}
-	r := wasmenc.NewReader(t.refs[refs:])
-	for range r.Count(1) {
+	row := t.rows[i]
+	s := Site{At: row.at, Ordinal: row.ordinal, Off: row.off}
+	r := wasmenc.NewReader(t.pieces[row.first:])
+	for range row.count {
 		p, ok := t.piece(r.U())
 		if !ok {
 			r.Fail("no such piece")
 		}
+		if r.Err() != nil {
+			return s, fmt.Errorf("%w: site %#x: %w", ErrInvalid, s.At, r.Err())
+		}
 		s.Restore = append(s.Restore, p)
-	}
-	if r.Err() != nil {
-		return s, fmt.Errorf("%w: site %#x: %w", ErrInvalid, s.At, r.Err())
 	}
 	return s, nil
 }
 
 func (t *SiteTable) piece(i uint64) ([]byte, bool) {
-	if i >= uint64(len(t.ends)/4) {
+	if i >= uint64(len(t.ends)) {
 		return nil, false
 	}
-	end := binary.LittleEndian.Uint32(t.ends[i*4:])
 	start := uint32(0)
 	if i > 0 {
-		start = binary.LittleEndian.Uint32(t.ends[i*4-4:])
+		start = t.ends[i-1]
 	}
-	if start > end || uint64(end) > uint64(min(len(t.pool), math.MaxUint32)) {
-		return nil, false
-	}
-	return t.pool[start:end:end], true
+	return t.pool[start:t.ends[i]:t.ends[i]], true
 }

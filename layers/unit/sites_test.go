@@ -35,6 +35,34 @@ func TestSites(t *testing.T) {
 	}
 }
 
+// TestBadSites has tables that end too early, have too much, or name pieces
+// that are not there.
+func TestBadSites(t *testing.T) {
+	good := unit.EncodeSites([]unit.Site{{At: 1, Ordinal: 3, Restore: [][]byte{{1}, {2, 3}}}, {At: 0x200, Off: 500, Restore: [][]byte{{1}}}})
+	for n := range good {
+		if _, err := unit.ParseSites(good[:n]); !errors.Is(err, unit.ErrInvalid) {
+			t.Errorf("the first %d bytes: %v", n, err)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"a byte too many":         append(good[:len(good):len(good)], 0),
+		"a negative ordinal":      {1, 0, 0x7f, 0, 0, 0, 0},
+		"pieces that are missing": {1, 0, 0, 0, 2, 1, 0, 0},
+		"pieces that nobody has":  {1, 0, 0, 0, 0, 1, 0, 0},
+	} {
+		if _, err := unit.ParseSites(b); !errors.Is(err, unit.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	table, err := unit.ParseSites([]byte{1, 0, 0, 0, 1, 1, 5, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Site(0); !errors.Is(err, unit.ErrInvalid) {
+		t.Errorf("a piece that is not in the pool: %v", err)
+	}
+}
+
 // FuzzSites reads all sites of anything.
 func FuzzSites(f *testing.F) {
 	f.Add(unit.EncodeSites(nil))

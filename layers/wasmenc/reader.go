@@ -75,6 +75,26 @@ func (r *Reader) U32() uint32 {
 	return uint32(v)
 }
 
+// S reads a signed LEB128 of at most 64 bits.
+func (r *Reader) S() int64 {
+	var v int64
+	for shift := 0; shift < 70; shift += 7 {
+		c := r.Byte()
+		if shift == 63 && c != 0 && c != 0x7f {
+			break
+		}
+		v |= int64(c&0x7f) << shift
+		if c < 0x80 {
+			if shift < 57 && c&0x40 != 0 {
+				v |= -1 << (shift + 7)
+			}
+			return v
+		}
+	}
+	r.Fail("LEB128 number exceeds 64 bits")
+	return 0
+}
+
 // Bytes reads n bytes, which alias the buffer.
 func (r *Reader) Bytes(n uint64) []byte {
 	if n > uint64(r.Len()) {
