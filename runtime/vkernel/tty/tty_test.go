@@ -108,8 +108,13 @@ func (h *hosts) slave(p []byte)  { unix.Write(int(h.s.Fd()), p) }
 
 // wait waits until fd can be read, not for long.
 func waitFor(fd uintptr, d time.Duration) bool {
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(d.Milliseconds()))
-	return n > 0
+	end := time.Now().Add(d)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(0, time.Until(end).Milliseconds())))
+		if err != unix.EINTR { // by a signal of Go's scheduler
+			return n > 0
+		}
+	}
 }
 
 func (h *hosts) readMaster(want int) (all []byte) {
@@ -131,7 +136,7 @@ func (h *hosts) readMaster(want int) (all []byte) {
 }
 
 func (h *hosts) readSlave() string {
-	waitFor(h.s.Fd(), 20*time.Millisecond)
+	waitFor(h.s.Fd(), 50*time.Millisecond)
 	b := make([]byte, inputSize)
 	n, err := unix.Read(int(h.s.Fd()), b)
 	return fmt.Sprintf("%q %v", b[:max(n, 0)], err)
