@@ -30,7 +30,7 @@ func (nopCloser) Close() error { return nil }
 
 const (
 	gzipBlock = 1 << 20 // bytes compressed on their own
-	gzipLevel = 6       // 4 takes a fifth less time and 4 % more space, 7 two thirds more and 2 % less
+	gzipLevel = 4       // 6 takes a quarter more time, half of it a warm conversion's, and 4 % less space
 )
 
 // The gzip header (RFC 1952): deflate, no name, no time, unknown system.
