@@ -138,6 +138,18 @@ func (m *MM) Areas() []Area {
 	return list
 }
 
+// Stack is the bounds of the writable area that holds addr, if there is one: end is
+// exclusive.
+func (m *MM) Stack(addr uint64) (start, end uint64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.areas.at(addr)
+	if a == nil || a.Prot&unix.PROT_WRITE == 0 {
+		return 0, 0, false
+	}
+	return a.Start, a.End, true
+}
+
 // SharedAt names the memory at addr if it is shared with who else maps the
 // same object: the object, and the place in it in bytes.
 func (m *MM) SharedAt(addr uint64) (object any, off uint64, ok bool) {
