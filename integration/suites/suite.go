@@ -133,7 +133,7 @@ var suites = []suite{
 	{
 		name: "python", packages: []string{"libpython3.11-testsuite", "python3"}, limit: 20 * time.Minute,
 		prepare: "touch .",
-		list:    "echo " + pythonModules,
+		list:    "echo '" + pythonModules + "'",
 		run:     `python3 -m test -v -u none $1`,
 		env:     []string{"PYTHONDONTWRITEBYTECODE=1", "TMPDIR=/tmp"},
 		read:    byUnittest,
@@ -141,7 +141,7 @@ var suites = []suite{
 	{
 		name: "stress-ng", packages: []string{"stress-ng"},
 		prepare: "touch .",
-		list:    "echo " + stressors,
+		list:    "echo '" + stressors + "'",
 		run: `stress-ng --$1 2 --timeout 2 --verify --temp-path /tmp; s=$?
 			case $s in 3|4) exit 77;; *) exit $s;; esac`,
 		read: byStatus,

@@ -43,6 +43,25 @@ func TestSuites(t *testing.T) {
 	}
 }
 
+// convert makes the converted image, or finds it where MEGABIN_CONVERTED names
+// a directory in which an earlier run left it.
+func (p *prepared) convert(t *testing.T) (ref string) {
+	dir := os.Getenv("MEGABIN_CONVERTED")
+	kept := filepath.Join(dir, filepath.Base(filepath.Dir(p.layout)))
+	if dir == "" {
+		kept = filepath.Join(t.TempDir(), p.name)
+	}
+	ref = "oci:" + kept + ":latest"
+	if _, err := os.Stat(kept); err == nil {
+		return ref
+	}
+	convert := exec.Command(megabin(), "convert", "oci:"+p.layout+":latest", ref)
+	if out, err := convert.CombinedOutput(); err != nil {
+		t.Fatalf("converting: %v\n%s", err, out)
+	}
+	return ref
+}
+
 // score counts a suite's verdicts: of what passes natively.
 type score struct {
 	mu             sync.Mutex
@@ -58,11 +77,7 @@ func runSuite(t *testing.T, s suite, list known.List) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := "oci:" + filepath.Join(t.TempDir(), s.name) + ":latest"
-	convert := exec.Command(megabin(), "convert", "oci:"+p.layout+":latest", ref)
-	if out, err := convert.CombinedOutput(); err != nil {
-		t.Fatalf("converting: %v\n%s", err, out)
-	}
+	ref := p.convert(t)
 	sc := &score{}
 	t.Run("tests", func(t *testing.T) {
 		for _, test := range p.tests {
