@@ -108,6 +108,9 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child := newTask(t.K)
 	child.creds = t.Creds()
+	t.K.mu.Lock()
+	child.sched = t.sched.fork()
+	t.K.mu.Unlock()
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
 	child.mask = t.Mask()

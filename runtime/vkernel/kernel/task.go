@@ -55,6 +55,8 @@ type Task struct {
 	comm atomic.Pointer[string]
 	exe  atomic.Pointer[vfs.Path]
 
+	sched sched // guarded by Kernel.mu
+
 	credsMu sync.Mutex
 	creds   *Creds
 

@@ -105,12 +105,34 @@ func sysCopyFileRange(t *kernel.Task, a Args) (uint64, error) {
 			if err != nil {
 				return 0, err
 			}
-			n, err := transfer(min(a[4], vfs.MaxRW), func(p []byte) (int, error) { return in.Pread(p, from.off) },
+			length, err := rangeToCopy(in, out, from.off, to.off, min(a[4], vfs.MaxRW))
+			if err != nil {
+				return 0, err
+			}
+			n, err := transfer(length, func(p []byte) (int, error) { return in.Pread(p, from.off) },
 				func(p []byte) (int, error) { return out.Pwrite(p, to.off) },
 				func(n int) { from.off += int64(n); to.off += int64(n) })
 			return n, firstError(err, from.store(), to.store())
 		})
 	})
+}
+
+// rangeToCopy is how many of n bytes there are to copy: up to the end that the
+// file has before. EINVAL if they overlap with where they go.
+func rangeToCopy(in, out *vfs.Description, from, to int64, n uint64) (uint64, error) {
+	a, err := in.Stat()
+	if err != nil {
+		return 0, err
+	}
+	b, err := out.Stat()
+	if err != nil {
+		return 0, err
+	}
+	length := max(0, min(int64(n), a.Size-from))
+	if a.Dev == b.Dev && a.Ino == b.Ino && from+length > to && from < to+length {
+		return 0, unix.EINVAL
+	}
+	return uint64(length), nil
 }
 
 // mayCopyRange checks what copy_file_range demands of its files.

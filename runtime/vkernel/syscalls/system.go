@@ -61,25 +61,6 @@ func sysGetrandom(t *kernel.Task, a Args) (uint64, error) {
 	return uint64(len(p)), nil
 }
 
-// cpuMaskBytes is the size of the kernel's cpumask, bytes.
-const cpuMaskBytes = 8
-
-func sysSchedGetaffinity(t *kernel.Task, a Args) (uint64, error) {
-	if a.Uint(1) < cpuMaskBytes || a.Uint(1)%8 != 0 {
-		return 0, unix.EINVAL
-	}
-	if _, err := group(t, a.Int(0)); err != nil {
-		return 0, err
-	}
-	mask := uint64(1)<<min(runtime.NumCPU(), 64) - 1
-	return cpuMaskBytes, mem(t).Store64(a[2], mask)
-}
-
-func sysSchedSetaffinity(t *kernel.Task, a Args) (uint64, error) {
-	_, err := group(t, a.Int(0))
-	return ok(err)
-}
-
 func sysSchedYield(*kernel.Task, Args) (uint64, error) {
 	runtime.Gosched()
 	return 0, nil
@@ -94,39 +75,6 @@ func sysGetcpu(t *kernel.Task, a Args) (uint64, error) {
 		}
 	}
 	return 0, nil
-}
-
-// All tasks have the ordinary scheduling policy and priority.
-func sysSchedGetscheduler(t *kernel.Task, a Args) (uint64, error) {
-	_, err := group(t, a.Int(0))
-	return ok(err)
-}
-
-func sysSchedGetparam(t *kernel.Task, a Args) (uint64, error) {
-	if _, err := group(t, a.Int(0)); err != nil {
-		return 0, err
-	}
-	return ok(mem(t).Store32(a[1], 0))
-}
-
-func sysSchedSetscheduler(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(1) != unix.SCHED_NORMAL && a.Int(1) != unix.SCHED_BATCH && a.Int(1) != unix.SCHED_IDLE {
-		return 0, unix.EPERM
-	}
-	return 0, nil
-}
-
-// schedPriority is the bounds of real-time priorities by policy.
-func schedPriority(bound uint64) Func {
-	return func(_ *kernel.Task, a Args) (uint64, error) {
-		switch a.Int(0) {
-		case unix.SCHED_FIFO, unix.SCHED_RR:
-			return bound, nil
-		case unix.SCHED_NORMAL, unix.SCHED_BATCH, unix.SCHED_IDLE, unix.SCHED_DEADLINE:
-			return 0, nil
-		}
-		return 0, unix.EINVAL
-	}
 }
 
 // niceZero is getpriority's answer for nice value 0: 20 - nice.
