@@ -92,7 +92,7 @@ func byTAP(test string, _ int, out []byte) verdicts {
 // unittestStart and unittestEnd are the two ends of what Python's unittest
 // prints verbosely of a test; a documentation string or output may come between.
 var (
-	unittestStart = regexp.MustCompile(`^\w+ \((?:test\.)?([\w.]+)\)`)
+	unittestStart = regexp.MustCompile(`^\w+ \((?:test\.)?((?:\w+\.)+\w+)\)`)
 	unittestEnd   = regexp.MustCompile(`(?:^|\.\.\. .*?)(ok|FAIL|ERROR|skipped|expected failure)(?: ['"].*)?$`)
 )
 

@@ -185,7 +185,7 @@ func (t *Task) leaveChildren() {
 // Preconditions: Kernel.mu is held.
 func (g *ThreadGroup) end(status WaitStatus) {
 	k := g.k
-	g.Timers.Stop()
+	g.stopTimers()
 	g.PosixTimers.DeleteAll()
 	g.mu.Lock()
 	g.exiting = true

@@ -37,7 +37,7 @@ func (s WaitStatus) Code() int {
 type ThreadGroup struct {
 	ID          int
 	Limits      *Limits
-	Timers      Timers
+	timers      [numTimers]IntervalTimer
 	PosixTimers PosixTimers
 	k           *Kernel
 
@@ -86,7 +86,7 @@ func newThreadGroup(k *Kernel, id int, limits *Limits) *ThreadGroup {
 		ID: id, k: k, Limits: limits, tasks: map[*Task]struct{}{}, done: make(chan struct{}),
 		started: time.Now(), changed: make(chan struct{}), exitSignal: unix.SIGCHLD,
 	}
-	g.Timers.group = g
+	g.initTimers()
 	return g
 }
 

@@ -159,7 +159,11 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysAlarm(t *kernel.Task, a Args) (uint64, error) {
-	left, _ := t.Group.Timers.Set(time.Duration(a.Uint(0))*time.Second, 0)
+	timer, err := t.Group.Timer(unix.ITIMER_REAL)
+	if err != nil {
+		return 0, err
+	}
+	left, _ := timer.Set(time.Duration(a.Uint(0))*time.Second, 0)
 	return uint64((left + time.Second - 1) / time.Second), nil
 }
 
@@ -172,16 +176,18 @@ func appendTimeval(b []byte, d time.Duration) []byte {
 }
 
 func sysGetitimer(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(0) != unix.ITIMER_REAL {
-		return 0, unix.EINVAL
+	timer, err := t.Group.Timer(a.Int(0))
+	if err != nil {
+		return 0, err
 	}
-	left, interval := t.Group.Timers.Get()
+	left, interval := timer.Get()
 	return copyOut(t, a[1], appendTimeval(appendTimeval(nil, interval), left), nil)
 }
 
 func sysSetitimer(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(0) != unix.ITIMER_REAL {
-		return 0, unix.EINVAL
+	timer, err := t.Group.Timer(a.Int(0))
+	if err != nil {
+		return 0, err
 	}
 	var raw [itimerSize]byte
 	if a[1] != 0 {
@@ -197,7 +203,7 @@ func sysSetitimer(t *kernel.Task, a Args) (uint64, error) {
 		}
 		d[i] = time.Duration(tv.Sec)*time.Second + time.Duration(tv.Nsec)*time.Microsecond
 	}
-	left, interval := t.Group.Timers.Set(d[1], d[0])
+	left, interval := timer.Set(d[1], d[0])
 	if a[2] == 0 {
 		return 0, nil
 	}
