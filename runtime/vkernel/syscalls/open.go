@@ -181,11 +181,18 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		d.SetFlags(int(arg))
 		return 0, nil
 	},
-	unix.F_GETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
-		return uint64(d.Owner()), nil
+	unix.F_GETOWN:    getOwner,
+	unix.F_SETOWN:    setOwner,
+	unix.F_GETOWN_EX: getOwnerEx,
+	unix.F_SETOWN_EX: setOwnerEx,
+	unix.F_GETSIG: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+		return uint64(d.OwnerSignal()), nil
 	},
-	unix.F_SETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
-		d.SetOwner(int32(arg))
+	unix.F_SETSIG: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+		if arg > kernel.MaxSignal {
+			return 0, unix.EINVAL
+		}
+		d.SetOwnerSignal(int32(arg))
 		return 0, nil
 	},
 	unix.F_GET_SEALS: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
@@ -301,9 +308,24 @@ func sysIoctl(t *kernel.Task, a Args) (uint64, error) {
 		if f := ioctls[a.Uint(1)]; f != nil {
 			return f(t, a.Int(0), d, a[2])
 		}
+		if a.Uint(1) == unix.SIOCINQ { // FIONREAD
+			if left, regular, err := leftToRead(d); regular {
+				return copyOut(t, a[2], binary.LittleEndian.AppendUint32(nil, uint32(left)), err)
+			}
+		}
 		if ret, err, done := terminalIoctl(t, d, a.Uint(1), a[2]); done {
 			return ret, err
 		}
 		return d.Ioctl(t.Caller(), a.Uint(1), a[2], guestMemory{mem(t)})
 	})
+}
+
+// leftToRead is how much of a regular file is after the position.
+func leftToRead(d *vfs.Description) (left int64, regular bool, err error) {
+	attr, err := d.Stat()
+	if err != nil || attr.Type() != unix.S_IFREG {
+		return 0, false, err
+	}
+	pos, err := d.Seek(0, unix.SEEK_CUR)
+	return attr.Size - pos, true, err
 }
