@@ -7,7 +7,12 @@
 // that passes fails the run.
 //
 // It runs with MEGABIN_CONFORMANCE=1 (`make conformance`) and needs root,
-// mmdebstrap and Debian's archive, or their cached results.
+// mmdebstrap and Debian's archive, or their cached results. One test of one suite:
+//
+//	MEGABIN_CONFORMANCE=1 go test -v ./integration/suites -run 'TestSuites/git/tests/t3404'
+//
+// Where MEGABIN_CONVERTED names a directory, converted images are kept there and
+// used again, which is right as long as the translator is the same.
 package suites
 
 import "time"
