@@ -60,7 +60,7 @@ var suites = []suite{
 		read: byStatus,
 	},
 	{
-		name: "busybox", packages: textTools, source: "busybox",
+		name: "busybox", packages: textTools, source: "busybox", limit: 20 * time.Minute,
 		prepare: `cp -r $SRC/testsuite .
 			cp $SRC/debian/config/pkg/static .config
 			gcc -o testsuite/echo-ne $SRC/scripts/echo.c
