@@ -100,7 +100,8 @@ var suites = []suite{
 	},
 	gnu(suite{
 		name: "findutils", source: "findutils",
-		prepare: `cp -r $SRC/tests $SRC/init.cfg .`,
+		prepare: `cp -r $SRC/tests $SRC/init.cfg .
+			echo "built_programs='find xargs'" >> env.sh`,
 	}, "tests", `sed -n '/^all_tests =/,/[^\\]$/p' $SRC/tests/local.mk | grep -v root`),
 	{
 		name: "find-xargs", packages: []string{"dejagnu"}, source: "findutils",
