@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/megabin/megabin/layers/abi"
 )
 
 // megabin runs a command line in this process.
@@ -34,7 +37,7 @@ func TestCommandLines(t *testing.T) {
 	}{
 		{"--help", 0, "docker-archive:FILE", ""},
 		{"run --help", 0, "--entrypoint", ""},
-		{"version", 0, "abi 1", ""},
+		{"version", 0, fmt.Sprint("abi ", abi.Version), ""},
 		{"version --json", 0, `"manifest":1`, ""},
 		{"nonsense", statusError, "", "unknown command"},
 		{"convert one", statusError, "", "no TARGET"},

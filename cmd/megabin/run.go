@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -100,6 +102,7 @@ original or as its carrier; anything else is refused with exit status 126.`,
 
 func (flags *runFlags) run(ctx context.Context, text string, args []string, errw io.Writer) (status int, err error) {
 	began := time.Now()
+	lateCollection()
 	img, closeImage, err := open(ctx, text)
 	if err != nil {
 		return 0, err
@@ -274,4 +277,19 @@ dispatched       %d
 `, ready.Round(time.Microsecond), all.Round(time.Microsecond),
 		s.PartsCompiled, size(int64(s.CompiledBytes)), time.Duration(s.CompileNanos).Round(time.Microsecond),
 		s.PartsLoaded, s.Resolves, s.Missing, s.Reentries)
+}
+
+// firstCollection is how much of the heap is garbage at the first collection,
+// in percent of the runtime's least heap, 4 MiB: at 32 MiB.
+const firstCollection = 800
+
+// lateCollection puts the first garbage collection off, as most starts need
+// no more memory than that; after it collections are as ever.
+func lateCollection() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	usual := debug.SetGCPercent(firstCollection)
+	canary := new([64]byte)
+	runtime.AddCleanup(canary, func(percent int) { debug.SetGCPercent(percent) }, usual)
 }

@@ -8,18 +8,16 @@ import (
 
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/manifest"
-	"github.com/megabin/megabin/layers/pack"
 	"github.com/spf13/cobra"
 )
 
 // versions is what `megabin version --json` prints.
 type versions struct {
-	Megabin    string `json:"megabin"`
-	ABI        int    `json:"abi"`
-	Manifest   int    `json:"manifest"`
-	Megabinary int    `json:"megabinary"`
-	Go         string `json:"go"`
-	Wazero     string `json:"wazero"`
+	Megabin  string `json:"megabin"`
+	ABI      int    `json:"abi"`
+	Manifest int    `json:"manifest"`
+	Go       string `json:"go"`
+	Wazero   string `json:"wazero"`
 }
 
 func newVersion() *cobra.Command {
@@ -33,8 +31,8 @@ func newVersion() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "megabin %s\nabi %d, manifest %d, megabinary %d\n%s, wazero %s\n",
-				v.Megabin, v.ABI, v.Manifest, v.Megabinary, v.Go, v.Wazero)
+			fmt.Fprintf(cmd.OutOrStdout(), "megabin %s\nabi %d, manifest %d\n%s, wazero %s\n",
+				v.Megabin, v.ABI, v.Manifest, v.Go, v.Wazero)
 			return nil
 		},
 	}
@@ -44,7 +42,7 @@ func newVersion() *cobra.Command {
 
 func collectVersions() versions {
 	v := versions{
-		Megabin: "unknown", ABI: abi.Version, Manifest: manifest.Version, Megabinary: pack.Version,
+		Megabin: "unknown", ABI: abi.Version, Manifest: manifest.Version,
 		Go: runtime.Version(), Wazero: "unknown",
 	}
 	info, ok := debug.ReadBuildInfo()

@@ -33,7 +33,8 @@ type Value struct {
 type RegValue struct {
 	Reg   abi.Reg
 	Value *Value
-	// Kept: it still has the value after the call or system call.
+	// Kept: at a call or system call, it still has the value afterwards; at a
+	// poll, it has it already.
 	Kept bool
 }
 
@@ -107,8 +108,8 @@ type Block struct {
 	Values []*Value
 	Term   Term
 	// Poll is not nil at the headers of guest loops: the registers that have
-	// to be in the register file when the loop polls. The machine knows the
-	// place from Addr.
+	// to be in the register file when the loop polls; those that are not Kept
+	// are written for it. The machine knows the place from Addr.
 	Poll []RegValue
 	Func *Func
 }
@@ -215,4 +216,21 @@ func (b *Block) Operands(fn func(**Value)) {
 	}
 	stateOperands(b.Poll, fn)
 	b.Term.Operands(fn)
+}
+
+// States replaces every list of where registers stand in b by what fn makes of
+// it, but for the emptiness of Poll, which says that b is no loop's header.
+func (b *Block) States(fn func([]RegValue) []RegValue) {
+	for _, v := range b.Values {
+		if v.Info != nil {
+			v.Info.State = fn(v.Info.State)
+		}
+	}
+	if b.Term.Info != nil {
+		b.Term.Info.State = fn(b.Term.Info.State)
+	}
+	b.Term.State = fn(b.Term.State)
+	if b.Poll != nil {
+		b.Poll = fn(b.Poll)
+	}
 }

@@ -62,18 +62,23 @@ func (l *linker) isParam(b *block, v Var) bool {
 }
 
 // Numbers of predecessors from which on registers are not worth a copy on each
-// edge: argument registers that only a call may want, and all that a call may
-// change. The latter are the operations of an interpreter that jumps from each
-// of them to the next.
+// edge: those that only a call may want, and all. The latter are the
+// operations of an interpreter that jumps from each of them to the next.
 const (
 	manyPreds     = 8
 	veryManyPreds = 32
 )
 
-// hugeFunction is the number of blocks from which on vector registers are not
-// kept in locals where blocks meet: some read of a register's old upper half
-// keeps each alive throughout.
-const hugeFunction = 1000
+// bigFunction is the number of blocks from which on the engine has no
+// registers left for what blocks hand on, but in a loop; hugeFunction that
+// from which on vector registers are not even kept there: some read of a
+// register's old upper half keeps each alive throughout.
+const (
+	bigFunction  = 400
+	hugeFunction = 1000
+)
+
+const allRegs = Set(1<<numRegs-1) &^ (1 << RSP)
 
 // throughFile is what reaches b in the register file if nothing but a call
 // that may want it reads it: registers that would be copied from block to
@@ -82,8 +87,8 @@ func (b *block) throughFile() Set {
 	var hard Set // though read for certain
 	soft := hiddenArgs
 	switch n := len(b.preds); {
-	case n >= veryManyPreds:
-		hard, soft = callerSaved, callerSaved
+	case n >= veryManyPreds, len(b.fn.blocks) >= bigFunction && !hasBackEdge(b):
+		hard, soft = allRegs, allRegs
 	case n >= manyPreds:
 		soft = callerSaved
 	}
@@ -191,7 +196,7 @@ func (l *linker) site(b *block, s *site) {
 	}
 	set := s.before &^ argSet
 	if s.direct {
-		set |= (s.after | s.through) & argSet &^ retSet // still there after a callee that does not change it
+		set |= (s.after | s.through) & argSet &^ l.u.calleeMods(s.info) // still there afterwards
 	}
 	s.info.State = l.state(b, s, set)
 }

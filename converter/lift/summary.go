@@ -15,8 +15,9 @@ import (
 //   - needs: what a function reads of its caller's registers;
 //   - soft: what it only passes on to code that is not known, in case that
 //     reads it: a caller passes such a register if it has set it for the call;
-//   - gives: the registers that some caller reads after it returns: rax and rdx
-//     are handed back, others left in the register file.
+//   - gives: the registers that some caller reads after it returns, of those
+//     it may change: rax and rdx are handed back, others left in the register
+//     file. What it does not change the caller has left there.
 //
 // Across units, and for indirect calls, the ABI holds.
 type summary struct {
@@ -110,7 +111,7 @@ func (u *unit) demand(fn *function, push func(*function)) {
 	for _, b := range fn.blocks {
 		for i := range b.segs {
 			if s := b.segs[i].site; s != nil && s.direct {
-				raise(s.info.Target, s.after&callerSaved)
+				raise(s.info.Target, s.after&u.calleeMods(s.info))
 			}
 		}
 		for _, s := range b.exits {

@@ -2,13 +2,14 @@ package opt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/megabin/megabin/converter/ir"
 )
 
 // dce removes values without effect that nothing uses, parameters that only
-// feed themselves, and blocks that nothing reaches. What a call's state lists is no use: it
-// only says where registers stand.
+// feed themselves, and blocks that nothing reaches. What a state lists is no
+// use: it only says where registers stand.
 func dce(f *ir.Func) {
 	unreachable(f)
 	live := make([]bool, f.NumValues())
@@ -27,7 +28,9 @@ func dce(f *ir.Func) {
 			}
 		}
 		for _, p := range b.Poll {
-			mark(p.Value)
+			if !p.Kept {
+				mark(p.Value)
+			}
 		}
 		if b.Term.Cond != nil {
 			mark(b.Term.Cond)
@@ -50,7 +53,11 @@ func dce(f *ir.Func) {
 		}
 	}
 	dropParams(f, in, func(p *ir.Value) bool { return !live[p.ID] })
+	named := func(state []ir.RegValue) []ir.RegValue {
+		return slices.DeleteFunc(state, func(s ir.RegValue) bool { return !live[s.Value.ID] })
+	}
 	for _, b := range f.Blocks {
+		b.States(named)
 		out := b.Values[:0]
 		for _, v := range b.Values {
 			if live[v.ID] {

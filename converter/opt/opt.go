@@ -18,10 +18,13 @@ type Pass struct {
 var Passes = []Pass{
 	{"dispatch", "switch in one place where many switches have the same targets", dispatch},
 	{"params", "drop block parameters that can have one value only", params},
+	{"park", "leave registers that are only handed on in the register file", park},
 	{"spill", "put registers in the register file before calls, exits and polls need them there", spill},
+	{"thread", "go straight through blocks that only jump on", thread},
 	{"frame", "address the stack frame from its lowest address, so that one bounds check serves", frame},
 	{"cse", "compute a value once, as the engine does not", cse},
 	{"dce", "drop values that nothing uses", dce},
+	{"bounds", "check bounds once for all accesses at a base", bounds},
 }
 
 // Run runs all passes over f.

@@ -136,10 +136,25 @@ func (s *spiller) merged(edges []inEdge, i int) int {
 
 // walk is the transfer function.
 func (s *spiller) walk(b *ir.Block, st *fileState) {
+	s.poll(b, st)
 	for _, v := range b.Values {
 		s.value(v, st, nil)
 	}
 	s.need(b.Term.State, st, nil)
+}
+
+// poll marks which registers are in the file at b's poll. The others are
+// written there if the poll is taken: then the file has the new value, else
+// the old one.
+func (s *spiller) poll(b *ir.Block, st *fileState) {
+	for i := range b.Poll {
+		rv := &b.Poll[i]
+		r := slot(rv.Reg)
+		rv.Kept = st[r] != nil && s.repl.of(st[r]) == s.repl.of(rv.Value)
+		if !rv.Kept {
+			st[r] = nil
+		}
+	}
 }
 
 // value updates st for v. write is called for each register that has to be
@@ -191,11 +206,17 @@ func keepState(info *ir.CallInfo, st *fileState) {
 	if info == nil {
 		return
 	}
+	info.State = inFile(info.State, st)
+}
+
+// inFile adds to state what st has.
+func inFile(state []ir.RegValue, st *fileState) []ir.RegValue {
 	for i, x := range st {
 		if x != nil {
-			info.State = append(info.State, ir.RegValue{Reg: regOf(i), Value: x, Kept: true})
+			state = append(state, ir.RegValue{Reg: regOf(i), Value: x, Kept: true})
 		}
 	}
+	return state
 }
 
 // rewrite inserts the writes in b and forwards reads.
@@ -205,6 +226,10 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 		v := b.Func.NewValue(ir.SetReg, ir.Void, x)
 		v.Aux, v.Block = int64(r), b
 		out = append(out, v)
+	}
+	s.poll(b, st)
+	if b.Poll != nil {
+		b.Poll = inFile(b.Poll, st)
 	}
 	for _, v := range b.Values {
 		if v.Op == ir.GetReg {

@@ -1,6 +1,10 @@
 package wasm
 
-import "github.com/megabin/megabin/converter/ir"
+import (
+	"slices"
+
+	"github.com/megabin/megabin/converter/ir"
+)
 
 // assigner gives locals to slots, block by block in reverse postorder. In
 // SSA form all that is live where a value is defined was defined in
@@ -8,10 +12,17 @@ import "github.com/megabin/megabin/converter/ir"
 // more locals than values are live at once.
 type assigner struct {
 	c      *compiler
-	owner  []int32 // by local: the live slot in it, or -1
+	owner  []int32 // by local: the live slot in it, free, or taken
+	taken  []int32 // locals that are given out for good
 	webs   []int32 // by web: the local its first slot got, or -1
 	locals []ir.Type
 }
+
+// What a local is when no live slot is in it.
+const (
+	free  = -1
+	taken = -2
+)
 
 // assign gives each slot a local. Locals below paramCount are the function's
 // parameters; others are numbered as they are needed.
@@ -28,20 +39,41 @@ func (c *compiler) assign() {
 	c.pollLive = map[*ir.Block][]int32{}
 	for i, b := range c.cfg.Order {
 		a.block(i, b)
+		if i == 0 {
+			a.keepEntry()
+		}
 	}
 	c.locals = a.locals
 }
 
+// keepEntry gives the locals of what the entry makes for other blocks out for
+// good. Where the function has a dispatcher, the engine takes a local that
+// has two values for one that changes in its loop, and copies it each time
+// round.
+func (a *assigner) keepEntry() {
+	if len(a.c.roots) == 1 {
+		return
+	}
+	for _, s := range a.c.slots {
+		if s.def == 0 && s.cross >= 0 {
+			a.taken = append(a.taken, s.local)
+		}
+	}
+}
+
 func (a *assigner) addLocal(t ir.Type) int32 {
 	a.locals = append(a.locals, t)
-	a.owner = append(a.owner, -1)
+	a.owner = append(a.owner, free)
 	return int32(len(a.locals) - 1)
 }
 
 func (a *assigner) block(i int, b *ir.Block) {
 	c := a.c
 	for l := range a.owner {
-		a.owner[l] = -1
+		a.owner[l] = free
+	}
+	for _, l := range a.taken {
+		a.owner[l] = taken
 	}
 	c.liveIn[i].each(func(x int32) { a.hold(c.crossSlots[x]) })
 	last := a.lastUses(i, b)
@@ -110,7 +142,10 @@ func (a *assigner) hold(s int32) { a.owner[a.c.slots[s].local] = s }
 func (a *assigner) release(slots []int32) {
 	for _, s := range slots {
 		l := a.c.slots[s].local
-		a.owner[l] = -1
+		a.owner[l] = free
+		if slices.Contains(a.taken, l) {
+			a.owner[l] = taken
+		}
 	}
 }
 
@@ -120,7 +155,7 @@ func (a *assigner) choose(s int32) {
 	sl := &a.c.slots[s]
 	web := a.c.web(s)
 	l := a.webs[web]
-	if l < 0 || a.owner[l] >= 0 || a.locals[l] != sl.t {
+	if l < 0 || a.owner[l] != free || a.locals[l] != sl.t {
 		l = a.lowest(sl.t)
 	}
 	if a.webs[web] < 0 {
@@ -132,7 +167,7 @@ func (a *assigner) choose(s int32) {
 
 func (a *assigner) lowest(t ir.Type) int32 {
 	for l, o := range a.owner {
-		if o < 0 && a.locals[l] == t {
+		if o == free && a.locals[l] == t {
 			return int32(l)
 		}
 	}

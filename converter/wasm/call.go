@@ -99,7 +99,8 @@ func (e *emitter) throughTable(op byte) {
 }
 
 // slotOfAddress looks up the slot of a guest address in the direct-mapped
-// cache, and asks the machine if it is not there.
+// cache. If it is not there, the call goes to a function that asks the
+// machine: a call of the host in between would cost this one its registers.
 func (e *emitter) slotOfAddress(addr *ir.Value) {
 	r := e.returns()
 	if r.cached < 0 {
@@ -122,16 +123,18 @@ func (e *emitter) slotOfAddress(addr *ir.Value) {
 	e.op(opI32WrapI64)
 	e.local(opLocalGet, r.ra)
 	e.op(opI32Eq)
-	e.b = append(e.b, opIf, blockI32)
+	e.b = append(e.b, opIf, blockVoid)
 	e.local(opLocalGet, r.cached)
 	e.constI64(32)
 	e.op(opI64ShrU)
 	e.op(opI32WrapI64)
+	e.setTarget()
 	e.op(opElse)
 	e.local(opLocalGet, r.ra)
-	e.callImport(abi.FuncResolve)
+	e.setReg(abi.Target)
+	e.constI32(abi.SlotResolve)
+	e.local(opLocalSet, e.slotTemp())
 	e.op(opEnd)
-	e.setTarget()
 }
 
 // entryShift is log2 of the size of a cache entry. The index is formed as a

@@ -54,7 +54,6 @@ const (
 	prefixFE = 0xfe // threads
 
 	blockVoid = 0x40
-	blockI32  = 0x7f
 )
 
 // opcodeRun is a row of consecutive opcodes, by their names in the text

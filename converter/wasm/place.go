@@ -141,7 +141,9 @@ func (c *compiler) countUses() {
 		}
 		termUses(b, func(a *ir.Value) { use(a, b) })
 		for _, r := range b.Poll {
-			use(r.Value, nil)
+			if !r.Kept {
+				use(r.Value, nil)
+			}
 		}
 	}
 	for len(work) > 0 {
@@ -224,7 +226,7 @@ func (c *compiler) placeRemade() {
 
 // sharedBase is the number of uses from which on an address near the stack
 // pointer is kept in a local: the engine checks bounds once per base value.
-const sharedBase = 3
+const sharedBase = 2
 
 func (c *compiler) isCheap(v *ir.Value) bool {
 	switch v.Op {

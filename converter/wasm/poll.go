@@ -40,8 +40,10 @@ func (e *emitter) strip(b *ir.Block) {
 func (e *emitter) takeBudget(b *ir.Block) {
 	e.spend(b.Addr, func() {
 		for _, r := range b.Poll {
-			e.push(r.Value)
-			e.setReg(r.Reg)
+			if !r.Kept {
+				e.push(r.Value)
+				e.setReg(r.Reg)
+			}
 		}
 	})
 	e.pollSite(b)

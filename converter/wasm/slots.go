@@ -136,7 +136,9 @@ func (c *compiler) eachTermUse(b *ir.Block, fn func(int32)) {
 // eachPollUse calls fn with the slots that a poll at b reads.
 func (c *compiler) eachPollUse(b *ir.Block, fn func(int32)) {
 	for _, r := range b.Poll {
-		c.eachLeaf(r.Value, fn)
+		if !r.Kept {
+			c.eachLeaf(r.Value, fn)
+		}
 	}
 }
 

@@ -4,8 +4,22 @@
 // x86 decoding nor wazero. docs/architecture.md says what the numbers mean.
 package abi
 
-// Version is written into every unit. A reader refuses a newer one.
-const Version = 1
+import "fmt"
+
+// Version is written into every unit and megabinary. A reader refuses a newer
+// one, and an older one as well: its code calls by other rules.
+const Version = 2
+
+// CheckVersion is nil if this program can use what was written with version v.
+func CheckVersion(v uint64) error {
+	switch {
+	case v > Version:
+		return fmt.Errorf("version %d, this program reads up to %d: use a newer megabin", v, Version)
+	case v < Version:
+		return fmt.Errorf("version %d, this program reads from %d on: convert the image again", v, Version)
+	}
+	return nil
+}
 
 // PageBias is what is taken from a guest address to get a linear address, so
 // that the lowest 64 KiB of guest addresses fault.
@@ -24,6 +38,10 @@ const (
 	CacheShift  = 2
 	CacheShift2 = 12
 )
+
+// SlotResolve is the slot of a function that finds the slot of the guest
+// address in Target, and calls that.
+const SlotResolve = 0
 
 // LoopStrip is the number of back edges between two looks at the budget.
 const LoopStrip = 4096
@@ -56,7 +74,7 @@ const (
 	FS     // i32, linear address of fs:0
 	GS     // i32, linear address of gs:0
 	Budget // i32
-	Target // i32, slot being called, for the loader stub
+	Target // i32, slot being called, for the loader stub; with SlotResolve the guest address
 	MXCSR  // i32
 	DF     // i32: 0, or 1 while the direction flag is set across a call
 	XMM0   // v128 … XMM0+15
@@ -114,7 +132,6 @@ const (
 	TypeSyscall // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
 	TypeVoid    // () → ()
 	TypeTrap    // (kind i32, unit offset i32) → ()
-	TypeResolve // (guest address i32) → slot i32
 	TypeX87     // (op i32, operand i64) → i64
 	TypeHelper  // (op i32, a, b, c i64) → (i64, i64)
 	TypeMul     // (i64, i64) → i64
@@ -132,7 +149,6 @@ var Types = [NumTypes]FuncType{
 	TypeSyscall: {[]ValType{I64, I64, I64, I64, I64, I64, I64}, []ValType{I64}},
 	TypeVoid:    {},
 	TypeTrap:    {[]ValType{I32, I32}, nil},
-	TypeResolve: {[]ValType{I32}, []ValType{I32}},
 	TypeX87:     {[]ValType{I32, I64}, []ValType{I64}},
 	TypeHelper:  {[]ValType{I32, I64, I64, I64}, []ValType{I64, I64}},
 	TypeMul:     {[]ValType{I64, I64}, []ValType{I64}},
@@ -144,7 +160,6 @@ const (
 	FuncSyscall = iota // a system call; the register file is in sync
 	FuncPoll           // the budget is used up; the register file is in sync
 	FuncTrap           // does not return
-	FuncResolve        // guest address → slot
 	FuncX87            // x87 operation, see X87Op
 	FuncHelper         // rare instruction, see HelperOp
 	FuncMulHU          // high 64 bits of unsigned 64×64
@@ -163,7 +178,6 @@ var Imports = [NumImports]Import{
 	FuncSyscall: {"syscall", TypeSyscall},
 	FuncPoll:    {"poll", TypeVoid},
 	FuncTrap:    {"trap", TypeTrap},
-	FuncResolve: {"resolve", TypeResolve},
 	FuncX87:     {"x87", TypeX87},
 	FuncHelper:  {"helper", TypeHelper},
 	FuncMulHU:   {"mulhu", TypeMul},

@@ -121,7 +121,7 @@ func (g *generator) emitDirectory() error {
 		dir = s.dir.append(dir)
 	}
 	g.dirSum = blob.Hash(dir)
-	t := trailer{dirOff: g.dirOff, dirLen: uint64(len(dir)), version: Version, units: uint32(len(g.units)), dirSum: g.dirSum}
+	t := trailer{dirOff: g.dirOff, dirLen: uint64(len(dir)), version: abi.Version, units: uint32(len(g.units)), dirSum: g.dirSum}
 	return g.write(g.dirOff, t.append(dir))
 }
 

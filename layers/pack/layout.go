@@ -15,9 +15,6 @@ import (
 // ErrInvalid is wrapped by every error about a megabinary's content.
 var ErrInvalid = errors.New("invalid megabinary")
 
-// Version is that of the index. A reader refuses a newer one.
-const Version = 1
-
 const indexSection = "megabin.index"
 
 // Sizes of the fixed-width records, in bytes.

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/wasmenc"
@@ -49,8 +50,8 @@ func (m *Megabinary) open() error {
 	}
 	var t trailer
 	t.read(b)
-	if t.version > Version {
-		return fmt.Errorf("version %d, this program reads up to %d", t.version, Version)
+	if err := abi.CheckVersion(uint64(t.version)); err != nil {
+		return err
 	}
 	if t.dirLen != uint64(t.units)*dirEntrySize || t.dirLen > m.size-trailerSize || t.dirOff != m.size-trailerSize-t.dirLen {
 		return fmt.Errorf("directory of %d units at %#x, %d bytes, does not end at the trailer", t.units, t.dirOff, t.dirLen)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/pack"
 	"github.com/megabin/megabin/layers/unit"
@@ -193,7 +194,6 @@ func TestParts(t *testing.T) {
 // checkPart compares the bodies of a part's module with the unit's.
 func checkPart(t *testing.T, u *unit.Unit, part int, wasm []byte, ordinals []int) {
 	t.Helper()
-	const imports = 8
 	sections, err := wasmenc.Sections(wasm)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func checkPart(t *testing.T, u *unit.Unit, part int, wasm []byte, ordinals []int
 		body := r.Vector()
 		want := bytes.Clone(f.Body)
 		for _, c := range f.Calls {
-			wasmenc.PutPadded(want[c.Off:], uint32(imports+slices.Index(ordinals, int(c.Target))))
+			wasmenc.PutPadded(want[c.Off:], uint32(abi.NumImports+slices.Index(ordinals, int(c.Target))))
 		}
 		if !bytes.Equal(body, want) {
 			t.Errorf("function %d: body\n%x, want\n%x", i, body, want)

@@ -33,8 +33,10 @@ func decode(data []byte) (*Unit, error) {
 	}
 	u := &Unit{Sites: sites}
 	r := wasmenc.NewReader(meta)
-	if v := r.U(); r.Err() == nil && v > abi.Version {
-		return nil, fmt.Errorf("version %d, this program reads up to %d", v, abi.Version)
+	if v := r.U(); r.Err() == nil {
+		if err := abi.CheckVersion(v); err != nil {
+			return nil, err
+		}
 	}
 	if sites == nil {
 		return nil, fmt.Errorf("no section %s", sitesSection)

@@ -2,6 +2,7 @@ package unit_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -72,13 +73,17 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-func TestNewerVersionNamesBoth(t *testing.T) {
-	u := sample()
-	data := unit.AppendPrelude(nil, true)
-	data = wasmenc.AppendCustom(data, "megabin.unit", u.Meta.Append(wasmenc.AppendU(nil, abi.Version+1)))
-	_, err := unit.Decode(data)
-	if !errors.Is(err, unit.ErrInvalid) || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "up to 1") {
-		t.Errorf("got %v", err)
+// TestOtherVersionNamesBoth: code of a newer version is not understood, code of
+// an older one calls by other rules.
+func TestOtherVersionNamesBoth(t *testing.T) {
+	for _, v := range []uint64{abi.Version - 1, abi.Version + 1} {
+		u := sample()
+		data := unit.AppendPrelude(nil, true)
+		data = wasmenc.AppendCustom(data, "megabin.unit", u.Meta.Append(wasmenc.AppendU(nil, v)))
+		_, err := unit.Decode(data)
+		if !errors.Is(err, unit.ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprint("version ", v)) || !strings.Contains(err.Error(), fmt.Sprint(abi.Version)) {
+			t.Errorf("version %d: got %v", v, err)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *code) init() {
 	c.byBase = map[uint64][]*mapping{}
 	c.sites = map[siteKey]uint32{}
 	c.cpus = map[*CPU]struct{}{}
-	c.end.Store(1) // slot 0 is null: an empty cache entry names it
+	c.end.Store(1) // slot 0 is abi.SlotResolve: an empty cache entry names it
 }
 
 // copyFrom makes c a copy of another address space's, without its CPUs.

@@ -6,20 +6,22 @@ import (
 )
 
 // hostModule is the module name of the host functions that the cpu module
-// imports: abi.Imports that aren't wasm, and load.
+// imports: abi.Imports that aren't wasm, load and resolve.
 const hostModule = "host"
 
 // Functions of the cpu module. Those below fnLoad are host functions in the
 // order of abi.Imports.
 const (
-	fnLoad   = abi.FuncMulHU + iota // loads the part of the target register's slot
-	fnMulHU                         // abi.FuncMulHU
-	fnMulHS                         // abi.FuncMulHS
-	fnStub                          // what a slot holds until its part is loaded
-	fnEnter                         // (slot): the dispatcher's step
-	fnGrow                          // (n): adds n slots that hold the stub
-	fnXMM                           // (i) → low, high
-	fnSetXMM                        // (i, low, high)
+	fnLoad        = abi.FuncMulHU + iota // loads the part of the target register's slot
+	fnResolve                            // makes the guest address in the target register a slot
+	fnMulHU                              // abi.FuncMulHU
+	fnMulHS                              // abi.FuncMulHS
+	fnStub                               // what a slot holds until its part is loaded
+	fnResolveStub                        // abi.SlotResolve
+	fnEnter                              // (slot): the dispatcher's step
+	fnGrow                               // (n): adds n slots that hold the stub
+	fnXMM                                // (i) → low, high
+	fnSetXMM                             // (i, low, high)
 	endFn
 )
 
@@ -44,7 +46,8 @@ var cpuFuncs = []struct {
 }{
 	{abi.Imports[abi.FuncMulHU].Name, abi.TypeMul, mulHighUnsigned()},
 	{abi.Imports[abi.FuncMulHS].Name, abi.TypeMul, mulHighSigned()},
-	{"stub", abi.TypeFunc, loaderStub()},
+	{"stub", abi.TypeFunc, stub(fnLoad)},
+	{"resolvestub", abi.TypeFunc, stub(fnResolve)},
 	{"enter", typeSlot, enter()},
 	{"grow", typeSlot, grow()},
 	{"xmm", typeXMM, readXMM()},
@@ -61,11 +64,14 @@ func cpuModule() []byte {
 		{wasmenc.SectionType, cpuTypeItems()},
 		{wasmenc.SectionImport, cpuImportItems()},
 		{wasmenc.SectionFunction, cpuFunctionItems()},
-		{wasmenc.SectionTable, [][]byte{{byte(abi.Funcref), 0, 1}}}, // slot 0 stays null
+		{wasmenc.SectionTable, [][]byte{{byte(abi.Funcref), 0, 1}}},
 		{wasmenc.SectionMemory, [][]byte{wasmenc.AppendU(wasmenc.AppendU([]byte{1}, abi.MemoryPages), abi.MemoryPages)}},
 		{wasmenc.SectionGlobal, cpuGlobalItems()},
 		{wasmenc.SectionExport, cpuExportItems()},
-		{wasmenc.SectionElement, [][]byte{{3, 0, 1, byte(fnStub)}}}, // declares ref.func fnStub
+		{wasmenc.SectionElement, [][]byte{
+			append(asm{0}.i32(abi.SlotResolve), wasmenc.OpEnd, 1, byte(fnResolveStub)),
+			{3, 0, 1, byte(fnStub)}, // declares ref.func fnStub
+		}},
 		{wasmenc.SectionCode, cpuCodeItems()},
 	} {
 		b = wasmenc.AppendSection(b, s.id, vector(s.items))
@@ -104,7 +110,7 @@ func cpuImportItems() (items [][]byte) {
 	for _, f := range abi.Imports[:fnLoad] {
 		items = append(items, item(f.Name, f.Type))
 	}
-	return append(items, item("load", abi.TypeVoid))
+	return append(items, item("load", abi.TypeVoid), item("resolve", abi.TypeVoid))
 }
 
 func cpuFunctionItems() (items [][]byte) {
@@ -157,10 +163,15 @@ func cpuExportItems() (items [][]byte) {
 	return items
 }
 
-// loaderStub has the type of a guest function: it makes the host load the part
-// of the slot in the target register, then calls that slot in its place.
-func loaderStub() []byte {
-	a := asm{}.call(fnLoad).get(0, 1, 2, 3, 4, 5).load(abi.Target)
+// stub has the type of a guest function: it calls the host, then the slot that
+// is in the target register, in its place. The state is in the register file,
+// should the host have to give up.
+func stub(host uint32) []byte {
+	a := asm{}.get(0).op(opI64ExtendI32U).i64(abi.PageBias).op(opI64Add).store(abi.RSP)
+	for i, r := range abi.ParamRegs {
+		a = a.get(uint32(1 + i)).store(r)
+	}
+	a = a.call(host).get(0, 1, 2, 3, 4, 5).load(abi.Target)
 	return a.indirect(opReturnCallIndirect).function(0, 0)
 }
 

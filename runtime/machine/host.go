@@ -16,14 +16,14 @@ import (
 type hostFunc func(c *CPU, from api.Module, stack []uint64)
 
 // hostFuncs are what the cpu module imports, in the order of its functions.
-var hostFuncs = [fnLoad + 1]hostFunc{
+var hostFuncs = [fnResolve + 1]hostFunc{
 	abi.FuncSyscall: hostSyscall,
 	abi.FuncPoll:    hostPoll,
 	abi.FuncTrap:    hostTrap,
-	abi.FuncResolve: hostResolve,
 	abi.FuncX87:     hostX87,
 	abi.FuncHelper:  hostHelper,
 	fnLoad:          hostLoad,
+	fnResolve:       hostResolve,
 }
 
 // instantiateHost makes the module of the host functions. They are shared: the
@@ -31,8 +31,13 @@ var hostFuncs = [fnLoad + 1]hostFunc{
 func (e *Engine) instantiateHost(ctx context.Context) error {
 	b := e.runtime.NewHostModuleBuilder(hostModule)
 	for i, f := range hostFuncs {
-		name, typ := "load", abi.TypeVoid
-		if i < fnLoad {
+		name, typ := "", abi.TypeVoid
+		switch i {
+		case fnLoad:
+			name = "load"
+		case fnResolve:
+			name = "resolve"
+		default:
 			name, typ = abi.Imports[i].Name, abi.Imports[i].Type
 		}
 		t := abi.Types[typ]
@@ -116,12 +121,12 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	c.unwind()
 }
 
-func hostResolve(c *CPU, _ api.Module, stack []uint64) {
-	slot, ok := c.resolve(uint64(uint32(stack[0])))
+func hostResolve(c *CPU, _ api.Module, _ []uint64) {
+	slot, ok := c.resolve(c.Reg(abi.Target))
 	if !ok {
 		c.unwind()
 	}
-	stack[0] = uint64(slot)
+	c.SetReg(abi.Target, uint64(slot))
 }
 
 func hostLoad(c *CPU, _ api.Module, _ []uint64) {

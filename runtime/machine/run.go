@@ -191,7 +191,7 @@ var traps = map[string]FaultKind{
 	"integer overflow":              FPE, // the quotient of a division
 	"invalid conversion to integer": FPE,
 	"unreachable":                   ILL,
-	"invalid table access":          SEGV, // a call through a null pointer
+	"invalid table access":          SEGV, // a slot that was never given out
 	"indirect call type mismatch":   SEGV,
 	"unaligned atomic":              BUS,
 	stackOverflow:                   SEGV,

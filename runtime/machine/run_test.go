@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/layers/wasmenc"
 )
 
 // run makes a unit of f (function 0), an exit (function 1) and more, and runs
@@ -105,7 +106,7 @@ func TestResolveFillsCache(t *testing.T) {
 	c, e := run(t, &h, body, testFunc{1, asm{}.ret(func(a asm) asm { return a.i64(5) })})
 	wantStop(t, e)
 	entry := c.Space().cacheEntry((target>>2 ^ target>>12) & (1<<14 - 1))
-	if want := uint64(target) | 3<<32; *entry != want { // slot 0 is null
+	if want := uint64(target) | 3<<32; *entry != want { // slot 0 is abi.SlotResolve
 		t.Errorf("entry %#x, want %#x", *entry, want)
 	}
 	c.Space().UnmapUnit(testBase)
@@ -166,7 +167,7 @@ func TestFaults(t *testing.T) {
 		{"xgetbv", helper(abi.HelperXGETBV, 0, 0, 0), ILL, 0},
 		{"fxsave at null", helper(abi.HelperFXSave, 0xffff0000, 0, 0), SEGV, 0},
 		{"fbld at null", asm{}.i32(int32(abi.X87Load)|int32(abi.X87SrcBCD)<<abi.X87SrcShift).i64(0xffff0000).call(abi.FuncX87).op(opUnreachable).function(0, 0), SEGV, 0},
-		{"jump to nowhere", asm{}.i32(0x1234567).call(abi.FuncResolve).op(opUnreachable).function(0, 0), SEGV, 0},
+		{"jump to nowhere", asm{}.i32(0x1234567).store(abi.Target).args().i32(abi.SlotResolve).indirect(wasmenc.OpCallIndirect).function(0, 0), SEGV, 0x1234567},
 	}
 	for _, f := range tests {
 		t.Run(f.name, func(t *testing.T) {

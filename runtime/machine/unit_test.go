@@ -146,8 +146,8 @@ func (a asm) crossCall(ordinal int) asm {
 
 // indirectCall calls the guest address in rdi by way of resolve only.
 func (a asm) indirectCall() asm {
-	a = a.get(lRDI).op(opI32WrapI64).call(abi.FuncResolve).store(abi.Target)
-	return a.calleeArgs().load(abi.Target).indirect(wasmenc.OpCallIndirect)
+	a = a.get(lRDI).op(opI32WrapI64).store(abi.Target)
+	return a.calleeArgs().i32(abi.SlotResolve).indirect(wasmenc.OpCallIndirect)
 }
 
 // recorder is a handler that records system calls and stops at stopAt.

@@ -126,7 +126,7 @@ func (c *container) say(format string, args ...any) {
 }
 
 func (c *container) run(ctx context.Context) (int, error) {
-	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless})
+	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless, FindUnit: c.findUnit})
 	if err != nil {
 		return ExitFailure, err
 	}
@@ -151,6 +151,12 @@ func (c *container) run(ctx context.Context) (int, error) {
 	defer stop()
 	defer c.watchMemory()()
 	return c.kernel.Run(task).Code(), ctx.Err()
+}
+
+// findUnit is machine.Options.FindUnit.
+func (c *container) findUnit(id [32]byte) (machine.Unit, bool) {
+	u, _, ok := c.spec.Units.Lookup(id)
+	return u, ok
 }
 
 // prepare builds everything but the program.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"crypto/rand"
+	"fmt"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -193,6 +194,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
+	space.AS.SetProgram(programKey(file, p.Argv[0]))
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{
@@ -209,6 +211,16 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		return nil, err
 	}
 	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
+}
+
+// programKey names what runs are likely to need the same code: a file, under
+// one name, as it may be busybox.
+func programKey(file Mapping, argv0 string) string {
+	hash, err := vfs.HashOf(file.d)
+	if err != nil {
+		return file.Name() // it will not run
+	}
+	return fmt.Sprintf("%x %s", hash, path.Base(argv0))
 }
 
 // commit is the point of no return: what execve changes in the task's parts.

@@ -1,0 +1,195 @@
+package opt
+
+import (
+	"slices"
+
+	"github.com/megabin/megabin/converter/ir"
+	"github.com/megabin/megabin/layers/abi"
+)
+
+// park leaves registers in the register file that the function only hands
+// on: block parameters which nothing reads but calls, exits and polls, whose
+// state has to be in the file anyway. What an edge gives to such a parameter
+// is written there, in a block of its own on an edge that shares both ends;
+// spill then finds which of these writes are needed.
+func park(f *ir.Func) {
+	p := &parker{f: f, in: predecessors(f), order: reversePostorder(f), reg: map[*ir.Value]abi.Reg{}, hard: map[*ir.Value]bool{}}
+	p.findUses()
+	p.keepHard()
+	p.rewrite()
+}
+
+type parker struct {
+	f     *ir.Func
+	in    [][]inEdge
+	order []*ir.Block
+	reg   map[*ir.Value]abi.Reg // of parameters that states name
+	hard  map[*ir.Value]bool    // parameters to be kept
+}
+
+// findUses notes which register each parameter is, by the states that name
+// it, and which are read for something else.
+func (p *parker) findUses() {
+	for _, b := range p.order {
+		p.states(b.Poll)
+		for _, v := range b.Values {
+			p.reads(v.Args)
+			p.info(v.Info)
+		}
+		if b.Term.Cond != nil {
+			p.hard[b.Term.Cond] = true
+		}
+		p.reads(b.Term.Args)
+		p.info(b.Term.Info)
+		p.states(b.Term.State)
+	}
+}
+
+func (p *parker) reads(vs []*ir.Value) {
+	for _, v := range vs {
+		if v.Op == ir.Param {
+			p.hard[v] = true
+		}
+	}
+}
+
+func (p *parker) info(info *ir.CallInfo) {
+	if info == nil {
+		return
+	}
+	p.states(info.State)
+	if info.SP != nil {
+		p.hard[info.SP] = true
+	}
+}
+
+func (p *parker) states(state []ir.RegValue) {
+	for _, s := range state {
+		if s.Value.Op == ir.Param {
+			p.is(s.Value, s.Reg)
+		}
+	}
+}
+
+// is says that v holds r. A value that holds two registers is kept. It reports
+// whether that is news.
+func (p *parker) is(v *ir.Value, r abi.Reg) bool {
+	old, known := p.reg[v]
+	switch {
+	case p.hard[v] || known && old == r:
+		return false
+	case known || slot(r) < 0:
+		p.hard[v] = true
+	default:
+		p.reg[v] = r
+	}
+	return true
+}
+
+// keepHard completes both from parameter to parameter: what is given to one
+// that holds a register holds it too, and what is given to one that is kept is
+// kept. A loop's parameter is kept if a turn of the loop computes it.
+func (p *parker) keepHard() {
+	position := make([]int, len(p.f.Blocks))
+	for i, b := range p.order {
+		position[b.ID] = i
+	}
+	for changed := true; changed; {
+		changed = false
+		for k := len(p.order) - 1; k >= 0; k-- {
+			b := p.order[k]
+			for i, to := range b.Params {
+				for _, e := range p.in[b.ID] {
+					x := e.edge.Args[i]
+					changed = p.edge(x, to, position[e.from.ID] >= k) || changed
+				}
+			}
+		}
+	}
+}
+
+func (p *parker) edge(x, to *ir.Value, back bool) bool {
+	r, known := p.reg[to]
+	isReg := x.Op == ir.GetReg && abi.Reg(x.Aux) == r
+	switch {
+	case x.Op == ir.Param && p.hard[to] && !p.hard[x]:
+		p.hard[x] = true
+	case !p.hard[to] && known && back && !isReg && (x.Op != ir.Param || p.hard[x]):
+		p.hard[to] = true
+	case !p.hard[to] && known && x.Op == ir.Param:
+		return p.is(x, r)
+	default:
+		return false
+	}
+	return true
+}
+
+// parked reports whether v is not kept, and its register.
+func (p *parker) parked(v *ir.Value) (abi.Reg, bool) {
+	r, known := p.reg[v]
+	return r, known && !p.hard[v]
+}
+
+// rewrite turns the parameters that are parked into reads of the register
+// file.
+func (p *parker) rewrite() {
+	repl := replacer{}
+	for _, b := range p.order {
+		var reads []*ir.Value
+		for _, v := range b.Params {
+			if r, ok := p.parked(v); ok {
+				read := p.f.NewValue(ir.GetReg, v.Type)
+				read.Aux, read.Block = int64(r), b
+				repl[v] = read
+				reads = append(reads, read)
+			}
+		}
+		if len(reads) > 0 {
+			p.write(b)
+			b.Values = append(reads, b.Values...)
+			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl[s.Value] != nil && s.Value.Block == b })
+		}
+	}
+	repl.apply(p.f)
+	dropParams(p.f, predecessors(p.f), func(v *ir.Value) bool { return repl[v] != nil })
+}
+
+// write makes each edge into b put the arguments of parked parameters in the
+// register file.
+func (p *parker) write(b *ir.Block) {
+	for _, e := range p.in[b.ID] {
+		var state []ir.RegValue
+		for i, v := range b.Params {
+			if r, ok := p.parked(v); ok {
+				state = append(state, ir.RegValue{Reg: r, Value: e.edge.Args[i]})
+			}
+		}
+		if len(e.from.Term.Succs) == 1 {
+			e.from.Term.State = append(e.from.Term.State, state...)
+			continue
+		}
+		mid := p.f.NewBlock(b.Addr)
+		mid.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: b, Args: e.edge.Args}}, State: state}
+		e.edge.To, e.edge.Args = mid, nil
+	}
+}
+
+// thread makes edges to blocks that only jump on lead to where those jump.
+func thread(f *ir.Func) {
+	for _, b := range f.Blocks {
+		for i := range b.Term.Succs {
+			e := &b.Term.Succs[i]
+			for range f.Blocks { // blocks may jump in a circle
+				if !passes(e.To) {
+					break
+				}
+				next := e.To.Term.Succs[0]
+				*e = ir.Edge{To: next.To, Args: slices.Clone(next.Args)}
+			}
+		}
+	}
+}
+
+func passes(b *ir.Block) bool {
+	return b.Term.Kind == ir.Jump && len(b.Values) == 0 && len(b.Params) == 0 && b.Poll == nil
+}
