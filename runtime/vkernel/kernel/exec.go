@@ -210,6 +210,9 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		space.Release()
 		return nil, err
 	}
+	if size, _ := t.Group.Limits.Get(unix.RLIMIT_AS); size.Cur != Infinity {
+		space.SetLimit(size.Cur)
+	}
 	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
 }
 

@@ -106,11 +106,18 @@ func (m *MM) Release() {
 	m.AS.Release()
 }
 
-// SetLimit sets RLIMIT_AS, in bytes.
+// initialStack is what Linux maps of a new program's stack, bytes.
+const initialStack = 132 << 10
+
+// SetLimit sets RLIMIT_AS, in bytes. The initial stack, which is mapped whole,
+// counts as if it had not grown.
 func (m *MM) SetLimit(n uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.limit = n
+	if a := m.areas.at(StackTop - 1); a != nil && n < TaskSize {
+		m.limit += a.Len() - min(a.Len(), initialStack)
+	}
 }
 
 // Layout is where the program's arguments and code lie.
