@@ -45,6 +45,7 @@ func (c *conversion) newManifest(res *pack.Result) *manifest.Manifest {
 	m := &manifest.Manifest{
 		FormatVersion: manifest.Version,
 		Translator:    c.Translator,
+		Scripts:       c.scripts,
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Directory: res.Directory, Size: res.Size},
 	}
 	if c.treeFile != nil {

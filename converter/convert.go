@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/unit"
 )
 
@@ -99,6 +100,7 @@ type conversion struct {
 	cache      *unitCache
 	layers     []*scannedLayer
 	elves      []*elf // ascending by hash
+	scripts    []manifest.Script
 	megabinary *os.File
 	manifest   []byte
 	treeFile   []byte

@@ -1,6 +1,7 @@
 package converter
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,8 @@ type LayerDirs struct {
 	// KeepNative.
 	Out string
 	// State is an empty directory for what PackLayers has to know: names,
-	// hashes, units. It does not depend on what files that are no ELFs hold.
+	// hashes, units. It does not depend on what files hold that are neither
+	// ELFs nor executable scripts.
 	State string
 }
 
@@ -41,7 +43,8 @@ type LayerResult struct {
 // layerState is the file in LayerDirs.State; entries and units are beside it.
 type layerState struct {
 	Changed bool       `json:"changed"`
-	ELFs    []layerELF `json:"elfs"` // ascending by hash
+	ELFs    []layerELF `json:"elfs"`    // ascending by hash
+	Scripts []blob.ID  `json:"scripts"` // executable; ascending
 }
 
 // layerELF is an ELF of a layer; one without a carrier is not recompiled.
@@ -62,7 +65,7 @@ const (
 // trees and not as a tar stream, and puts carriers in their places.
 func ConvertLayer(ctx context.Context, dirs LayerDirs, o Options) (*LayerResult, error) {
 	o = o.withDefaults()
-	l := &layerConversion{conversion: conversion{Options: o}, dirs: dirs, byPath: map[string]*elf{}}
+	l := &layerConversion{conversion: conversion{Options: o}, dirs: dirs, byPath: map[string]*elf{}, scripts: map[blob.ID]bool{}}
 	defer l.close()
 	for _, step := range []func(context.Context) error{l.scan, l.recompile, l.apply, l.save} {
 		if err := step(ctx); err != nil {
@@ -79,6 +82,7 @@ type layerConversion struct {
 	changes []treediff.Change
 	byPath  map[string]*elf // path in Upper → its ELF
 	entries []tarfs.Entry
+	scripts map[blob.ID]bool // hashes of executable scripts
 	changed bool
 	files   []*os.File
 }
@@ -140,29 +144,34 @@ func (l *layerConversion) entry(i int) (e tarfs.Entry, err error) {
 	case kind == tarfs.Regular && c.First != i:
 		e.Blob, e.Size = l.entries[c.First].Blob, l.entries[c.First].Size
 	case kind == tarfs.Regular:
-		e.Blob, err = elfHash(name)
-		if !e.Blob.IsZero() {
+		if e.Blob, err = l.hash(name, e.Mode); !e.Blob.IsZero() {
 			e.Size = c.Stat.Size
 		}
 	}
 	return e, err
 }
 
-// elfHash is zero for a file that is no ELF.
-func elfHash(name string) (id blob.ID, err error) {
+// hash is zero for a file that is neither an ELF nor an executable script.
+func (l *layerConversion) hash(name string, mode uint32) (id blob.ID, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return id, err
 	}
 	defer f.Close()
 	magic := make([]byte, len(elfMagic))
-	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != elfMagic {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = nil
-		}
+	n, err := io.ReadFull(f, magic)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return id, err
 	}
-	id, _, err = blob.HashReader(io.MultiReader(strings.NewReader(elfMagic), f))
+	magic = magic[:n]
+	script := bytes.HasPrefix(magic, []byte(scriptMagic)) && mode&anyExecute != 0
+	if string(magic) != elfMagic && !script {
+		return id, nil
+	}
+	id, _, err = blob.HashReader(io.MultiReader(bytes.NewReader(magic), f))
+	if script {
+		l.scripts[id] = true
+	}
 	return id, err
 }
 
@@ -171,7 +180,7 @@ func (l *layerConversion) openELFs() error {
 	byID := map[blob.ID]*elf{}
 	for i := range l.entries {
 		n := &l.entries[i]
-		if n.Blob.IsZero() {
+		if n.Blob.IsZero() || l.scripts[n.Blob] {
 			continue
 		}
 		e := byID[n.Blob]
@@ -215,7 +224,7 @@ func (l *layerConversion) save(context.Context) error {
 	if err != nil {
 		return err
 	}
-	state := layerState{Changed: l.changed, ELFs: []layerELF{}}
+	state := layerState{Changed: l.changed, ELFs: []layerELF{}, Scripts: sortedIDs(l.scripts)}
 	for _, e := range l.elves {
 		n := layerELF{BLAKE3: e.id, Refused: e.reason}
 		if e.meta != nil {
@@ -238,6 +247,15 @@ func (l *layerConversion) save(context.Context) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(l.dirs.State, stateEntries), tarfs.EncodeIndex(l.entries, 0), 0o644)
+}
+
+func sortedIDs(set map[blob.ID]bool) []blob.ID {
+	list := make([]blob.ID, 0, len(set))
+	for id := range set {
+		list = append(list, id)
+	}
+	slices.SortFunc(list, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) })
+	return list
 }
 
 // LayerChanged reads from a layer's StateFile whether ConvertLayer made

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/megabin/megabin/converter"
+	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/image/imagetest"
 	"github.com/megabin/megabin/layers/manifest"
@@ -21,9 +23,10 @@ import (
 
 // treeSteps are the layers of an image: files by name, "" for one that is gone.
 var treeSteps = []map[string]string{
-	{"bin/a": binary("a"), "bin/gone": binary("gone"), "bin/moved": binary("moved"), "etc/text": "text", "opt/panic": binary("panic")},
+	{"bin/a": binary("a"), "bin/gone": binary("gone"), "bin/moved": binary("moved"), "etc/text": "text", "opt/panic": binary("panic"),
+		"bin/run": "#!/bin/a\n", "bin/old": "#!/bin/gone\n", "bin/one": "#"},
 	{"etc/only": "text XXX"},
-	{"bin/gone": "", "bin/moved": "", "usr/moved": binary("moved"), "opt/a": binary("a"), "opt/broken": binary("broken")},
+	{"bin/gone": "", "bin/old": "", "opt/run": "#!/bin/a\n", "bin/moved": "", "usr/moved": binary("moved"), "opt/a": binary("a"), "opt/broken": binary("broken")},
 	{"opt/c": binary("c"), "etc/text": binary("text")},
 }
 
@@ -126,6 +129,10 @@ func TestLikeTar(t *testing.T) {
 		have, want := decodeManifest(t, read(t, packed, manifest.Name)), decodeManifest(t, []byte(files["/"+manifest.Name]))
 		if a, b := encoded(t, have), encoded(t, want); a != b {
 			t.Errorf("the manifest is\n%s\nand by tar\n%s", a, b)
+		}
+		script := manifest.Script{BLAKE3: blob.Hash([]byte("#!/bin/a\n")), Paths: []string{"/bin/run", "/opt/run"}, Size: 9}
+		if !reflect.DeepEqual(have.Scripts, []manifest.Script{script}) {
+			t.Errorf("scripts %+v, want %+v", have.Scripts, script)
 		}
 		if !bytes.Equal(read(t, packed, manifest.MegabinaryName), []byte(files["/"+manifest.MegabinaryName])) {
 			t.Error("the megabinaries differ")

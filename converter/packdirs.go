@@ -22,7 +22,7 @@ import (
 // LayerDirs.State, the lowest first. The annotations are those that the
 // image's manifest is to have; the report's digests stay empty.
 func PackLayers(ctx context.Context, states []string, out string, o Options) (annotations map[string]string, report *Report, err error) {
-	p := &packing{conversion: conversion{Options: o.withDefaults()}, states: states, known: map[blob.ID]layerELF{}}
+	p := &packing{conversion: conversion{Options: o.withDefaults()}, states: states, known: map[blob.ID]layerELF{}, knownScripts: map[blob.ID]bool{}}
 	defer p.closeTemporary()
 	if p.CacheDir, err = os.MkdirTemp("", "megabin-*"); err != nil {
 		return nil, nil, err
@@ -45,8 +45,9 @@ func PackLayers(ctx context.Context, states []string, out string, o Options) (an
 
 type packing struct {
 	conversion
-	states []string
-	known  map[blob.ID]layerELF
+	states       []string
+	known        map[blob.ID]layerELF
+	knownScripts map[blob.ID]bool
 }
 
 // load reads the states. Their units are linked into one cache.
@@ -59,7 +60,17 @@ func (p *packing) load(context.Context) (err error) {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	return p.merge(func(id blob.ID) bool { _, ok := p.known[id]; return ok })
+	return p.merge(p.kind)
+}
+
+func (p *packing) kind(id blob.ID) contentKind {
+	if _, ok := p.known[id]; ok {
+		return isELF
+	}
+	if p.knownScripts[id] {
+		return isScript
+	}
+	return isData
 }
 
 func (p *packing) loadState(dir string) error {
@@ -80,6 +91,9 @@ func (p *packing) loadState(dir string) error {
 	}
 	p.layers = append(p.layers, &scannedLayer{entries: entries})
 	units := unitCache{filepath.Join(dir, stateUnits), p.Translator}
+	for _, id := range state.Scripts {
+		p.knownScripts[id] = true
+	}
 	for _, e := range state.ELFs {
 		p.known[e.BLAKE3] = e
 		if e.Carrier == nil {

@@ -20,7 +20,19 @@ import (
 	"github.com/megabin/megabin/layers/unit"
 )
 
-const elfMagic = "\x7fELF"
+const (
+	elfMagic    = "\x7fELF"
+	scriptMagic = "#!"
+)
+
+// contentKind is what the first bytes of a file say that it is.
+type contentKind int
+
+const (
+	isData contentKind = iota
+	isELF
+	isScript
+)
 
 // maxELF is the size of the largest ELF that is recompiled, as it is held in
 // memory, in bytes.
@@ -34,6 +46,7 @@ type scannedLayer struct {
 	compression image.Compression
 	entries     []tarfs.Entry
 	contents    map[blob.ID]*io.SectionReader // of ELFs
+	scripts     map[blob.ID]bool              // files that begin with scriptMagic
 	tar         *os.File                      // the tar stream
 	size        int64                         // of it, bytes
 	sparse      *os.File                      // contents of sparse ELFs, if there are any
@@ -97,7 +110,7 @@ func (c *conversion) sourceLayers() ([]*scannedLayer, error) {
 			return nil, fmt.Errorf("layer %v is foreign (%s): it may not be distributed and is not converted", m.Layers[i].Digest, m.Layers[i].MediaType)
 		}
 		list[i] = &scannedLayer{layer: l, desc: m.Layers[i], diffID: config.RootFS.DiffIDs[i],
-			contents: map[blob.ID]*io.SectionReader{}}
+			contents: map[blob.ID]*io.SectionReader{}, scripts: map[blob.ID]bool{}}
 	}
 	return list, nil
 }
@@ -140,6 +153,9 @@ func (l *scannedLayer) visit(e *tarfs.Entry, content *tarfs.Content) (err error)
 			e.Blob, err = l.keep(all, e.Size, e.Offset)
 		} else {
 			e.Blob, _, err = blob.HashReader(all)
+		}
+		if bytes.HasPrefix(magic, []byte(scriptMagic)) {
+			l.scripts[e.Blob] = true
 		}
 	}
 	l.entries = append(l.entries, *e)
@@ -188,7 +204,7 @@ func (l *scannedLayer) close() {
 
 // find lists the distinct ELFs of the merged tree.
 func (c *conversion) find(context.Context) error {
-	if err := c.merge(func(id blob.ID) bool { return c.content(id) != nil }); err != nil {
+	if err := c.merge(c.kind); err != nil {
 		return err
 	}
 	for _, e := range c.elves {
@@ -197,8 +213,21 @@ func (c *conversion) find(context.Context) error {
 	return nil
 }
 
-// merge lists the distinct ELFs of the merged tree, with their paths.
-func (c *conversion) merge(isELF func(blob.ID) bool) error {
+func (c *conversion) kind(id blob.ID) contentKind {
+	if c.content(id) != nil {
+		return isELF
+	}
+	for _, l := range c.layers {
+		if l.scripts[id] {
+			return isScript
+		}
+	}
+	return isData
+}
+
+// merge lists the distinct ELFs and executable scripts of the merged tree, with
+// their paths.
+func (c *conversion) merge(kind func(blob.ID) contentKind) error {
 	layers := make([][]tarfs.Entry, len(c.layers))
 	for i, l := range c.layers {
 		layers[i] = l.entries
@@ -207,26 +236,51 @@ func (c *conversion) merge(isELF func(blob.ID) bool) error {
 	if err != nil {
 		return err
 	}
-	found := map[blob.ID]*elf{}
+	elves, scripts := map[blob.ID]*elf{}, map[blob.ID]*manifest.Script{}
 	for i := range tree.Nodes {
 		path, e := tree.Path(i), tree.Nodes[i].Entry
 		if path == "/"+manifest.Name {
 			return ErrConverted
 		}
-		if e.Blob.IsZero() || !isELF(e.Blob) {
+		if e.Blob.IsZero() {
 			continue
 		}
-		if found[e.Blob] == nil {
-			found[e.Blob] = &elf{id: e.Blob, size: e.Size}
+		switch k := kind(e.Blob); {
+		case k == isELF:
+			found := at(elves, e.Blob, elf{id: e.Blob, size: e.Size})
+			found.paths = append(found.paths, path)
+		case k == isScript && e.Mode&anyExecute != 0:
+			found := at(scripts, e.Blob, manifest.Script{BLAKE3: e.Blob, Size: e.Size})
+			found.Paths = append(found.Paths, path)
 		}
-		found[e.Blob].paths = append(found[e.Blob].paths, path)
 	}
-	for _, e := range found {
+	for _, e := range elves {
 		slices.Sort(e.paths)
 		c.elves = append(c.elves, e)
 	}
 	sortELFs(c.elves)
+	c.scripts = sortedScripts(scripts)
 	return nil
+}
+
+// anyExecute are the permission bits that make a file executable to somebody.
+const anyExecute = 0o111
+
+// at is the value of a key, which becomes first if there is none.
+func at[T any](m map[blob.ID]*T, key blob.ID, first T) *T {
+	if m[key] == nil {
+		m[key] = &first
+	}
+	return m[key]
+}
+
+func sortedScripts(found map[blob.ID]*manifest.Script) (list []manifest.Script) {
+	for _, s := range found {
+		slices.Sort(s.Paths)
+		list = append(list, *s)
+	}
+	slices.SortFunc(list, func(a, b manifest.Script) int { return bytes.Compare(a.BLAKE3[:], b.BLAKE3[:]) })
+	return list
 }
 
 // sortELFs sorts by hash, as manifests do.

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
 )
 
 // megabin runs a command line in this process.
@@ -46,6 +47,7 @@ func TestCommandLines(t *testing.T) {
 		{"run", statusError, "", "requires at least 1 arg(s)"},
 		{"run --no-such-flag x", statusError, "", "unknown flag"},
 		{"run oci:" + none + " ls", statusError, "", none},
+		{"run --help", 0, "--policy", ""},
 		{"inspect oci:" + none, statusError, "", none},
 		{"check oci:" + none, statusError, "", none},
 		{"hash " + none, statusError, "", none},
@@ -81,6 +83,30 @@ func TestVolumes(t *testing.T) {
 		if m, err := parseVolume(bad); err == nil {
 			t.Errorf("%s: %+v", bad, m)
 		}
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	for _, tt := range []struct {
+		rules string
+		want  kernel.Policy
+	}{
+		{"enforce", kernel.Policy{}},
+		{"permissive", kernel.Policy{Permissive: true}},
+		{"permissive,scripts=listed", kernel.Policy{Permissive: true, ListedScripts: true}},
+		{"permissive,scripts=listed,enforce,scripts=any", kernel.Policy{}},
+	} {
+		if p, err := parsePolicy(strings.Split(tt.rules, ",")); err != nil || p != tt.want {
+			t.Errorf("%s: %+v, %v", tt.rules, p, err)
+		}
+	}
+	for _, bad := range []string{"", "lax", "scripts=none"} {
+		if _, err := parsePolicy([]string{bad}); err == nil {
+			t.Errorf("%q is no rule", bad)
+		}
+	}
+	if _, err := openAudit(filepath.Join(t.TempDir(), "none", "x")); err == nil {
+		t.Error("opened an audit log in a directory that is not there")
 	}
 }
 

@@ -34,6 +34,8 @@ type runFlags struct {
 	publish          []string
 	readOnly         bool
 	strace, stats    bool
+	policy           []string
+	audit            string
 	trust            trustFlags
 	memory           string
 	pids             int
@@ -58,13 +60,25 @@ reached only through the ports that -p opens (on all addresses of the host, unle
 which). With --net host its TCP and UDP sockets are this process's own.
 
 A file runs only if its BLAKE3 hash is one of the image's recompiled ELFs, as the
-original or as its carrier; anything else is refused with exit status 126.`,
+original or as its carrier; anything else is refused with exit status 126. --policy
+says how, by words with commas between:
+
+  enforce         refuse (the default)
+  permissive      grant executable memory that would be refused, and report it;
+                  it can't run all the same, nor does execve start what it should not
+  scripts=any     a "#!" script may be anything; its interpreter is a program (the default)
+  scripts=listed  its hash must be listed too: convert lists the image's executable scripts
+
+--audit writes each decision on what may be executed, also that it may, as a line of JSON:
+time, pid, call (execve, mmap, mprotect, mremap), path, hash, decision (allowed,
+refused, reported) and reason.`,
 		Example: `  megabin run oci:debian-wasm ls -l /
   echo hello | megabin run -i oci:debian-wasm tr a-z A-Z
   megabin run -v "$PWD":/work -w /work oci:debian-wasm sort -o sorted words
   megabin run -p 8080:80 oci:nginx-wasm
   megabin run -p 127.0.0.1:6379:6379 oci:redis-wasm redis-server
-  megabin run --strace oci:debian-wasm cat /etc/os-release`,
+  megabin run --strace oci:debian-wasm cat /etc/os-release
+  megabin run --policy scripts=listed --audit audit.json oci:debian-wasm which ls`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.entrypointSet = cmd.Flags().Changed("entrypoint")
@@ -95,6 +109,8 @@ original or as its carrier; anything else is refused with exit status 126.`,
 	f.IntVar(&flags.pids, "pids", 0, "bound of the `NUMBER` of processes and threads; 0 is none")
 	f.Float64Var(&flags.cpus, "cpus", 0, "bound of processor time, as a `NUMBER` of processors; 0 is none")
 	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
+	f.StringSliceVar(&flags.policy, "policy", nil, "what may run: enforce or permissive; scripts=any or scripts=listed (`RULES`, see above)")
+	f.StringVar(&flags.audit, "audit", "", "append decisions on what may run to `FILE`; - is standard output")
 	flags.trust.add(f)
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
 	return cmd
@@ -119,6 +135,14 @@ func (flags *runFlags) run(ctx context.Context, text string, args []string, errw
 	spec.Messages = errw
 	if flags.strace {
 		spec.Strace = errw
+	}
+	audit, err := openAudit(flags.audit)
+	if err != nil {
+		return 0, err
+	}
+	if audit != nil {
+		defer audit.Close()
+		spec.Audit = audit
 	}
 	ready := time.Since(began)
 	result, err := runner.Run(ctx, spec)
@@ -158,6 +182,9 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 		return s, nil, err
 	}
 	if s.Mounts, err = parseVolumes(flags.volumes); err != nil {
+		return s, nil, err
+	}
+	if s.Policy, err = parsePolicy(flags.policy); err != nil {
 		return s, nil, err
 	}
 	s.Net = flags.net

@@ -43,6 +43,7 @@ type Manifest struct {
 	FormatVersion int        `json:"formatVersion"`
 	Megabinary    Megabinary `json:"megabinary"`
 	Refused       []Refused  `json:"refused"`        // ascending by BLAKE3
+	Scripts       []Script   `json:"scripts"`        // ascending by BLAKE3
 	Tree          *blob.ID   `json:"tree,omitempty"` // of the file TreeName; nil: there is none
 	Translator    string     `json:"translator"`
 }
@@ -82,6 +83,13 @@ type Refused struct {
 	BLAKE3 blob.ID  `json:"blake3"`
 	Paths  []string `json:"paths"` // in the image, ascending
 	Reason string   `json:"reason"`
+}
+
+// Script is an executable file that begins with "#!".
+type Script struct {
+	BLAKE3 blob.ID  `json:"blake3"`
+	Paths  []string `json:"paths"` // in the image, ascending
+	Size   int64    `json:"size"`  // bytes
 }
 
 // HexBytes is a byte string, in JSON in hex digits.
@@ -139,6 +147,10 @@ func (m *Manifest) withLists() *Manifest {
 	}
 	for i := range c.Refused {
 		c.Refused[i].Paths = append([]string{}, c.Refused[i].Paths...)
+	}
+	c.Scripts = append([]Script{}, m.Scripts...)
+	for i := range c.Scripts {
+		c.Scripts[i].Paths = append([]string{}, c.Scripts[i].Paths...)
 	}
 	return &c
 }
@@ -199,6 +211,15 @@ func (m *Manifest) validate() error {
 	for i := range m.Refused {
 		if r := &m.Refused[i]; i > 0 && bytes.Compare(r.BLAKE3[:], m.Refused[i-1].BLAKE3[:]) <= 0 {
 			return fmt.Errorf("refused %v is out of order", r.BLAKE3)
+		}
+	}
+	for i := range m.Scripts {
+		s := &m.Scripts[i]
+		if i > 0 && bytes.Compare(s.BLAKE3[:], m.Scripts[i-1].BLAKE3[:]) <= 0 {
+			return fmt.Errorf("script %v is out of order", s.BLAKE3)
+		}
+		if s.Size < 0 {
+			return fmt.Errorf("script %v: size %d", s.BLAKE3, s.Size)
 		}
 	}
 	return nil

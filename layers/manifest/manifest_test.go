@@ -41,6 +41,7 @@ func sample(t testing.TB) (*manifest.Manifest, []byte) {
 		Megabinary:    manifest.Megabinary{BLAKE3: res.Digest, Size: res.Size, Directory: res.Directory},
 		Refused:       []manifest.Refused{{BLAKE3: blob.Hash([]byte("arm")), Paths: []string{"/bin/arm"}, Reason: "machine 183"}},
 	}
+	m.Scripts = []manifest.Script{{BLAKE3: blob.Hash([]byte("#!/bin/sh")), Paths: []string{"/bin/run"}, Size: 9}}
 	for _, u := range res.Units {
 		e := manifest.NewEntry(&units[u.Source].Meta, u.Digest)
 		e.Paths = []string{"/lib/<\u2028>\x01\"" + string(units[u.Source].BuildID)}

@@ -12,9 +12,6 @@ import (
 // pageSize is the granularity of mappings.
 const pageSize = 4096
 
-// pageUp rounds up to a page.
-func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
-
 // backing is a file that areas map, counted by reference.
 type backing struct {
 	file *os.File // our own descriptor
@@ -48,7 +45,6 @@ type area struct {
 	prot       Prot
 	file       *backing // nil: anonymous
 	off        int64    // file offset of start
-	fileEnd    uint64   // guest address up to which the file is mapped
 	shared     bool
 }
 
@@ -67,7 +63,7 @@ func (a area) continues(b area) bool {
 	if a.end != b.start || a.prot != b.prot || a.file != b.file || a.shared != b.shared {
 		return false
 	}
-	return a.file == nil || a.fileEnd == b.fileEnd && b.off-a.off == int64(b.start-a.start)
+	return a.file == nil || b.off-a.off == int64(b.start-a.start)
 }
 
 // areas is a set of disjoint areas in ascending order. Each holds one

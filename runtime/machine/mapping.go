@@ -34,9 +34,9 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 	return nil
 }
 
-// MapFile maps length bytes of file from off, replacing what is there; pages
-// past the file's end are zero. The file must not be shortened while mapped
-// (the process would die of SIGBUS) but may be closed. Writes to a shared
+// MapFile maps length bytes of file from off, replacing what is there. A page
+// past the file's end is the file's if it grows before the page is touched, else
+// it becomes zeros that are no longer the file's (see sigbus.go). The file may be closed. Writes to a shared
 // mapping of a file that isn't open for writing stay private.
 func (as *AddressSpace) MapFile(addr, length uint64, file *os.File, off int64, prot Prot, shared bool) error {
 	if err := checkRange(addr, length); err != nil {
@@ -45,17 +45,12 @@ func (as *AddressSpace) MapFile(addr, length uint64, file *os.File, off int64, p
 	if off < 0 || off%pageSize != 0 {
 		return unix.EINVAL
 	}
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
 	b, err := newBacking(file)
 	if err != nil {
 		return err
 	}
 	b.retain()
 	a := area{start: addr, end: addr + length, prot: prot, file: b, off: off, shared: shared}
-	a.fileEnd = addr + min(length, pageUp(uint64(max(info.Size()-off, 0))))
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if err := as.hostMap(a); err != nil {
@@ -104,22 +99,13 @@ func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
 
 // hostMap makes the host's mapping of a, which has a file.
 func (as *AddressSpace) hostMap(a area) error {
-	end := min(a.end, max(a.fileEnd, a.start))
-	if end < a.end {
-		if err := as.hostZero(end, a.end); err != nil {
-			return err
-		}
-	}
-	if a.start == end {
-		return nil
-	}
 	fd, flags := int(a.file.file.Fd()), unix.MAP_PRIVATE
 	if a.shared {
 		flags = unix.MAP_SHARED
 	}
-	err := as.hostMmap(a.start, end, fd, a.off, flags)
+	err := as.hostMmap(a.start, a.end, fd, a.off, flags)
 	if a.shared && errors.Is(err, unix.EACCES) {
-		err = as.hostMmap(a.start, end, fd, a.off, unix.MAP_PRIVATE)
+		err = as.hostMmap(a.start, a.end, fd, a.off, unix.MAP_PRIVATE)
 	}
 	return err
 }

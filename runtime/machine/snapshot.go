@@ -49,7 +49,6 @@ func (as *AddressSpace) mapSnapshot(a area) error {
 	if err := as.hostMmap(a.start, a.end, int(a.file.file.Fd()), a.off, unix.MAP_PRIVATE|unix.MAP_NORESERVE); err != nil {
 		return err
 	}
-	a.fileEnd = a.end
 	a.file.retain()
 	as.snaps = as.snaps.replace(a.start, a.end, a)
 	return nil

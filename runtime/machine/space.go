@@ -76,12 +76,17 @@ func (e *Engine) newSpace(mem []byte) *AddressSpace {
 
 // reserve gives fresh linear memory.
 func reserve() ([]byte, error) {
+	if err := surviveSIGBUS(); err != nil {
+		return nil, err
+	}
 	p, err := unix.MmapPtr(-1, 0, nil, memorySize, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserving guest memory: %w", err)
 	}
-	return unsafe.Slice((*byte)(p), memorySize), nil
+	mem := unsafe.Slice((*byte)(p), memorySize)
+	widen(mem)
+	return mem, nil
 }
 
 // unreserve gives linear memory back to the host.

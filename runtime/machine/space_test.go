@@ -192,6 +192,34 @@ func TestMapFile(t *testing.T) {
 	}
 }
 
+// TestTruncated: a mapped file that shrinks leaves zeros, one that grows shows
+// what came, and nobody dies.
+func TestTruncated(t *testing.T) {
+	as := emptySpace(t)
+	f := testFile(t, 2*pageSize)
+	const at = 0x100000
+	check(t, as.MapFile(at, 4*pageSize, f, 0, ProtRead|ProtWrite, true))
+	check(t, f.Truncate(3*pageSize))
+	_, err := f.WriteAt([]byte("grown"), 2*pageSize)
+	check(t, err)
+	check(t, f.Truncate(2*pageSize+5))
+	var b [5]byte
+	check(t, as.CopyIn(at+2*pageSize, b[:]))
+	if string(b[:]) != "grown" {
+		t.Errorf("what was written past the old end: %q", b)
+	}
+	check(t, as.CopyOut(at+3*pageSize, []byte("gone")))
+	check(t, f.Truncate(0))
+	check(t, as.CopyIn(at, b[:]))
+	if b != [5]byte{} {
+		t.Errorf("a page that is no longer there: %q", b)
+	}
+	child, err := as.Clone()
+	check(t, err)
+	check(t, child.CopyIn(at+pageSize, b[:]))
+	child.Release()
+}
+
 // TestDescriptorsReturn: mapping keeps a descriptor of the file, and unmapping
 // or the end of the address space gives it back.
 func TestDescriptorsReturn(t *testing.T) {

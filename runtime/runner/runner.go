@@ -67,6 +67,11 @@ type Spec struct {
 	CacheDir string
 	// Restless: see machine.Options.
 	Restless bool
+	// Policy is what may be executed.
+	Policy kernel.Policy
+	// Audit, if set, gets a line for each decision on what may be executed: see
+	// docs/security.md. Each is one Write.
+	Audit io.Writer
 	// Messages gets lines for the person: refusals, missing calls. nil: os.Stderr.
 	Messages io.Writer
 	// Strace, if set, gets each system call.
@@ -95,6 +100,8 @@ type container struct {
 	net       *socket.Network
 	stack     *inet.Stack // nil with NetHost
 	listeners []io.Closer // of published ports
+
+	audit *auditLog // nil: there is none
 }
 
 // Run runs the container to its end. An error is the runner's own; the
@@ -111,6 +118,9 @@ func Run(ctx context.Context, s Spec) (Result, error) {
 		s.Hostname = "megabin"
 	}
 	c := &container{spec: s}
+	if s.Audit != nil {
+		c.audit = &auditLog{w: s.Audit, failed: func(err error) { c.say("writing the audit log: %v", err) }}
+	}
 	code, err := c.run(ctx)
 	r := Result{Code: code}
 	if c.engine != nil {
@@ -188,7 +198,7 @@ func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Ke
 	calls := syscalls.New(syscalls.Options{Strace: c.spec.Strace})
 	k := kernel.Config{
 		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Net: c.net, Calls: calls,
-		Refused: func(r kernel.Refusal) { c.say("%s", r) },
+		Policy: c.spec.Policy, Decided: c.decided,
 		Problem: func(text string) { c.say("%s", text) },
 	}
 	if c.spec.Faults {

@@ -12,11 +12,13 @@ import (
 )
 
 // Units finds an image's recompiled code by the hash of an original file or
-// of its carrier.
+// of its carrier, and knows which scripts are listed.
 type Units struct {
-	files map[blob.ID]*manifest.Entry
-	mb    *pack.Megabinary
-	warn  func(error)
+	files   map[blob.ID]*manifest.Entry
+	scripts map[blob.ID]bool
+	largest int64
+	mb      *pack.Megabinary
+	warn    func(error)
 
 	mu    sync.Mutex
 	units map[blob.ID]found // by the original's hash: the machine compiles a Unit once
@@ -31,8 +33,22 @@ type found struct {
 // NewUnits makes Units of an image's manifest and megabinary. warn is told of
 // units that cannot be read; they are as if they were not there.
 func NewUnits(m *manifest.Manifest, mb *pack.Megabinary, warn func(error)) *Units {
-	return &Units{files: m.Files(), mb: mb, warn: warn, units: map[blob.ID]found{}}
+	u := &Units{files: m.Files(), scripts: map[blob.ID]bool{}, mb: mb, warn: warn, units: map[blob.ID]found{}}
+	for _, e := range m.Entries {
+		u.largest = max(u.largest, e.Size)
+	}
+	for _, s := range m.Scripts {
+		u.scripts[s.BLAKE3] = true
+		u.largest = max(u.largest, s.Size)
+	}
+	return u
 }
+
+// Script implements kernel.Units.
+func (u *Units) Script(hash [32]byte) bool { return u.scripts[hash] }
+
+// Largest implements kernel.Units.
+func (u *Units) Largest() int64 { return u.largest }
 
 // Lookup implements kernel.Units.
 func (u *Units) Lookup(hash [32]byte) (machine.Unit, kernel.UnitInfo, bool) {

@@ -78,6 +78,7 @@ int program(int argc, char **argv) {
 		P("%s %s\n", getpid() == atoi(argv[2]) ? "same pid" : "other pid", gettid() == getpid() ? "leader" : "thread");
 		return 0;
 	}
+	if (!strcmp(argv[1], "sleep")) for (;;) pause();
 	if (!strcmp(argv[1], "hog")) {
 		for (;;) memset(malloc(1 << 20), 1, 1 << 20);
 	}

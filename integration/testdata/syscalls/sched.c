@@ -93,6 +93,28 @@ TEST(sched_affinity) {
 	S(processors(-1));
 }
 
+TEST(sched_attr_unprivileged) {
+	struct { unsigned size, policy; unsigned long flags; int nice; unsigned priority; unsigned long dl[3]; } at = {48, SCHED_BATCH, 1, 3};
+	unprivileged();
+	S(syscall(SYS_sched_setattr, 0, &at, 0));
+	S(sched_getscheduler(0));
+	S(getpriority(PRIO_PROCESS, 0));
+	S(syscall(SYS_sched_getattr, 0, &at, 48, 0));
+	P("%u %u %lu %d %u\n", at.size, at.policy, at.flags, at.nice, at.priority);
+	at.flags = 0;
+	S(syscall(SYS_sched_setattr, 0, &at, 0)); // the flag stays
+	at.flags = 1, at.nice = 0;
+	S(syscall(SYS_sched_setattr, 0, &at, 0));
+	at.policy = SCHED_FIFO;
+	S(syscall(SYS_sched_setattr, 0, &at, 0));
+	at.priority = 1;
+	S(syscall(SYS_sched_setattr, 0, &at, 0));
+	at.policy = 77;
+	S(syscall(SYS_sched_setattr, 0, &at, 0));
+	S(syscall(SYS_sched_setattr, 4000000, &at, 0));
+	S(syscall(SYS_sched_setattr, -1, &at, 0));
+}
+
 TEST(copy_file_range_overlap) {
 	char name[] = "/tmp/overlapXXXXXX";
 	int fd = mkstemp(name);

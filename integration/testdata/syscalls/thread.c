@@ -255,7 +255,7 @@ static void *waits(void *bits) {
 	if (futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (long)bits) == 0) woken++;
 	return NULL;
 }
-static void until(int n, atomic_int *v) { while (*v < n) nap(1); nap(5); }
+static void until(int n, atomic_int *v) { while (*v < n) nap(1); nap(50); } // they count just before they sleep
 
 TEST(futex_wake_counts) {
 	for (int i = 0; i < 5; i++) pthread_create(&threads[i], NULL, waits, (void *)-1);

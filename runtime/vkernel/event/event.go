@@ -170,7 +170,11 @@ func (t *Timer) Set(due time.Time, interval time.Duration) {
 	}
 	t.round++
 	t.due, t.interval, t.expired = due, interval, 0
-	if !due.IsZero() {
+	switch {
+	case due.IsZero():
+	case time.Until(due) <= 0:
+		t.expire() // at once, for who reads next
+	default:
 		t.arm()
 	}
 }
@@ -183,9 +187,14 @@ func (t *Timer) arm() {
 func (t *Timer) fire(round int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if round != t.round {
-		return
+	if round == t.round {
+		t.expire()
 	}
+}
+
+// expire counts what is due.
+// Preconditions: t.mu is held.
+func (t *Timer) expire() {
 	t.expired++
 	if t.interval > 0 {
 		missed := max(0, time.Since(t.due)/t.interval)

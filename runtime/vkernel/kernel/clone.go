@@ -108,11 +108,9 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child := newTask(t.K)
 	child.creds = t.Creds()
-	t.K.mu.Lock()
-	child.sched = t.sched.fork()
-	t.K.mu.Unlock()
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
+	child.attributes.Store(t.Attributes().fork())
 	child.mask = t.Mask()
 	child.Handlers = t.Handlers
 	if !a.has(unix.CLONE_SIGHAND) {
@@ -192,6 +190,10 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 		return err
 	}
 	child.FDs = t.FDs
+	if a.has(unix.CLONE_SYSVSEM) {
+		child.undo = t.Undo()
+		child.undo.Retain()
+	}
 	if a.has(unix.CLONE_THREAD) {
 		t.Group.add(child)
 		child.FDs.Retain()

@@ -17,6 +17,7 @@ type Creds struct {
 	Permitted, Effective   uint64
 	Inheritable, Bounding  uint64
 	NoNewPrivs             bool
+	KeepCaps               bool // PR_SET_KEEPCAPS
 }
 
 // ContainerCaps are the capabilities that container engines give to root by
@@ -50,7 +51,10 @@ func (c *Creds) With(change func(*Creds)) *Creds {
 	wasRoot := c.UID == 0 || c.EUID == 0 || c.SUID == 0
 	isRoot := n.UID == 0 || n.EUID == 0 || n.SUID == 0
 	if wasRoot && !isRoot {
-		n.Permitted, n.Effective = 0, 0
+		if !c.KeepCaps {
+			n.Permitted = 0
+		}
+		n.Effective = 0
 	}
 	if c.EUID == 0 && n.EUID != 0 {
 		n.Effective = 0

@@ -136,10 +136,13 @@ func (t *Task) findBinary(p Program) (Mapping, Program, error) {
 		if !isScript {
 			return file, p, nil
 		}
-		file.DecRef()
 		if err == nil && depth == maxScripts {
 			err = unix.ELOOP
 		}
+		if err == nil {
+			err = t.K.code.Script(file, t.execs())
+		}
+		file.DecRef()
 		if err != nil {
 			return Mapping{}, p, err
 		}
@@ -169,61 +172,87 @@ func (t *Task) scriptName(p Program, name string) string {
 
 // buildImage maps the program and its interpreter into a new memory map.
 func (t *Task) buildImage(file Mapping, p Program) (*image, error) {
-	prog, err := loader.Open(file)
+	prog, err := t.openProgram(file)
 	if err != nil {
 		return nil, err
 	}
+	defer prog.File.DecRef()
 	var interp *loader.Binary
 	if prog.Interp != "" {
-		ld, err := t.openExec(vfs.Path{}, prog.Interp, 0)
-		if err != nil {
+		if interp, err = t.openInterpreter(prog.Interp); err != nil {
 			return nil, err
 		}
-		defer ld.DecRef()
-		if interp, err = loader.Open(ld); err == unix.ENOEXEC {
-			return nil, unix.ELIBBAD
-		} else if err != nil {
-			return nil, err
-		}
+		defer interp.File.DecRef()
 	}
 	return t.loadImage(file, prog, interp, p)
 }
+
+// openProgram reads the headers of an ELF file that may run, out of the bytes
+// that will be mapped. The result's File has a reference.
+func (t *Task) openProgram(file Mapping) (*loader.Binary, error) {
+	if _, err := loader.Open(file); err != nil {
+		return nil, err // what is no ELF is ENOEXEC, listed or not
+	}
+	f, err := t.K.code.Program(file, t.execs())
+	if err != nil {
+		return nil, err
+	}
+	b, err := loader.Open(f)
+	if err != nil {
+		f.DecRef()
+	}
+	return b, err
+}
+
+func (t *Task) openInterpreter(name string) (*loader.Binary, error) {
+	file, err := t.openExec(vfs.Path{}, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.DecRef()
+	b, err := t.openProgram(file)
+	if err == unix.ENOEXEC {
+		err = unix.ELIBBAD
+	}
+	return b, err
+}
+
+// execs is t as one who asks for executable memory.
+func (t *Task) execs() mm.Asker { return mm.Asker{PID: t.Group.ID, Call: callExecve} }
 
 func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (*image, error) {
 	space, err := mm.New(t.K.Engine, t.K.code)
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
-	space.AS.SetProgram(programKey(file, p.Argv[0]))
+	space.AS.SetProgram(programKey(prog.File.(frozen), p.Argv[0]))
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{
 		Argv: p.Argv, Envp: p.Envp, ExecFn: p.Path,
-		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID,
+		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID, By: t.execs(),
 	}
 	if stack.Cur != Infinity {
 		params.StackSize = stack.Cur
 	}
 	rand.Read(params.Random[:])
 	start, err := loader.Load(space, prog, interp, params)
+	// Only now: what of the stack counts is known when it is there.
+	space.SetLimits(t.Group.Limits.Memory())
+	if err == nil && space.Exceeds() {
+		err = unix.ENOMEM
+	}
 	if err != nil {
 		space.Release()
 		return nil, err
-	}
-	if size, _ := t.Group.Limits.Get(unix.RLIMIT_AS); size.Cur != Infinity {
-		space.SetLimit(size.Cur)
 	}
 	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
 }
 
 // programKey names what runs are likely to need the same code: a file, under
 // one name, as it may be busybox.
-func programKey(file Mapping, argv0 string) string {
-	hash, err := vfs.HashOf(file.d)
-	if err != nil {
-		return file.Name() // it will not run
-	}
-	return fmt.Sprintf("%x %s", hash, path.Base(argv0))
+func programKey(file frozen, argv0 string) string {
+	return fmt.Sprintf("%x %s", file.content.Sum, path.Base(argv0))
 }
 
 // commit is the point of no return: what execve changes in the task's parts.
@@ -238,7 +267,11 @@ func (t *Task) commit(img *image) {
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
-	t.SetCreds(t.Creds().With(func(c *Creds) { c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID }))
+	t.SetCreds(t.Creds().With(func(c *Creds) {
+		c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID
+		c.KeepCaps = false
+	}))
+	t.SetAttributes(func(a *Attributes) { a.Dumpable = true })
 	t.SetComm(img.comm)
 	t.exe.Store(&img.exe)
 	t.next, t.flow = img, flowExec
@@ -255,6 +288,8 @@ func (t *Task) install() error {
 	if err != nil {
 		return err
 	}
+	cpu.SetFSBase(0)
+	cpu.SetGSBase(0)
 	cpu.SetReg(abi.PC, img.start.PC)
 	cpu.SetReg(abi.RSP, img.start.SP)
 	t.CPU = cpu

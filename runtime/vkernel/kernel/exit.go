@@ -28,6 +28,7 @@ func (t *Task) ExitGroup(status WaitStatus) {
 // exit frees what the task holds, on its own goroutine and last.
 func (t *Task) exit() {
 	t.leaveMemory()
+	t.ReleaseUndo()
 	fds := t.FDs
 	t.setFDs(nil)
 	fds.Release()
@@ -82,6 +83,7 @@ func (t *Task) leaveMemory() {
 	}
 	if m := t.MM; m != nil {
 		t.setMM(nil)
+		t.Group.notePeak(m.Mapped())
 		m.Release()
 	}
 	t.endVfork()
@@ -185,7 +187,7 @@ func (t *Task) leaveChildren() {
 // Preconditions: Kernel.mu is held.
 func (g *ThreadGroup) end(status WaitStatus) {
 	k := g.k
-	g.stopTimers()
+	g.Timers.Stop()
 	g.PosixTimers.DeleteAll()
 	g.mu.Lock()
 	g.exiting = true

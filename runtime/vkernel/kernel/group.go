@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,8 @@ func (s WaitStatus) Code() int {
 type ThreadGroup struct {
 	ID          int
 	Limits      *Limits
-	timers      [numTimers]IntervalTimer
+	Timers      Timers
+	Membarrier  atomic.Bool // registered for MEMBARRIER_CMD_PRIVATE_EXPEDITED
 	PosixTimers PosixTimers
 	k           *Kernel
 
@@ -86,7 +88,7 @@ func newThreadGroup(k *Kernel, id int, limits *Limits) *ThreadGroup {
 		ID: id, k: k, Limits: limits, tasks: map[*Task]struct{}{}, done: make(chan struct{}),
 		started: time.Now(), changed: make(chan struct{}), exitSignal: unix.SIGCHLD,
 	}
-	g.initTimers()
+	g.Timers.init(g)
 	return g
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
+	"github.com/megabin/megabin/runtime/vkernel/ipc"
 	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
@@ -49,8 +50,9 @@ type Config struct {
 	MaxTasks int
 	// Throttle, if set, bounds processor time.
 	Throttle *Throttle
-	// Refused is told of each file that was to be executed and may not be.
-	Refused func(Refusal)
+	// Policy is what may be executed, Decided is told of each decision.
+	Policy  Policy
+	Decided func(Decision)
 	// Problem is told what a person should know: the runner's own troubles.
 	Problem func(text string)
 	// Faulted, if set, is told of each fault before it becomes a signal.
@@ -61,6 +63,7 @@ type Config struct {
 type Kernel struct {
 	Config
 	Futexes futex.Table
+	IPC     ipc.Namespace
 	Boot    time.Time
 	code    *codeGate
 	running sync.WaitGroup // tasks with a goroutine of their own
@@ -81,7 +84,7 @@ func New(c Config) *Kernel {
 		Config: c, Boot: time.Now(), tasks: map[int]*Task{}, groups: map[int]*ThreadGroup{},
 		pgroups: map[int]*ProcessGroup{}, sessions: map[int]*Session{},
 	}
-	k.code = &codeGate{units: c.Units, refused: c.Refused}
+	k.code = &codeGate{units: c.Units, policy: c.Policy, decided: c.Decided, live: map[[32]byte]*content{}}
 	return k
 }
 

@@ -25,8 +25,7 @@ func (noCalls) Exit(*Task, WaitStatus)                        {}
 
 type noCode struct{}
 
-func (noCode) Allow(*mm.Area) error                                 { return unix.EACCES }
-func (noCode) Load(*machine.AddressSpace, *mm.Area) (uint64, error) { return 0, unix.EACCES }
+func (noCode) Admit(*mm.Area, []byte, mm.Asker) (mm.Grant, error) { return mm.Grant{}, unix.EACCES }
 
 // guest is a task's program in Go. Its result is the exit code.
 type guest func(t *Task) int

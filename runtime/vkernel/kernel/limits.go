@@ -79,6 +79,13 @@ func (l *Limits) Fork() *Limits {
 	return &Limits{values: l.values}
 }
 
+// Memory is the soft RLIMIT_AS and RLIMIT_DATA.
+func (l *Limits) Memory() (space, data uint64) {
+	s, _ := l.Get(unix.RLIMIT_AS)
+	d, _ := l.Get(unix.RLIMIT_DATA)
+	return s.Cur, d.Cur
+}
+
 // Files is the soft RLIMIT_NOFILE.
 func (l *Limits) Files() int {
 	v, _ := l.Get(unix.RLIMIT_NOFILE)

@@ -3,6 +3,8 @@ package kernel
 import (
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
 
@@ -21,6 +23,11 @@ func (m Mapping) HostFile(shared bool) (*os.File, error) { return m.d.HostFile(s
 
 // ReadAt implements io.ReaderAt for the loader.
 func (m Mapping) ReadAt(p []byte, off int64) (int, error) { return m.d.Pread(p, off) }
+
+// Punch implements mm.Puncher.
+func (m Mapping) Punch(off, length int64) error {
+	return m.d.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
+}
 
 // Name implements mm.Backing.
 func (m Mapping) Name() string { return m.ns.PathName(m.d.Path(), m.ns.Root()) }

@@ -22,7 +22,7 @@ func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
-		Net: k.netFiles(),
+		Net: k.netFiles(), IPC: k.ipcFiles(),
 	})
 }
 

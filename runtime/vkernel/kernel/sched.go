@@ -35,36 +35,22 @@ func (s SchedPolicy) check() error {
 	return nil
 }
 
-// sched is what of scheduling belongs to a task. Guarded by Kernel.mu.
-type sched struct {
-	policy SchedPolicy
-	cpus   uint64 // affinity; 0 is all
-}
-
 // fork is what a child begins with.
-func (s sched) fork() sched {
-	if s.policy.ResetOnFork && s.policy.realtime() {
-		s.policy = SchedPolicy{}
+func (s SchedPolicy) fork() SchedPolicy {
+	if s.ResetOnFork && s.realtime() {
+		return SchedPolicy{}
 	}
-	s.policy.ResetOnFork = false
+	s.ResetOnFork = false
 	return s
 }
 
-// allCPUs is the mask of the processors that there are.
-func allCPUs() uint64 { return 1<<min(runtime.NumCPU(), 64) - 1 }
+// allCPUs is the affinity of who has not been told otherwise: the processors
+// that there are.
+func allCPUs() uint64 { return uint64(1)<<min(runtime.NumCPU(), 64) - 1 }
 
-// Affinity is the mask of the processors that the task may run on.
-func (t *Task) Affinity() uint64 {
-	t.K.mu.Lock()
-	defer t.K.mu.Unlock()
-	if t.sched.cpus == 0 {
-		return allCPUs()
-	}
-	return t.sched.cpus
-}
-
-// SetAffinity sets another task's mask, or its own: EINVAL if it has no
-// processor that there is, EPERM for another user's task.
+// SetAffinity sets the mask of the processors that another task may run on, or
+// the task itself: EINVAL if it has no processor that there is, EPERM for
+// another user's task.
 func (t *Task) SetAffinity(other *Task, mask uint64) error {
 	if !t.schedules(other) {
 		return unix.EPERM
@@ -72,9 +58,7 @@ func (t *Task) SetAffinity(other *Task, mask uint64) error {
 	if mask &= allCPUs(); mask == 0 {
 		return unix.EINVAL
 	}
-	t.K.mu.Lock()
-	defer t.K.mu.Unlock()
-	other.sched.cpus = mask
+	other.SetAttributes(func(a *Attributes) { a.CPUs = mask })
 	return nil
 }
 
@@ -84,32 +68,31 @@ func (t *Task) schedules(other *Task) bool {
 	return me.Has(unix.CAP_SYS_NICE) || me.EUID == it.EUID || me.EUID == it.UID
 }
 
-// SchedPolicy is the task's policy.
-func (t *Task) SchedPolicy() SchedPolicy {
-	t.K.mu.Lock()
-	defer t.K.mu.Unlock()
-	return t.sched.policy
+// SetSchedPolicy sets another task's policy, or its own. See CheckSchedPolicy.
+func (t *Task) SetSchedPolicy(other *Task, s SchedPolicy) error {
+	if err := t.CheckSchedPolicy(other, s); err != nil {
+		return err
+	}
+	other.SetAttributes(func(a *Attributes) { a.Sched = s })
+	return nil
 }
 
-// SetSchedPolicy sets another task's policy, or its own: EINVAL if there is no
-// such, EPERM without the privilege or the resource limit for it, as
-// kernel/sched/syscalls.c has it.
-func (t *Task) SetSchedPolicy(other *Task, s SchedPolicy) error {
+// CheckSchedPolicy tells whether the task may set another's policy, or its own:
+// EINVAL if there is no such, EPERM without the privilege or the resource limit
+// for it, as kernel/sched/syscalls.c has it.
+func (t *Task) CheckSchedPolicy(other *Task, s SchedPolicy) error {
 	if err := s.check(); err != nil {
 		return err
 	}
 	if !t.Creds().Has(unix.CAP_SYS_NICE) && !t.mayHave(other, s) {
 		return unix.EPERM
 	}
-	t.K.mu.Lock()
-	defer t.K.mu.Unlock()
-	other.sched.policy = s
 	return nil
 }
 
 // mayHave tells whether an unprivileged task may give another the policy.
 func (t *Task) mayHave(other *Task, s SchedPolicy) bool {
-	old := other.SchedPolicy()
+	old := other.Attributes().Sched
 	if s.realtime() {
 		limit, _ := other.Group.Limits.Get(rlimitRtprio)
 		if s.Policy != old.Policy && limit.Cur == 0 || s.Priority > old.Priority && uint64(s.Priority) > limit.Cur {

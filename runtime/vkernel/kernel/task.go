@@ -10,6 +10,7 @@ import (
 
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/runtime/machine"
+	"github.com/megabin/megabin/runtime/vkernel/ipc"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"github.com/megabin/megabin/runtime/vkernel/wait"
@@ -33,7 +34,8 @@ type Task struct {
 	ClearTID   uint64
 	RobustList uint64
 
-	next  *image // what execve left for the task's loop
+	undo  *ipc.Undo // CLONE_SYSVSEM; nil: there is nothing to undo
+	next  *image    // what execve left for the task's loop
 	kick  chan struct{}
 	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
 	// arrivals is told when a signal may have come: for signalfd.
@@ -55,7 +57,7 @@ type Task struct {
 	comm atomic.Pointer[string]
 	exe  atomic.Pointer[vfs.Path]
 
-	sched sched // guarded by Kernel.mu
+	attributes atomic.Pointer[Attributes]
 
 	credsMu sync.Mutex
 	creds   *Creds
@@ -71,6 +73,7 @@ type Task struct {
 // newTask is a task without parts.
 func newTask(k *Kernel) *Task {
 	t := &Task{K: k, kick: make(chan struct{}, 1)}
+	t.attributes.Store(newAttributes())
 	t.meter.start()
 	return t
 }

@@ -7,128 +7,103 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IntervalTimer is one of a process's three, setitimer(2). It runs on a clock
-// of its own, whose times are durations from some start.
-type IntervalTimer struct {
+// Timers are a process's interval timers, by ITIMER_*. execve keeps them, a
+// forked child has none.
+type Timers [3]Timer
+
+// init makes them g's. What is user time and what system time is not told
+// apart, so ITIMER_VIRTUAL and ITIMER_PROF count the same.
+func (s *Timers) init(g *ThreadGroup) {
+	used := func() time.Duration { return g.Usage().Time }
+	s[unix.ITIMER_REAL].init(g, unix.SIGALRM, func() time.Duration { return time.Since(g.k.Boot) })
+	s[unix.ITIMER_VIRTUAL].init(g, unix.SIGVTALRM, used)
+	s[unix.ITIMER_PROF].init(g, unix.SIGPROF, used)
+}
+
+// Stop disarms all.
+func (s *Timers) Stop() {
+	for i := range s {
+		s[i].Set(0, 0)
+	}
+}
+
+// Timer sends a signal each time that a clock has gone on by an interval. The
+// clock is no faster than the wall's for each thread.
+type Timer struct {
 	group *ThreadGroup
-	timerKind
+	sig   unix.Signal
+	now   func() time.Duration
 
 	mu       sync.Mutex
-	timer    *time.Timer
 	armed    bool
-	due      time.Duration // on the timer's clock
+	timer    *time.Timer
+	due      time.Duration // on the clock
 	interval time.Duration
 }
 
-// timerKind is what tells the timers apart.
-type timerKind struct {
-	signal unix.Signal
-	now    func(*ThreadGroup) time.Duration
-	tick   time.Duration // between looks at a clock that may stand still; 0: it does not
-}
-
-// cpuTick is how exact timers of processor time are: a tick of Linux' 250 Hz.
-const cpuTick = 4 * time.Millisecond
-
-var started = time.Now()
-
-func realTime(*ThreadGroup) time.Duration { return time.Since(started) }
-
-// cpuTime is a process's processor time: what is the system's is not told
-// apart.
-func cpuTime(g *ThreadGroup) time.Duration { return g.Usage().Time }
-
-// timerKinds are by ITIMER_REAL, ITIMER_VIRTUAL and ITIMER_PROF.
-var timerKinds = [numTimers]timerKind{
-	unix.ITIMER_REAL:    {unix.SIGALRM, realTime, 0},
-	unix.ITIMER_VIRTUAL: {unix.SIGVTALRM, cpuTime, cpuTick},
-	unix.ITIMER_PROF:    {unix.SIGPROF, cpuTime, cpuTick},
-}
-
-const numTimers = 3
-
-// Timer is the process's timer of a kind, or EINVAL.
-func (g *ThreadGroup) Timer(which int) (*IntervalTimer, error) {
-	if which < 0 || which >= numTimers {
-		return nil, unix.EINVAL
-	}
-	return &g.timers[which], nil
-}
-
-// initTimers makes the timers of a new process.
-func (g *ThreadGroup) initTimers() {
-	for i, kind := range timerKinds {
-		g.timers[i].group, g.timers[i].timerKind = g, kind
-	}
-}
-
-// stopTimers disarms all.
-func (g *ThreadGroup) stopTimers() {
-	for i := range g.timers {
-		g.timers[i].Set(0, 0)
-	}
+func (t *Timer) init(g *ThreadGroup, sig unix.Signal, now func() time.Duration) {
+	t.group, t.sig, t.now = g, sig, now
 }
 
 // Get tells when the timer fires next, from now, and its interval.
-func (t *IntervalTimer) Get() (left, interval time.Duration) {
-	now := t.now(t.group)
+func (t *Timer) Get() (left, interval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.left(now), t.interval
+	return t.leftLocked(), t.interval
 }
 
-func (t *IntervalTimer) left(now time.Duration) time.Duration {
+func (t *Timer) leftLocked() time.Duration {
 	if !t.armed {
 		return 0
 	}
-	return max(t.due-now, time.Microsecond)
+	return max(t.due-t.now(), time.Microsecond)
 }
 
 // Set arms the timer to send its signal after first (0 disarms it) and then
 // each interval. It gives what Get would have.
-func (t *IntervalTimer) Set(first, interval time.Duration) (left, oldInterval time.Duration) {
-	now := t.now(t.group)
+func (t *Timer) Set(first, interval time.Duration) (left, oldInterval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left, oldInterval = t.left(now), t.interval
+	left, oldInterval = t.leftLocked(), t.interval
 	if t.timer != nil {
 		t.timer.Stop()
 	}
 	t.armed, t.interval = first > 0, interval
 	if t.armed {
-		t.due = now + first
-		t.wait(first)
+		t.due = t.now() + first
+		t.wake(first)
 	}
 	return left, oldInterval
 }
 
-// wait looks again when the clock may have come to due.
-func (t *IntervalTimer) wait(left time.Duration) {
+// wake has the timer look at its clock after some time.
+func (t *Timer) wake(after time.Duration) {
 	var mine *time.Timer
-	mine = time.AfterFunc(max(left, t.tick), func() { t.fire(&mine) })
+	mine = time.AfterFunc(after, func() { t.fire(&mine) })
 	t.timer = mine
 }
 
-// fire sends the signal if the timer is due and was not set again meanwhile.
-func (t *IntervalTimer) fire(mine **time.Timer) {
-	now := t.now(t.group) // before the lock: it takes the group's
+// minWait is how often a timer looks at a processor's clock at most.
+const minWait = time.Millisecond
+
+// fire sends the signal if it is due, unless the timer was set again meanwhile.
+func (t *Timer) fire(mine **time.Timer) {
 	t.mu.Lock()
 	if t.timer != *mine || !t.armed {
 		t.mu.Unlock()
 		return
 	}
-	due := now >= t.due
-	switch {
-	case !due:
-		t.wait(t.due - now)
-	case t.interval > 0:
+	now := t.now()
+	if now < t.due {
+		t.wake(max(t.due-now, minWait))
+		t.mu.Unlock()
+		return
+	}
+	t.armed = t.interval > 0
+	if t.armed {
 		t.due = now + t.interval
-		t.wait(t.interval)
-	default:
-		t.armed = false
+		t.wake(t.interval)
 	}
 	t.mu.Unlock()
-	if due {
-		t.group.Send(SigInfo{Signo: t.signal, Code: SiKernel})
-	}
+	t.group.Send(SigInfo{Signo: t.sig, Code: SiKernel})
 }

@@ -72,6 +72,13 @@ func (t *Task) Usage() Usage {
 	return u
 }
 
+// notePeak notes how much memory a process had mapped when it left it, bytes.
+func (g *ThreadGroup) notePeak(mapped uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.usage.MaxRSS = max(g.usage.MaxRSS, mapped)
+}
+
 // Usage is RUSAGE_SELF.
 func (g *ThreadGroup) Usage() Usage {
 	g.mu.Lock()

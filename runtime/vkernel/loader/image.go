@@ -14,6 +14,7 @@ type Params struct {
 	GID, EGID  uint32
 	Random     [16]byte
 	StackSize  uint64 // RLIMIT_STACK, bytes; 0 means DefaultStack
+	By         mm.Asker
 }
 
 // DefaultStack is the stack's size in bytes when there is no limit to follow.
@@ -31,13 +32,13 @@ type Start struct {
 // m, builds the stack, and tells where to start. On an error m is of no
 // further use.
 func Load(m *mm.MM, prog, interp *Binary, p Params) (Start, error) {
-	main, err := mapBinary(m, prog, false)
+	main, err := mapBinary(m, prog, false, p.By)
 	if err != nil {
 		return Start{}, err
 	}
 	entry, base := main.entry, uint64(0)
 	if interp != nil {
-		ld, err := mapBinary(m, interp, true)
+		ld, err := mapBinary(m, interp, true, p.By)
 		if err != nil {
 			return Start{}, err
 		}

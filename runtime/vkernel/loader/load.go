@@ -43,7 +43,7 @@ type loaded struct {
 }
 
 // mapBinary maps all PT_LOAD segments of b.
-func mapBinary(m *mm.MM, b *Binary, interpreter bool) (*loaded, error) {
+func mapBinary(m *mm.MM, b *Binary, interpreter bool, by mm.Asker) (*loaded, error) {
 	start, end, align, err := b.span()
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func mapBinary(m *mm.MM, b *Binary, interpreter bool) (*loaded, error) {
 	}
 	for i := range b.Segments {
 		if s := &b.Segments[i]; s.Type == ptLoad {
-			if err := mapSegment(m, b.File, s, bias); err != nil {
+			if err := mapSegment(m, b.File, s, bias, by); err != nil {
 				return nil, err
 			}
 			l.account(s)
@@ -101,7 +101,7 @@ func alignUp(a, align uint64) uint64 { return (a + align - 1) &^ (align - 1) }
 
 // mapSegment maps the file's part of a segment, clears the rest of its last
 // page and maps zeros for the bss.
-func mapSegment(m *mm.MM, file mm.Backing, s *Segment, bias uint64) error {
+func mapSegment(m *mm.MM, file mm.Backing, s *Segment, bias uint64, by mm.Asker) error {
 	start := mm.PageDown(s.Vaddr + bias)
 	fileEnd := s.Vaddr + bias + s.Filesz
 	end := mm.PageUp(s.Vaddr + bias + s.Memsz)
@@ -111,7 +111,7 @@ func mapSegment(m *mm.MM, file mm.Backing, s *Segment, bias uint64) error {
 		mapped = mm.PageUp(fileEnd)
 		_, err := m.Map(mm.Request{
 			Addr: start, Len: mapped - start, Prot: prot, Flags: unix.MAP_PRIVATE | unix.MAP_FIXED,
-			File: file, Offset: int64(s.Off - (s.Vaddr - mm.PageDown(s.Vaddr))),
+			File: file, Offset: int64(s.Off - (s.Vaddr - mm.PageDown(s.Vaddr))), By: by,
 		})
 		if err != nil {
 			return err

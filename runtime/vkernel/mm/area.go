@@ -32,7 +32,8 @@ type Area struct {
 	File       Backing // nil for anonymous memory
 	Offset     int64   // file offset of Start, bytes
 	Label      string  // "[heap]", "[stack]", or "" for the file's name
-	UnitBase   uint64  // where the unit of executable memory is mapped, else 0
+	OnFork     OnFork
+	UnitBase   uint64 // where the unit of executable memory is mapped, else 0
 }
 
 // Len is the area's size in bytes.
@@ -51,7 +52,7 @@ func (a *Area) slice(start, end uint64) *Area {
 // follows tells whether b continues a, so that one area may say both.
 func (a *Area) follows(b *Area) bool {
 	return a.End == b.Start && a.Prot == b.Prot && a.MaxProt == b.MaxProt &&
-		a.Shared == b.Shared && a.GrowsDown == b.GrowsDown && a.Label == b.Label && a.UnitBase == b.UnitBase &&
+		a.Shared == b.Shared && a.OnFork == b.OnFork && a.GrowsDown == b.GrowsDown && a.Label == b.Label && a.UnitBase == b.UnitBase &&
 		a.File == b.File && (a.File == nil || a.Offset+int64(a.Len()) == b.Offset)
 }
 

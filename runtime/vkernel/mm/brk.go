@@ -37,10 +37,10 @@ func (m *MM) Brk(addr uint64) uint64 {
 }
 
 func (m *MM) growHeap(old, end uint64) bool {
-	if !m.areas.free(old, end) || m.mapped+end-old > m.limit {
+	if !m.areas.free(old, end) || m.mapped+end-old > m.limit || end-m.brkStart > m.heapLimit {
 		return false
 	}
 	return m.establish(&Area{
 		Start: old, End: end, Prot: unix.PROT_READ | unix.PROT_WRITE, MaxProt: protMask, Label: "[heap]",
-	}) == nil
+	}, Asker{}) == nil
 }

@@ -18,5 +18,6 @@ func (m *MM) fill(a *Area) error {
 	if host == nil {
 		return m.AS.MapAnon(a.Start, a.Len(), prot)
 	}
-	return m.AS.MapFile(a.Start, a.Len(), host, a.Offset, prot, a.Shared)
+	shared := a.Shared && a.UnitBase == 0 // bytes that code was granted for stay as they are
+	return m.AS.MapFile(a.Start, a.Len(), host, a.Offset, prot, shared)
 }

@@ -38,12 +38,47 @@ func PageUp(a uint64) uint64 { return (a + PageSize - 1) &^ (PageSize - 1) }
 
 // Code decides whether a mapping may be executed.
 type Code interface {
-	// Allow refuses, with the errno that the guest gets, code of a that was
-	// not recompiled. a need not be mapped yet.
-	Allow(a *Area) error
-	// Load makes the code of a, which was allowed and is mapped, runnable at
-	// its addresses, and tells where it mapped the unit.
-	Load(as *machine.AddressSpace, a *Area) (unitBase uint64, err error)
+	// Admit refuses, with the errno that the guest gets, code of a that was
+	// not recompiled. memory is what is mapped there already, nil if nothing is.
+	Admit(a *Area, memory []byte, by Asker) (Grant, error)
+}
+
+// Asker is who asks for executable memory.
+type Asker struct {
+	PID  int    // process id
+	Call string // name of the system call
+}
+
+// Grant is what executable memory is made of.
+type Grant struct {
+	// File has the bytes that were decided on, and will have them as long as
+	// they are mapped; nil for anonymous memory. The caller gets a reference.
+	File Backing
+	Unit machine.Unit // nil: nothing in the memory can run
+	Base uint64       // guest address at which the unit's offset 0 comes to lie
+}
+
+// release gives the file's reference back.
+func (g Grant) release() {
+	if g.File != nil {
+		g.File.DecRef()
+	}
+}
+
+// give makes a an area of what was granted.
+func (g Grant) give(a *Area) {
+	a.File = g.File
+	if g.Unit != nil {
+		a.UnitBase = g.Base
+	}
+}
+
+// load makes the granted code runnable.
+func (g Grant) load(as *machine.AddressSpace) error {
+	if g.Unit == nil {
+		return nil
+	}
+	return as.MapUnit(g.Base, g.Unit)
 }
 
 // Layout is what /proc/PID/{cmdline,environ,stat,auxv} tell of a program.
@@ -61,13 +96,14 @@ type MM struct {
 	code Code
 	refs atomic.Int32
 
-	mu       sync.Mutex
-	areas    areas
-	brkStart uint64
-	brkEnd   uint64
-	layout   Layout
-	mapped   uint64 // bytes in areas, for limits and /proc
-	limit    uint64 // RLIMIT_AS in bytes
+	mu        sync.Mutex
+	areas     areas
+	brkStart  uint64
+	brkEnd    uint64
+	layout    Layout
+	mapped    uint64 // bytes in areas, for limits and /proc
+	limit     uint64 // RLIMIT_AS in bytes
+	heapLimit uint64 // RLIMIT_DATA in bytes
 }
 
 // New is an empty map.
@@ -76,7 +112,7 @@ func New(engine *machine.Engine, code Code) (*MM, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &MM{AS: as, code: code, limit: TaskSize}
+	m := &MM{AS: as, code: code, limit: TaskSize, heapLimit: TaskSize}
 	m.refs.Store(1)
 	return m, nil
 }
@@ -109,15 +145,23 @@ func (m *MM) Release() {
 // initialStack is what Linux maps of a new program's stack, bytes.
 const initialStack = 132 << 10
 
-// SetLimit sets RLIMIT_AS, in bytes. The initial stack, which is mapped whole,
-// counts as if it had not grown.
-func (m *MM) SetLimit(n uint64) {
+// SetLimits sets RLIMIT_AS and RLIMIT_DATA, in bytes; the latter bounds the
+// heap only. The initial stack, which is mapped whole, counts as if it had not
+// grown.
+func (m *MM) SetLimits(space, data uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.limit = n
-	if a := m.areas.at(StackTop - 1); a != nil && n < TaskSize {
+	m.limit, m.heapLimit = space, data
+	if a := m.areas.at(StackTop - 1); a != nil && space < TaskSize {
 		m.limit += a.Len() - min(a.Len(), initialStack)
 	}
+}
+
+// Exceeds tells whether more is mapped than RLIMIT_AS allows.
+func (m *MM) Exceeds() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mapped > m.limit
 }
 
 // Layout is where the program's arguments and code lie.

@@ -15,8 +15,7 @@ const rw = unix.PROT_READ | unix.PROT_WRITE
 // deny lets nothing run.
 type deny struct{}
 
-func (deny) Allow(*Area) error                                 { return unix.EACCES }
-func (deny) Load(*machine.AddressSpace, *Area) (uint64, error) { panic("BUG: loaded what was refused") }
+func (deny) Admit(*Area, []byte, Asker) (Grant, error) { return Grant{}, unix.EACCES }
 
 func newMM(t testing.TB) *MM {
 	t.Helper()
@@ -81,7 +80,7 @@ func TestAgainstPages(t *testing.T) {
 					model[i] = prot + 1
 				}
 			}
-			if err := m.Protect(addr, size, prot); err != want {
+			if err := m.Protect(addr, size, prot, Asker{}); err != want {
 				t.Fatal(step, "mprotect gave", err, "want", want)
 			}
 		}
@@ -157,7 +156,7 @@ func TestErrors(t *testing.T) {
 	if err := m.Unmap(0x100001, 1); err != unix.EINVAL {
 		t.Error(err)
 	}
-	if err := m.Protect(0x100000, PageSize, rw); err != unix.ENOMEM {
+	if err := m.Protect(0x100000, PageSize, rw, Asker{}); err != unix.ENOMEM {
 		t.Error(err)
 	}
 }
@@ -168,7 +167,7 @@ func TestNothingRuns(t *testing.T) {
 		t.Error("mmap(PROT_EXEC) of anonymous memory gave", err)
 	}
 	addr := mustMap(t, m, Request{Len: PageSize, Prot: rw})
-	if err := m.Protect(addr, PageSize, rw|unix.PROT_EXEC); err != unix.EACCES {
+	if err := m.Protect(addr, PageSize, rw|unix.PROT_EXEC, Asker{}); err != unix.EACCES {
 		t.Error("mprotect(PROT_EXEC) gave", err)
 	}
 	if a := m.Areas()[0]; a.Prot != rw {
@@ -205,7 +204,7 @@ func TestRemapKeepsBytes(t *testing.T) {
 	if err := m.AS.CopyOut(addr+PageSize, []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
-	moved, err := m.Remap(addr, 2*PageSize, 200*PageSize, unix.MREMAP_MAYMOVE, 0)
+	moved, err := m.Remap(addr, 2*PageSize, 200*PageSize, unix.MREMAP_MAYMOVE, 0, Asker{})
 	if err != nil {
 		t.Fatal(err)
 	}

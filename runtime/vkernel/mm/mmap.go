@@ -14,6 +14,7 @@ type Request struct {
 	// MaxProt is what the file's open mode allows later; 0 means everything.
 	MaxProt int
 	Label   string
+	By      Asker // used with PROT_EXEC only
 }
 
 // Map establishes a mapping and gives its address.
@@ -46,7 +47,7 @@ func (m *MM) mapLocked(r Request) (uint64, error) {
 	if a.MaxProt == 0 {
 		a.MaxProt = protMask
 	}
-	return start, m.establish(a)
+	return start, m.establish(a, r.By)
 }
 
 const protMask = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
@@ -83,30 +84,39 @@ func (m *MM) placeFixed(r Request, size uint64) (uint64, error) {
 
 // establish replaces what is mapped in a's range by a. When the code of a may
 // not run nothing is changed.
-func (m *MM) establish(a *Area) error {
+func (m *MM) establish(a *Area, by Asker) error {
+	var g Grant
 	if a.Prot&unix.PROT_EXEC != 0 {
-		if err := m.code.Allow(a); err != nil {
+		var err error
+		if g, err = m.code.Admit(a, nil, by); err != nil {
 			return err
 		}
+		g.give(a)
+	} else if a.File != nil {
+		a.File.IncRef()
 	}
 	m.unmapLocked(a.Start, a.End)
-	if err := m.fill(a); err != nil {
-		return err
-	}
-	if a.Prot&unix.PROT_EXEC != 0 {
-		base, err := m.code.Load(m.AS, a)
-		if err != nil {
-			m.AS.Unmap(a.Start, a.Len())
-			return err
+	if err := m.mapNew(a, g); err != nil {
+		if a.File != nil {
+			a.File.DecRef()
 		}
-		a.UnitBase = base
-	}
-	if a.File != nil {
-		a.File.IncRef()
+		return err
 	}
 	m.areas = m.areas.insert(a)
 	m.mapped += a.Len()
 	return nil
+}
+
+// mapNew maps a, of which m.areas does not know yet.
+func (m *MM) mapNew(a *Area, g Grant) error {
+	if err := m.fill(a); err != nil {
+		return err
+	}
+	err := g.load(m.AS)
+	if err != nil {
+		m.AS.Unmap(a.Start, a.Len())
+	}
+	return err
 }
 
 // Fork is a copy of the map whose private memory is its own.
@@ -119,11 +129,18 @@ func (m *MM) Fork() (*MM, error) {
 	}
 	child := &MM{
 		AS: as, code: m.code, brkStart: m.brkStart, brkEnd: m.brkEnd,
-		layout: m.layout, mapped: m.mapped, limit: m.limit,
+		layout: m.layout, mapped: m.mapped, limit: m.limit, heapLimit: m.heapLimit,
 	}
 	child.refs.Store(1)
 	for _, a := range m.areas {
 		b := *a
+		if kept, err := child.inherit(&b); err != nil {
+			child.Release()
+			return nil, err
+		} else if !kept {
+			child.mapped -= b.Len()
+			continue
+		}
 		if b.File != nil {
 			b.File.IncRef()
 		}

@@ -39,7 +39,7 @@ func (m *MM) unmapLocked(start, end uint64) {
 
 // Protect is mprotect(2). Areas before the first that refuses are changed, as
 // on Linux.
-func (m *MM) Protect(addr, length uint64, prot int) error {
+func (m *MM) Protect(addr, length uint64, prot int, by Asker) error {
 	end, err := checkRange(addr, length)
 	if err != nil {
 		return err
@@ -63,12 +63,12 @@ func (m *MM) Protect(addr, length uint64, prot int) error {
 	if m.areas.at(start) == nil {
 		return unix.ENOMEM
 	}
-	return m.protectLocked(start, end, prot&protMask)
+	return m.protectLocked(start, end, prot&protMask, by)
 }
 
 const protSem = 0x8 // PROT_SEM, which x86 ignores
 
-func (m *MM) protectLocked(start, end uint64, prot int) error {
+func (m *MM) protectLocked(start, end uint64, prot int, by Asker) error {
 	set, lo, hi := m.areas.isolate(start, end)
 	m.areas = set
 	defer func() { m.areas = m.areas.merge(lo, hi) }()
@@ -78,7 +78,7 @@ func (m *MM) protectLocked(start, end uint64, prot int) error {
 		}
 		changed := *m.areas[i]
 		changed.Prot = prot
-		if err := m.changeProt(m.areas[i], &changed); err != nil {
+		if err := m.changeProt(m.areas[i], &changed, by); err != nil {
 			return err
 		}
 		m.areas[i] = &changed
@@ -90,54 +90,42 @@ func (m *MM) protectLocked(start, end uint64, prot int) error {
 	return nil
 }
 
-func (m *MM) changeProt(old, new *Area) error {
+func (m *MM) changeProt(old, new *Area, by Asker) error {
 	if new.Prot&^new.MaxProt != 0 {
 		return unix.EACCES
 	}
 	if new.Prot&unix.PROT_EXEC != 0 && old.Prot&unix.PROT_EXEC == 0 {
-		if err := m.code.Allow(new); err != nil {
-			return err
-		}
-		base, err := m.code.Load(m.AS, new)
-		if err != nil {
-			return err
-		}
-		new.UnitBase = base
+		return m.makeExecutable(old, new, by)
 	}
 	return m.AS.Protect(new.Start, new.Len(), machine.Prot(new.Prot))
 }
 
-// Advise is madvise(2). Advice that only concerns speed is accepted and
-// ignored.
-func (m *MM) Advise(addr, length uint64, advice int) error {
-	end, err := checkRange(addr, length)
+// makeExecutable is changeProt of memory that gets PROT_EXEC: it becomes a
+// mapping of the bytes that were decided on.
+func (m *MM) makeExecutable(old, new *Area, by Asker) error {
+	memory, err := m.AS.Raw(old.Start, old.Len())
 	if err != nil {
-		return unix.EINVAL
+		return err
 	}
-	if advice < 0 || advice > unix.MADV_POPULATE_WRITE {
-		return unix.EINVAL
+	g, err := m.code.Admit(new, memory, by)
+	if err != nil {
+		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if advice == unix.MADV_DONTNEED {
-		m.discard(addr, end)
+	if g.Unit == nil {
+		g.release()
+		return m.AS.Protect(new.Start, new.Len(), machine.Prot(new.Prot))
 	}
-	if addr < end && !m.areas.covered(addr, end) {
-		return unix.ENOMEM
+	g.give(new)
+	if err := m.fill(new); err != nil {
+		g.release()
+		return err
 	}
+	if err := g.load(m.AS); err != nil {
+		g.release()
+		return err
+	}
+	old.File.DecRef()
 	return nil
-}
-
-// discard gives private memory between start and end its first contents again.
-func (m *MM) discard(start, end uint64) {
-	set, lo, hi := m.areas.isolate(start, end)
-	m.areas = set
-	for _, a := range m.areas[lo:hi] {
-		if !a.Shared {
-			m.fill(a)
-		}
-	}
-	m.areas = m.areas.merge(lo, hi)
 }
 
 // Sync is msync(2). Shared mappings are the host's, so there is nothing to
@@ -175,4 +163,29 @@ func (m *MM) Resident(addr, length uint64) ([]byte, error) {
 		pages[i] = 1
 	}
 	return pages, nil
+}
+
+// UnmapFile takes away what was mapped at addr of a file that is of the kind
+// that is tells, with the parts that it was divided into. It tells whether
+// there was anything.
+func (m *MM) UnmapFile(addr uint64, is func(Backing) bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var file Backing
+	var parts areas
+	for _, a := range m.areas[m.areas.from(addr):] {
+		if a.File == nil || a.Start-uint64(a.Offset) != addr {
+			continue
+		}
+		if file == nil && is(a.File) {
+			file = a.File
+		}
+		if file != nil && a.File == file {
+			parts = append(parts, a)
+		}
+	}
+	for _, a := range parts {
+		m.unmapLocked(a.Start, a.End)
+	}
+	return file != nil
 }

@@ -6,43 +6,54 @@ const mremapMask = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | mremapDontUnmap
 
 const mremapDontUnmap = 4
 
-// Remap is mremap(2). MREMAP_DONTUNMAP is not supported: EINVAL.
-func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64) (uint64, error) {
+// Remap is mremap(2).
+func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) (uint64, error) {
 	old, size := PageUp(oldLen), PageUp(newLen)
 	switch {
-	case flags&^mremapMask != 0 || flags&mremapDontUnmap != 0,
+	case flags&^mremapMask != 0, flags&mremapDontUnmap != 0 && (flags&unix.MREMAP_MAYMOVE == 0 || old != size),
 		flags&unix.MREMAP_FIXED != 0 && flags&unix.MREMAP_MAYMOVE == 0,
-		addr%PageSize != 0, size == 0, size < newLen:
+		addr%PageSize != 0, size == 0, size < newLen, size > TaskSize:
 		return 0, unix.EINVAL
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.areas.at(addr)
-	if a == nil || old == 0 && !a.Shared || addr+old > a.End || addr+old < addr {
+	switch {
+	case a == nil:
 		return 0, unix.EFAULT
-	}
-	if flags&unix.MREMAP_FIXED != 0 {
-		return m.remapTo(addr, old, size, to)
+	case old == 0 && !a.Shared:
+		return 0, unix.EINVAL
+	case addr+old > a.End || addr+old < addr:
+		return 0, unix.EFAULT
+	case flags&unix.MREMAP_FIXED != 0:
+		return m.remapTo(addr, old, size, to, flags)
+	case flags&mremapDontUnmap != 0:
+		return m.moveAway(addr, old, size, flags)
 	}
 	if size <= old {
 		m.unmapLocked(addr+size, addr+old)
 		return addr, nil
 	}
-	if m.growInPlace(a, addr+old, addr+size) == nil {
+	if m.growInPlace(a, addr+old, addr+size, by) == nil {
 		return addr, nil
 	}
 	if flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, unix.ENOMEM
 	}
+	return m.moveAway(addr, old, size, flags)
+}
+
+// moveAway moves to where there is room.
+func (m *MM) moveAway(addr, old, size uint64, flags int) (uint64, error) {
 	to, err := m.areas.gapBelow(size, MinAddr, MmapTop)
 	if err != nil {
 		return 0, err
 	}
-	return m.move(addr, old, size, to)
+	return m.move(addr, old, size, to, flags)
 }
 
 // growInPlace extends a, if it ends at end and what follows is free.
-func (m *MM) growInPlace(a *Area, end, newEnd uint64) error {
+func (m *MM) growInPlace(a *Area, end, newEnd uint64, by Asker) error {
 	if a.End != end || newEnd > TaskSize || !m.areas.free(end, newEnd) || m.mapped+newEnd-end > m.limit {
 		return unix.ENOMEM
 	}
@@ -51,10 +62,10 @@ func (m *MM) growInPlace(a *Area, end, newEnd uint64) error {
 	if a.File != nil {
 		more.Offset += int64(end - a.Start)
 	}
-	return m.establish(&more)
+	return m.establish(&more, by)
 }
 
-func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
+func (m *MM) remapTo(addr, old, size, to uint64, flags int) (uint64, error) {
 	end, err := checkRange(to, size)
 	if err != nil || to < addr+old && addr < end {
 		return 0, unix.EINVAL
@@ -64,12 +75,12 @@ func (m *MM) remapTo(addr, old, size, to uint64) (uint64, error) {
 		m.unmapLocked(addr+size, addr+old)
 		old = size
 	}
-	return m.move(addr, old, size, to)
+	return m.move(addr, old, size, to, flags)
 }
 
 // move maps at to what is mapped at addr, size bytes of it, and takes old
-// bytes away from addr. The range at to is free.
-func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
+// bytes away from addr, or with MREMAP_DONTUNMAP what was stored in them. The range at to is free.
+func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 	a := m.areas.at(addr)
 	if a.Prot&unix.PROT_EXEC != 0 {
 		return 0, unix.EPERM // recompiled code is bound to its addresses
@@ -82,7 +93,7 @@ func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
 	if a.File != nil {
 		moved.Offset += int64(addr - a.Start)
 	}
-	if err := m.establish(&moved); err != nil {
+	if err := m.establish(&moved, Asker{}); err != nil {
 		return 0, err
 	}
 	if !a.Shared {
@@ -91,17 +102,21 @@ func (m *MM) move(addr, old, size, to uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	m.unmapLocked(addr, addr+old)
+	if flags&mremapDontUnmap != 0 {
+		m.each(addr, addr+old, (*MM).drop)
+	} else {
+		m.unmapLocked(addr, addr+old)
+	}
 	return to, nil
 }
 
 // copyMemory copies n bytes, readable and writable or not.
 func (m *MM) copyMemory(to, from, n uint64) error {
-	src, err := m.AS.Slice(from, n, false)
+	src, err := m.AS.Raw(from, n)
 	if err != nil {
 		return err
 	}
-	dst, err := m.AS.Slice(to, n, false)
+	dst, err := m.AS.Raw(to, n)
 	if err != nil {
 		return err
 	}

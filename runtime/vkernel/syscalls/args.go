@@ -65,16 +65,24 @@ func placeArg(t *kernel.Task, dirfd int, addr uint64, flags int) (place, error) 
 			return p, err
 		}
 	}
-	if dirfd == unix.AT_FDCWD || path.IsAbs(p.path) {
+	if path.IsAbs(p.path) {
 		return p, nil
+	}
+	return p, p.startAt(t, dirfd)
+}
+
+// startAt sets the directory of a descriptor.
+func (p *place) startAt(t *kernel.Task, dirfd int) error {
+	if dirfd == unix.AT_FDCWD {
+		return nil
 	}
 	d, err := t.FDs.Get(dirfd)
 	if err != nil {
-		return p, err
+		return err
 	}
 	defer d.Unref()
 	p.at = d.Path()
-	return p, nil
+	return nil
 }
 
 // withFile calls f with the open file of a descriptor.

@@ -20,6 +20,9 @@ var clocks = map[int]bool{
 // now reads a clock.
 func now(clock int) (linux.Timespec, error) {
 	if clock < 0 {
+		if clock&3 == 3 { // CLOCKFD, or nothing
+			return linux.Timespec{}, unix.EINVAL
+		}
 		// The CPU time of a process or thread: the runner's.
 		clock = unix.CLOCK_PROCESS_CPUTIME_ID
 	}
@@ -41,7 +44,7 @@ func sysClockGettime(t *kernel.Task, a Args) (uint64, error) {
 
 func sysClockGetres(t *kernel.Task, a Args) (uint64, error) {
 	clock := a.Int(0)
-	if clock >= 0 && !clocks[clock] {
+	if clock >= 0 && !clocks[clock] || clock < 0 && clock&3 == 3 {
 		return 0, unix.EINVAL
 	}
 	res := linux.Timespec{Nsec: 1}
@@ -159,11 +162,7 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysAlarm(t *kernel.Task, a Args) (uint64, error) {
-	timer, err := t.Group.Timer(unix.ITIMER_REAL)
-	if err != nil {
-		return 0, err
-	}
-	left, _ := timer.Set(time.Duration(a.Uint(0))*time.Second, 0)
+	left, _ := t.Group.Timers[unix.ITIMER_REAL].Set(time.Duration(a.Uint(0))*time.Second, 0)
 	return uint64((left + time.Second - 1) / time.Second), nil
 }
 
@@ -175,8 +174,16 @@ func appendTimeval(b []byte, d time.Duration) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(d%time.Second/time.Microsecond))
 }
 
+// itimer is the interval timer ITIMER_*.
+func itimer(t *kernel.Task, which int) (*kernel.Timer, error) {
+	if which < 0 || which >= len(t.Group.Timers) {
+		return nil, unix.EINVAL
+	}
+	return &t.Group.Timers[which], nil
+}
+
 func sysGetitimer(t *kernel.Task, a Args) (uint64, error) {
-	timer, err := t.Group.Timer(a.Int(0))
+	timer, err := itimer(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -185,7 +192,7 @@ func sysGetitimer(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysSetitimer(t *kernel.Task, a Args) (uint64, error) {
-	timer, err := t.Group.Timer(a.Int(0))
+	timer, err := itimer(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

@@ -77,6 +77,9 @@ func sysSendfile(t *kernel.Task, a Args) (uint64, error) {
 			if !out.Writable() {
 				return 0, unix.EBADF
 			}
+			if out.Flags()&unix.O_APPEND != 0 {
+				return 0, unix.EINVAL
+			}
 			pos, err := newPosition(t, in, a[2])
 			if err == unix.ESPIPE {
 				err = unix.EINVAL
@@ -105,34 +108,25 @@ func sysCopyFileRange(t *kernel.Task, a Args) (uint64, error) {
 			if err != nil {
 				return 0, err
 			}
-			length, err := rangeToCopy(in, out, from.off, to.off, min(a[4], vfs.MaxRW))
+			size, err := left(in, from.off, min(a[4], vfs.MaxRW))
 			if err != nil {
 				return 0, err
 			}
-			n, err := transfer(length, func(p []byte) (int, error) { return in.Pread(p, from.off) },
-				func(p []byte) (int, error) { return out.Pwrite(p, to.off) },
+			if in.Inode() == out.Inode() && from.off < to.off+int64(size) && to.off < from.off+int64(size) {
+				return 0, unix.EINVAL // they overlap
+			}
+			n, err := transfer(size, func(p []byte) (int, error) { return in.Pread(p, from.off) },
+				func(p []byte) (int, error) { return pwriteTo(t, out)(p, to.off) },
 				func(n int) { from.off += int64(n); to.off += int64(n) })
 			return n, firstError(err, from.store(), to.store())
 		})
 	})
 }
 
-// rangeToCopy is how many of n bytes there are to copy: up to the end that the
-// file has before. EINVAL if they overlap with where they go.
-func rangeToCopy(in, out *vfs.Description, from, to int64, n uint64) (uint64, error) {
-	a, err := in.Stat()
-	if err != nil {
-		return 0, err
-	}
-	b, err := out.Stat()
-	if err != nil {
-		return 0, err
-	}
-	length := max(0, min(int64(n), a.Size-from))
-	if a.Dev == b.Dev && a.Ino == b.Ino && from+length > to && from < to+length {
-		return 0, unix.EINVAL
-	}
-	return uint64(length), nil
+// left is n, or what there is of d from off on if that is less.
+func left(d *vfs.Description, off int64, n uint64) (uint64, error) {
+	a, err := d.Stat()
+	return min(n, uint64(max(a.Size-off, 0))), err
 }
 
 // mayCopyRange checks what copy_file_range demands of its files.

@@ -195,6 +195,9 @@ func capHeader(t *kernel.Task, addr uint64) (words int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if int32(pid) < 0 {
+		return 0, unix.EINVAL
+	}
 	switch version {
 	case unix.LINUX_CAPABILITY_VERSION_1:
 		words = 1

@@ -20,8 +20,8 @@ func setLimit(t *kernel.Task, g *kernel.ThreadGroup, resource int, addr uint64) 
 	}
 	l := kernel.Limit{Cur: binary.LittleEndian.Uint64(raw[:]), Max: binary.LittleEndian.Uint64(raw[8:])}
 	err := g.Limits.Set(resource, l, t.Creds().Has(unix.CAP_SYS_RESOURCE))
-	if err == nil && resource == unix.RLIMIT_AS && g == t.Group {
-		t.MM.SetLimit(l.Cur)
+	if err == nil && g == t.Group {
+		t.MM.SetLimits(g.Limits.Memory())
 	}
 	return ok(err)
 }

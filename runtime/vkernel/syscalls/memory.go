@@ -10,11 +10,17 @@ import (
 
 const protAll = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
 
+// asker names who asks for executable memory.
+func asker(t *kernel.Task, call string) mm.Asker { return mm.Asker{PID: t.Group.ID, Call: call} }
+
 func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 	flags := a.Int(3)
 	switch flags & unix.MAP_TYPE {
 	case unix.MAP_PRIVATE, unix.MAP_SHARED:
 	case unix.MAP_SHARED_VALIDATE:
+		if flags&unix.MAP_ANONYMOUS != 0 {
+			return 0, unix.EINVAL
+		}
 		flags = flags&^unix.MAP_TYPE | unix.MAP_SHARED
 	default:
 		return 0, unix.EINVAL
@@ -22,7 +28,7 @@ func sysMmap(t *kernel.Task, a Args) (uint64, error) {
 	if a[5]%mm.PageSize != 0 {
 		return 0, unix.EINVAL
 	}
-	r := mm.Request{Addr: a[0], Len: a[1], Prot: a.Int(2), Flags: flags}
+	r := mm.Request{Addr: a[0], Len: a[1], Prot: a.Int(2), Flags: flags, By: asker(t, "mmap")}
 	switch {
 	case flags&unix.MAP_ANONYMOUS == 0:
 	case flags&unix.MAP_SHARED != 0:
@@ -55,6 +61,9 @@ func mapShared(t *kernel.Task, r mm.Request) (uint64, error) {
 // mapFile maps an open file, as far as its access mode allows.
 func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 	shared := r.Flags&unix.MAP_SHARED != 0
+	if r.Offset < 0 {
+		return 0, unix.EOVERFLOW
+	}
 	if !d.Readable() || shared && r.Prot&unix.PROT_WRITE != 0 && !d.Writable() {
 		return 0, unix.EACCES
 	}
@@ -75,7 +84,7 @@ func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 func sysMunmap(t *kernel.Task, a Args) (uint64, error) { return ok(t.MM.Unmap(a[0], a[1])) }
 
 func sysMprotect(t *kernel.Task, a Args) (uint64, error) {
-	return ok(t.MM.Protect(a[0], a[1], a.Int(2)))
+	return ok(t.MM.Protect(a[0], a[1], a.Int(2), asker(t, "mprotect")))
 }
 
 func sysPkeyMprotect(t *kernel.Task, a Args) (uint64, error) {
@@ -86,7 +95,7 @@ func sysPkeyMprotect(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysMremap(t *kernel.Task, a Args) (uint64, error) {
-	return t.MM.Remap(a[0], a[1], a[2], a.Int(3), a[4])
+	return t.MM.Remap(a[0], a[1], a[2], a.Int(3), a[4], asker(t, "mremap"))
 }
 
 func sysBrk(t *kernel.Task, a Args) (uint64, error) { return t.MM.Brk(a[0]), nil }
@@ -126,17 +135,30 @@ func sysMlockall(_ *kernel.Task, a Args) (uint64, error) {
 
 func sysMunlockall(*kernel.Task, Args) (uint64, error) { return 0, nil }
 
-// membarriers are the commands of membarrier(2) that hold on x86 hosts as they
-// are: GLOBAL, PRIVATE_EXPEDITED and its registration.
-const membarriers = 1<<0 | 1<<3 | 1<<4
+// Commands of membarrier(2) that hold on x86 hosts as they are.
+const (
+	membarrierGlobal    = 1 << 0
+	membarrierExpedited = 1 << 3
+	membarrierRegister  = 1 << 4
+	membarriers         = membarrierGlobal | membarrierExpedited | membarrierRegister
+)
 
-func sysMembarrier(_ *kernel.Task, a Args) (uint64, error) {
-	switch cmd := a.Int(0); {
-	case a.Uint(1) != 0:
+func sysMembarrier(t *kernel.Task, a Args) (uint64, error) {
+	if a.Uint(1) != 0 {
 		return 0, unix.EINVAL
-	case cmd == 0:
+	}
+	switch a.Int(0) {
+	case 0:
 		return membarriers, nil
-	case cmd&^membarriers == 0 && cmd&(cmd-1) == 0:
+	case membarrierGlobal:
+		return 0, nil
+	case membarrierRegister:
+		t.Group.Membarrier.Store(true)
+		return 0, nil
+	case membarrierExpedited:
+		if !t.Group.Membarrier.Load() {
+			return 0, unix.EPERM
+		}
 		return 0, nil
 	}
 	return 0, unix.EINVAL

@@ -34,8 +34,7 @@ type side struct {
 // refuse lets nothing run.
 type refuse struct{}
 
-func (refuse) Allow(*mm.Area) error                                 { return unix.EACCES }
-func (refuse) Load(*machine.AddressSpace, *mm.Area) (uint64, error) { return 0, unix.EACCES }
+func (refuse) Admit(*mm.Area, []byte, mm.Asker) (mm.Grant, error) { return mm.Grant{}, unix.EACCES }
 
 // newTask makes a task without a program, in a file system in memory.
 func newTask(t testing.TB) *kernel.Task {

@@ -97,7 +97,13 @@ func sysOpenat2(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return open(t, p, vfs.OpenHow{Flags: int(flags), Mode: uint32(mode), Resolve: le.Uint64(raw[16:])})
+	resolve := le.Uint64(raw[16:])
+	if resolve&unix.RESOLVE_IN_ROOT != 0 { // of absolute paths too
+		if err := p.startAt(t, a.Int(0)); err != nil {
+			return 0, err
+		}
+	}
+	return open(t, p, vfs.OpenHow{Flags: int(flags), Mode: uint32(mode), Resolve: resolve})
 }
 
 func sysClose(t *kernel.Task, a Args) (uint64, error) { return ok(t.FDs.Close(a.Int(0))) }
@@ -308,24 +314,9 @@ func sysIoctl(t *kernel.Task, a Args) (uint64, error) {
 		if f := ioctls[a.Uint(1)]; f != nil {
 			return f(t, a.Int(0), d, a[2])
 		}
-		if a.Uint(1) == unix.SIOCINQ { // FIONREAD
-			if left, regular, err := leftToRead(d); regular {
-				return copyOut(t, a[2], binary.LittleEndian.AppendUint32(nil, uint32(left)), err)
-			}
-		}
 		if ret, err, done := terminalIoctl(t, d, a.Uint(1), a[2]); done {
 			return ret, err
 		}
 		return d.Ioctl(t.Caller(), a.Uint(1), a[2], guestMemory{mem(t)})
 	})
-}
-
-// leftToRead is how much of a regular file is after the position.
-func leftToRead(d *vfs.Description) (left int64, regular bool, err error) {
-	attr, err := d.Stat()
-	if err != nil || attr.Type() != unix.S_IFREG {
-		return 0, false, err
-	}
-	pos, err := d.Seek(0, unix.SEEK_CUR)
-	return attr.Size - pos, true, err
 }

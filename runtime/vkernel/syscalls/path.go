@@ -263,15 +263,35 @@ func sysTruncate(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if a.Long(1) < 0 {
+		return 0, unix.EINVAL
+	}
+	attr, err := t.Caller().Stat(vfs.Path{}, path, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := mayGrow(t, attr, a.Long(1)); err != nil {
+		return 0, err
+	}
 	return ok(t.Caller().Truncate(path, a.Long(1)))
 }
 
 func sysFtruncate(t *kernel.Task, a Args) (uint64, error) {
-	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) { return ok(d.Truncate(a.Long(1))) })
+	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		if err := mayGrowFile(t, d, a.Long(1)); err != nil {
+			return 0, err
+		}
+		return ok(d.Truncate(a.Long(1)))
+	})
 }
 
 func sysFallocate(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		if end := a.Long(2) + a.Long(3); a.Uint(1)&unix.FALLOC_FL_KEEP_SIZE == 0 && end > a.Long(2) {
+			if err := mayGrowFile(t, d, end); err != nil {
+				return 0, err
+			}
+		}
 		return ok(d.Allocate(a.Uint(1), a.Long(2), a.Long(3)))
 	})
 }
@@ -293,6 +313,9 @@ func sysReadahead(t *kernel.Task, a Args) (uint64, error) {
 		if !d.Readable() {
 			return 0, unix.EBADF
 		}
+		if isPipe(d) {
+			return 0, unix.EINVAL
+		}
 		return 0, nil
 	})
 }
@@ -305,8 +328,13 @@ func sysSyncfs(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(*vfs.Description) (uint64, error) { return 0, nil })
 }
 
+const syncFileRangeFlags = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+
 func sysSyncFileRange(t *kernel.Task, a Args) (uint64, error) {
 	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		if off, n := a.Long(1), a.Long(2); off < 0 || n < 0 || off+n < off || a.Uint(3)&^syncFileRangeFlags != 0 {
+			return 0, unix.EINVAL
+		}
 		if isPipe(d) {
 			return 0, unix.ESPIPE
 		}

@@ -23,11 +23,33 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 	unix.PR_GET_NAME: func(t *kernel.Task, a Args) (uint64, error) {
 		return ok(mem(t).CopyOut(a[1], append([]byte(t.Comm()), make([]byte, 16-len(t.Comm()))...)))
 	},
-	unix.PR_GET_DUMPABLE:     func(*kernel.Task, Args) (uint64, error) { return 1, nil },
-	unix.PR_SET_DUMPABLE:     func(_ *kernel.Task, a Args) (uint64, error) { return 0, oneOf(a[1], 0, 1) },
-	unix.PR_GET_KEEPCAPS:     func(*kernel.Task, Args) (uint64, error) { return 0, nil },
-	unix.PR_GET_TIMERSLACK:   func(*kernel.Task, Args) (uint64, error) { return 50000, nil },
-	unix.PR_SET_TIMERSLACK:   func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_DUMPABLE: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Attributes().Dumpable), nil },
+	unix.PR_SET_DUMPABLE: func(t *kernel.Task, a Args) (uint64, error) {
+		if err := oneOf(a[1], 0, 1); err != nil {
+			return 0, err
+		}
+		t.SetAttributes(func(at *kernel.Attributes) { at.Dumpable = a[1] == 1 })
+		return 0, nil
+	},
+	unix.PR_GET_KEEPCAPS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().KeepCaps), nil },
+	unix.PR_SET_KEEPCAPS: func(t *kernel.Task, a Args) (uint64, error) {
+		if err := oneOf(a[1], 0, 1); err != nil {
+			return 0, err
+		}
+		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.KeepCaps = a[1] == 1 }))
+		return 0, nil
+	},
+	unix.PR_GET_TIMERSLACK: func(t *kernel.Task, _ Args) (uint64, error) { return t.Attributes().TimerSlack, nil },
+	unix.PR_SET_TIMERSLACK: func(t *kernel.Task, a Args) (uint64, error) {
+		t.SetAttributes(func(at *kernel.Attributes) { at.TimerSlack = a[1] })
+		return 0, nil
+	},
+	unix.PR_GET_TSC: func(t *kernel.Task, a Args) (uint64, error) {
+		return ok(mem(t).Store32(a[1], unix.PR_TSC_ENABLE))
+	},
+	unix.PR_GET_TID_ADDRESS: func(t *kernel.Task, a Args) (uint64, error) {
+		return ok(mem(t).Store64(a[1], t.ClearTID))
+	},
 	unix.PR_SET_VMA:          func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_SET_THP_DISABLE:  func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_GET_THP_DISABLE:  func(*kernel.Task, Args) (uint64, error) { return 0, nil },
@@ -36,8 +58,8 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 	unix.PR_SET_PTRACER:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_GET_NO_NEW_PRIVS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().NoNewPrivs), nil },
 	unix.PR_SET_NO_NEW_PRIVS: func(t *kernel.Task, a Args) (uint64, error) {
-		if err := oneOf(a[1], 1); err != nil {
-			return 0, err
+		if a[1] != 1 || a[2]|a[3]|a[4] != 0 {
+			return 0, unix.EINVAL
 		}
 		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.NoNewPrivs = true }))
 		return 0, nil

@@ -150,16 +150,21 @@ func sysArchPrctl(t *kernel.Task, a Args) (uint64, error) {
 // personalityQuery asks personality(2) for the present value.
 const personalityQuery = 0xffffffff
 
-func sysPersonality(_ *kernel.Task, a Args) (uint64, error) {
+func sysPersonality(t *kernel.Task, a Args) (uint64, error) {
 	const noRandomize = 0x0040000 // addresses are never random here
-	if v := a.Uint(0); v != 0 && v != personalityQuery && v != noRandomize {
+	old := uint64(t.Attributes().Personality)
+	switch v := a.Uint(0); v {
+	case personalityQuery:
+	case 0, noRandomize:
+		t.SetAttributes(func(at *kernel.Attributes) { at.Personality = v })
+	default:
 		return 0, unix.EINVAL
 	}
-	return 0, nil
+	return old, nil
 }
 
 // unshareFlags are what unshare can separate here.
-const unshareFlags = unix.CLONE_FILES | unix.CLONE_FS
+const unshareFlags = unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_SYSVSEM
 
 func sysUnshare(t *kernel.Task, a Args) (uint64, error) {
 	if a[0]&^unshareFlags != 0 {
@@ -170,6 +175,9 @@ func sysUnshare(t *kernel.Task, a Args) (uint64, error) {
 	}
 	if a[0]&unix.CLONE_FS != 0 {
 		t.UnshareFS()
+	}
+	if a[0]&unix.CLONE_SYSVSEM != 0 {
+		t.ReleaseUndo()
 	}
 	return 0, nil
 }

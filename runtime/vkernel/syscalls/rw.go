@@ -46,6 +46,10 @@ func writeTo(t *kernel.Task, d *vfs.Description, p []byte) (int, error) {
 		n, err := writeSocket(t, d, s, [][]byte{p})
 		return int(n), err
 	}
+	p, err := cutToLimit(t, d, p, atOffset)
+	if err != nil {
+		return 0, err
+	}
 	done := 0
 	op := func() error {
 		for {
@@ -59,7 +63,7 @@ func writeTo(t *kernel.Task, d *vfs.Description, p []byte) (int, error) {
 			}
 		}
 	}
-	err := op()
+	err = op()
 	if err == unix.EAGAIN && !d.Nonblock() {
 		err = t.Block(d.Queue(), wait.Out, time.Time{}, op)
 	}
@@ -114,7 +118,7 @@ func sysPwrite64(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return count(d.Pwrite(p, a.Long(3)))
+		return count(pwriteTo(t, d)(p, a.Long(3)))
 	})
 }
 
@@ -214,7 +218,7 @@ func sysPwritev(t *kernel.Task, a Args) (uint64, error) {
 		if err != nil || a.Long(3) < 0 {
 			return 0, firstError(err, unix.EINVAL)
 		}
-		return gather(list, moving(a.Long(3), d.Pwrite))
+		return gather(list, moving(a.Long(3), pwriteTo(t, d)))
 	})
 }
 
@@ -227,7 +231,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// Flags of preadv2 and pwritev2 that ask for nothing we do otherwise.
+// rwfHints are flags of preadv2 and pwritev2 that ask for nothing we do otherwise.
 const rwfHints = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
 
 func sysPreadv2(t *kernel.Task, a Args) (uint64, error) {
@@ -241,13 +245,36 @@ func sysPreadv2(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysPwritev2(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(5)&^rwfHints != 0 {
+	switch flags := a.Int(5); {
+	case flags&^(rwfHints|unix.RWF_APPEND) != 0:
 		return 0, unix.EOPNOTSUPP
-	}
-	if a.Long(3) == -1 {
+	case flags&unix.RWF_APPEND != 0:
+		return appendv(t, a)
+	case a.Long(3) == -1:
 		return sysWritev(t, a)
 	}
 	return sysPwritev(t, a)
+}
+
+// appendv is pwritev2 with RWF_APPEND: the position only says whether the
+// file's offset moves.
+func appendv(t *kernel.Task, a Args) (uint64, error) {
+	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		list, err := iovecs(t, a[1], a.Int(2), false)
+		if err != nil || a.Long(3) < -1 {
+			return 0, firstError(err, unix.EINVAL)
+		}
+		return gather(list, func(p []byte) (int, error) {
+			attr, err := d.Stat()
+			if err != nil {
+				return 0, err
+			}
+			if p, err = cutToLimit(t, d, p, attr.Size); err != nil {
+				return 0, err
+			}
+			return d.Append(p, a.Long(3) == -1)
+		})
+	})
 }
 
 func sysLseek(t *kernel.Task, a Args) (uint64, error) {

@@ -19,6 +19,7 @@ type Dentry struct {
 	parent   *Dentry // nil for a root and for what has no name
 	name     string
 	dead     bool // removed: nothing can be made in it, d_path says "(deleted)"
+	linkable bool // was made by O_TMPFILE without O_EXCL: link may give it a name
 	children map[string]weak.Pointer[Dentry]
 	sweepAt  int // size of children at which to drop the dead pointers
 }

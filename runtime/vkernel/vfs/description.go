@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"encoding/binary"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -250,7 +251,22 @@ func (d *Description) Ioctl(c *Caller, cmd uint32, arg uint64, mem Memory) (uint
 	if f, ok := d.file.(Ioctler); ok {
 		return f.Ioctl(c, cmd, arg, mem)
 	}
+	if cmd == unix.TIOCINQ {
+		return 0, d.tellLeft(arg, mem)
+	}
 	return 0, unix.ENOTTY
+}
+
+// tellLeft is FIONREAD of a regular file: the bytes up to its end.
+func (d *Description) tellLeft(arg uint64, mem Memory) error {
+	a, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if a.Type() != unix.S_IFREG {
+		return unix.ENOTTY
+	}
+	return mem.CopyOut(arg, binary.LittleEndian.AppendUint32(nil, uint32(a.Size-d.Offset())))
 }
 
 // HostFile returns what to map for mmap: EACCES if the access mode does not

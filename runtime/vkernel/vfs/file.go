@@ -73,6 +73,14 @@ type Mmapper interface {
 	HostFile(shared bool) (*os.File, error)
 }
 
+// Freezer is a file whose contents may be kept in storage that nothing
+// changes, as those of an image are until they are first written.
+type Freezer interface {
+	// Freeze opens the contents that the file has now and tells their
+	// BLAKE3-256 hash. A nil file means: they can change, so copy them.
+	Freeze() (f File, sum [32]byte, err error)
+}
+
 // Poller is a file that is not always ready.
 type Poller interface {
 	// Ready returns the events that hold now.

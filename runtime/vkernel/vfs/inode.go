@@ -155,9 +155,9 @@ type Xattrs interface {
 
 // Hasher is an inode that can tell the BLAKE3-256 hash of its contents
 // without its being read for it: known, computed, or cached by the file
-// system. ok is false if it can't; HashOf then reads the file.
+// system. ok is false if it can't, or would have to read more than limit bytes; HashOf then reads the file.
 type Hasher interface {
-	Hash() (sum [32]byte, ok bool)
+	Hash(limit int64) (sum [32]byte, ok bool)
 }
 
 // Accesser is an inode that decides on permissions itself, in place of mode

@@ -205,6 +205,9 @@ func (c *Caller) linkLocked(old, p Path, l last) error {
 	if err != nil {
 		return err
 	}
+	if a.Nlink == 0 && !old.Dentry.linkable {
+		return unix.ENOENT
+	}
 	if err := c.mayLink(old, &a); err != nil {
 		return err
 	}
@@ -220,6 +223,7 @@ func (c *Caller) linkLocked(old, p Path, l last) error {
 	if err := dir.Link(l.name, old.Inode()); err != nil {
 		return err
 	}
+	old.Dentry.linkable = false
 	p.Dentry.add(l.name, &Dentry{super: old.Dentry.super, inode: old.Inode()})
 	old.Dentry.super.marks.tell(old.Inode(), Event{Mask: unix.IN_ATTRIB})
 	p.Dentry.named(unix.IN_CREATE, l.name, old.Inode())

@@ -284,7 +284,7 @@ func (o *opening) openTmp(p Path) (*Description, error) {
 		return nil, err
 	}
 	d := &Dentry{super: p.Dentry.super, inode: inode, parent: p.Dentry, dead: true}
-	d.name = tmpName(a.Ino)
+	d.name, d.linkable = tmpName(a.Ino), o.flags&linux.O_EXCL == 0
 	return o.openFile(Path{p.Mount, d}, &a)
 }
 

@@ -123,6 +123,29 @@ func (d *Description) Pwrite(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// Append is pwritev2 with RWF_APPEND: it writes at the end, and moves the
+// offset there if asked to.
+func (d *Description) Append(p []byte, move bool) (int, error) {
+	f, ok := d.file.(Appender)
+	switch {
+	case !d.Writable():
+		return 0, unix.EBADF
+	case !ok:
+		return 0, unix.EOPNOTSUPP
+	}
+	if err := d.dropSetID(); err != nil {
+		return 0, err
+	}
+	d.offMu.Lock()
+	defer d.offMu.Unlock()
+	n, end, err := f.Append(p[:min(len(p), MaxRW)])
+	if n > 0 && move {
+		d.off = end
+	}
+	d.transferred(n, unix.IN_MODIFY)
+	return n, err
+}
+
 // writeAt writes and returns the offset after it.
 func (d *Description) writeAt(p []byte, off int64) (n int, end int64, err error) {
 	f, ok := d.file.(WriterAt)

@@ -111,7 +111,7 @@ tree /
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum, err := vfs.HashOf(d); err != nil || sum != blake3.Sum256(content) {
+		if sum, err := vfs.HashOf(d, 1<<20); err != nil || sum != blake3.Sum256(content) {
 			t.Errorf("%s: hash %x, %v", root.Type(), sum, err)
 		}
 		d.Unref()

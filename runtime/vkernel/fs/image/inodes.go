@@ -36,7 +36,7 @@ func (s *special) Attr() (linux.Attr, error) { return s.attr, nil }
 func (l *link) Readlink(*vfs.Caller) (string, error) { return l.entry.Target, nil }
 
 // Hash implements vfs.Hasher: the name of the contents is their hash.
-func (f *file) Hash() ([32]byte, bool) { return f.entry.Hash, true }
+func (f *file) Hash(int64) ([32]byte, bool) { return f.entry.Hash, true }
 
 // Lookup implements vfs.Dir.
 func (d *dir) Lookup(name string) (vfs.Inode, error) {

@@ -175,7 +175,7 @@ func TestHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Unref()
-		sum, err := vfs.HashOf(d)
+		sum, err := vfs.HashOf(d, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,6 +105,7 @@ type Options struct {
 	CPUs        int
 	CPUFlags    string // for cpuinfo, separated by spaces
 	Net         []File // of /proc/net
+	IPC         []File // of /proc/sysvipc
 }
 
 // fs is one proc file system.

@@ -68,7 +68,7 @@ func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
 	for _, row := range taskLinks {
 		add(row.name, f.newLink(tid, uid, gid, row.place))
 	}
-	add("net", f.net())
+	add("net", files(f.Net))
 	add("fd", synth.NewDir(0o500, uid, gid, &fds{f, tid, uid, gid}))
 	add("fdinfo", synth.NewDir(0o500, uid, gid, &fdinfos{fds{f, tid, uid, gid}}))
 	if process {
@@ -233,11 +233,11 @@ func (d *fdinfos) info(name string) ([]byte, error) {
 // Names implements synth.Names.
 func (d *fdinfos) Names() ([]synth.Name, error) { return d.list(unix.DT_REG) }
 
-// net is the directory net, the same for all tasks.
-func (f *fs) net() vfs.Inode {
+// files is a directory of files that something else makes.
+func files(list []File) vfs.Inode {
 	var names synth.Static
-	for _, n := range f.Net {
-		names = append(names, synth.StaticName{Name: n.Name, Inode: file(n.Read)})
+	for _, f := range list {
+		names = append(names, synth.StaticName{Name: f.Name, Inode: file(f.Read)})
 	}
 	return dir(names)
 }

@@ -146,17 +146,17 @@ func (f *file) freeIfLost() {
 
 // Hash implements vfs.Hasher: the lower file's hash as long as the contents
 // are its, else one computed and remembered.
-func (f *file) Hash() ([32]byte, bool) {
+func (f *file) Hash(limit int64) ([32]byte, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s, ok := f.data.(*lowerStore); ok {
-		if h, ok := s.inode.(vfs.Hasher); ok {
-			return h.Hash()
-		}
-		return [32]byte{}, false
+		return s.hash()
 	}
 	if s, ok := f.data.(*hostStore); ok && s.shared {
 		return [32]byte{}, false // stores through a mapping are not seen
+	}
+	if f.size > limit {
+		return [32]byte{}, false
 	}
 	if f.hashed != f.version || f.version == 0 {
 		sum, err := hashOf(f.data, f.size)
@@ -265,6 +265,22 @@ func (h *handle) HostFile(shared bool) (*os.File, error) {
 	s := f.data.(*hostStore)
 	s.shared = s.shared || shared
 	return s.file, nil
+}
+
+// Freeze implements vfs.Freezer: lower files do not change.
+func (h *handle) Freeze() (vfs.File, [32]byte, error) {
+	h.file.mu.RLock()
+	defer h.file.mu.RUnlock()
+	s, ok := h.file.data.(*lowerStore)
+	if !ok {
+		return nil, [32]byte{}, nil
+	}
+	sum, ok := s.hash()
+	if !ok {
+		return nil, sum, nil
+	}
+	f, err := s.newFile()
+	return f, sum, err
 }
 
 const knownFalloc = unix.FALLOC_FL_KEEP_SIZE | unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_ZERO_RANGE

@@ -27,13 +27,26 @@ func (s *lowerStore) file() (vfs.File, error) {
 	if s.open != nil {
 		return s.open, nil
 	}
+	f, err := s.newFile()
+	s.open = f
+	return f, err
+}
+
+// newFile opens the lower file once more.
+func (s *lowerStore) newFile() (vfs.File, error) {
 	o, ok := s.inode.(vfs.Opener)
 	if !ok {
 		return nil, unix.EIO
 	}
-	f, err := o.Open(linux.O_RDONLY)
-	s.open = f
-	return f, err
+	return o.Open(linux.O_RDONLY)
+}
+
+// hash is the lower file's; ok is false if its file system does not know it.
+func (s *lowerStore) hash() (sum [32]byte, ok bool) {
+	if h, isHasher := s.inode.(vfs.Hasher); isHasher {
+		return h.Hash(s.size)
+	}
+	return sum, false
 }
 
 func (s *lowerStore) readAt(p []byte, off int64) error {
