@@ -32,7 +32,7 @@ func TestCasesAreDeterministic(t *testing.T) {
 	compareAll(t, native(t), native(t), nil)
 }
 
-func compareAll(t *testing.T, want, got side, k known) {
+func compareAll(t *testing.T, want, got side, k differences) {
 	byFile := map[string][]cases.Case{}
 	var files []string
 	for _, c := range readCases(t) {
@@ -46,7 +46,7 @@ func compareAll(t *testing.T, want, got side, k known) {
 	}
 }
 
-func compareFile(t *testing.T, file string, cs []cases.Case, want, got side, k known) {
+func compareFile(t *testing.T, file string, cs []cases.Case, want, got side, k differences) {
 	ids := map[string]bool{}
 	for _, c := range cs {
 		ids[c.ID()] = true

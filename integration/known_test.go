@@ -1,49 +1,22 @@
 package integration
 
 import (
-	"bufio"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/megabin/megabin/integration/known"
 )
 
-// known maps the ID of a case that is allowed to differ to the cause.
-type known map[string]string
+// differences are what known.txt allows.
+type differences known.List
 
 // loadKnown reads known.txt or ends the test.
-func loadKnown(t testing.TB) known {
-	return need(t, func() (known, error) { return readKnown("known.txt") })
-}
-
-// readKnown reads known.txt: a cause as a comment line, then the IDs it
-// explains, one per line.
-func readKnown(path string) (known, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	k, cause := known{}, ""
-	sc := bufio.NewScanner(f)
-	for n := 1; sc.Scan(); n++ {
-		line := sc.Text()
-		switch {
-		case line == "":
-			cause = ""
-		case strings.HasPrefix(line, "#"):
-			cause = strings.TrimSpace(strings.TrimLeft(line, "# "))
-		case cause == "":
-			return nil, fmt.Errorf("%s:%d: %q has no cause above it", path, n, line)
-		default:
-			k[line] = cause
-		}
-	}
-	return k, sc.Err()
+func loadKnown(t testing.TB) differences {
+	return differences(need(t, func() (known.List, error) { return known.Read("known.txt") }))
 }
 
 // checkIDs fails for each entry of a file's cases that no case has.
-func (k known) checkIDs(t *testing.T, file string, ids map[string]bool) {
+func (k differences) checkIDs(t *testing.T, file string, ids map[string]bool) {
 	t.Helper()
 	for id := range k {
 		if strings.HasPrefix(id, file+": ") && !ids[id] {
@@ -54,7 +27,7 @@ func (k known) checkIDs(t *testing.T, file string, ids map[string]bool) {
 
 // judge ends a case: differences fail it unless they are known, and a known
 // one must still differ.
-func (k known) judge(t *testing.T, id string, diffs []string) {
+func (k differences) judge(t *testing.T, id string, diffs []string) {
 	t.Helper()
 	cause, listed := k[id]
 	switch {

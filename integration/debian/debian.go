@@ -99,14 +99,14 @@ func build(ctx context.Context, spec Spec, dir string, log io.Writer) error {
 	if len(spec.Include) > 0 {
 		args = append(args, "--include="+strings.Join(spec.Include, ","))
 	}
-	if err := run(ctx, log, "mmdebstrap", append(args, spec.Suite, tarball)...); err != nil {
+	if err := command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...); err != nil {
 		return err
 	}
 	img := at(dir)
 	if err := os.Mkdir(img.Rootfs, 0o755); err != nil {
 		return err
 	}
-	if err := run(ctx, log, "tar", "-C", img.Rootfs, "--numeric-owner", "--xattrs", "-xpf", tarball); err != nil {
+	if err := command(ctx, log, dir, "tar", "-C", img.Rootfs, "--numeric-owner", "--xattrs", "-xpf", tarball); err != nil {
 		return err
 	}
 	if err := WriteLayout(img.Layout, tarball); err != nil {
@@ -115,9 +115,9 @@ func build(ctx context.Context, spec Spec, dir string, log io.Writer) error {
 	return os.Remove(tarball)
 }
 
-func run(ctx context.Context, log io.Writer, name string, args ...string) error {
+func command(ctx context.Context, log io.Writer, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1735689600", "LC_ALL=C")
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

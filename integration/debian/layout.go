@@ -2,6 +2,7 @@ package debian
 
 import (
 	"compress/gzip"
+	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -16,17 +17,21 @@ const refName = "org.opencontainers.image.ref.name"
 
 // WriteLayout makes an OCI layout at dir with one image of one layer.
 func WriteLayout(dir, tar string) error {
+	base, err := configure(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON))
+	if err != nil {
+		return err
+	}
+	return writeLayout(dir, base, tar)
+}
+
+// writeLayout makes a layout of one image: base and a layer on it.
+func writeLayout(dir string, base v1.Image, tar string) error {
 	layer, err := tarball.LayerFromFile(tar,
 		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		return err
 	}
-	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	img, err := mutate.AppendLayers(base, layer)
-	if err != nil {
-		return err
-	}
-	img, err = configure(img)
 	if err != nil {
 		return err
 	}
@@ -35,6 +40,30 @@ func WriteLayout(dir, tar string) error {
 		return err
 	}
 	return path.AppendImage(img, layout.WithAnnotations(map[string]string{refName: "latest"}))
+}
+
+// Extend makes an OCI layout at dir with the image and one more layer on it.
+func (i Image) Extend(dir, tar string) error {
+	path, err := layout.FromPath(i.Layout)
+	if err != nil {
+		return err
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		return err
+	}
+	list, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	if len(list.Manifests) != 1 {
+		return fmt.Errorf("%s has %d images, want 1", i.Layout, len(list.Manifests))
+	}
+	base, err := index.Image(list.Manifests[0].Digest)
+	if err != nil {
+		return err
+	}
+	return writeLayout(dir, base, tar)
 }
 
 func configure(img v1.Image) (v1.Image, error) {

@@ -18,15 +18,24 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Spec is one native run.
 type Spec struct {
-	Rootfs string   // directory, left unchanged
+	Rootfs string   // directory, left unchanged; or several, the topmost first, separated by colons
 	Binds  []Bind   // mounted over the root filesystem
 	Dir    string   // working directory inside
 	Env    []string // the whole environment
 	Args   []string // command and arguments; the command is looked up in PATH of Env
+
+	// Container gives the command what a container has of its own besides
+	// files: processes, which end with it, network (loopback only), System V
+	// IPC, host name, pseudoterminals and shared memory.
+	Container bool
+	// UID and GID are whose process it is; root's if zero.
+	UID, GID int
 }
 
 // Bind makes the host's Source visible at Target inside.
@@ -62,6 +71,9 @@ func Command(ctx context.Context, spec Spec) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Env = []string{envSpec + "=" + string(data)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if spec.Container {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	}
 	return cmd, nil
 }
 
@@ -114,10 +126,75 @@ func enter(spec Spec) error {
 			return fmt.Errorf("binding %s to %s: %w", b.Source, b.Target, err)
 		}
 	}
+	if spec.Container {
+		if err := contain(root); err != nil {
+			return err
+		}
+	}
 	if err := syscall.Chroot(root); err != nil {
 		return fmt.Errorf("chroot: %w", err)
 	}
+	if err := become(spec.UID, spec.GID); err != nil {
+		return fmt.Errorf("becoming user %d, group %d: %w", spec.UID, spec.GID, err)
+	}
 	return os.Chdir(spec.Dir)
+}
+
+// ownMounts are what a container does not share of the mounts below its root.
+var ownMounts = []struct{ fstype, target, options string }{
+	{"proc", "/proc", ""},
+	{"devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+	{"tmpfs", "/dev/shm", "mode=1777"},
+}
+
+// contain finishes the namespaces that the process was started in.
+func contain(root string) error {
+	for _, m := range ownMounts {
+		if err := syscall.Mount(m.fstype, root+m.target, m.fstype, 0, m.options); err != nil {
+			return fmt.Errorf("mounting %s: %w", m.target, err)
+		}
+	}
+	// /dev is the host's, whose ptmx may be a node that opens the host's terminals.
+	ptmx := Bind{Source: root + "/dev/pts/ptmx", Target: "/dev/ptmx"}
+	if err := ptmx.mount(root); err != nil {
+		return fmt.Errorf("binding /dev/ptmx: %w", err)
+	}
+	if err := syscall.Sethostname([]byte("megabin")); err != nil {
+		return fmt.Errorf("setting the host's name: %w", err)
+	}
+	return loopbackUp()
+}
+
+// loopbackUp starts the loopback interface of a new network namespace.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	req.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
+		return fmt.Errorf("starting the loopback interface: %w", err)
+	}
+	return nil
+}
+
+// become changes the process's user for good.
+func become(uid, gid int) error {
+	if uid == 0 && gid == 0 {
+		return nil
+	}
+	if err := syscall.Setgroups([]int{}); err != nil {
+		return err
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return err
+	}
+	return syscall.Setuid(uid)
 }
 
 func (b Bind) mount(root string) error {

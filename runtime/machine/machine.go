@@ -75,6 +75,7 @@ func (k FaultKind) String() string { return faultNames[k] }
 type Fault struct {
 	Kind   FaultKind
 	PC     uint64 // guest address of the instruction, 0 if unknown
+	Addr   uint64 // guest address that was touched, 0 if unknown
 	Reason string // for people
 
 	// Trace has the entries of the functions that were active, innermost

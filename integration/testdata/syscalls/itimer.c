@@ -23,7 +23,7 @@ static void run_timer(int which, int sig, long first, long interval, int times) 
 	P("%d\n", fired);
 }
 
-TEST(itimer_real) { run_timer(ITIMER_REAL, SIGALRM, 200000, 20000, 3); }
+TEST(itimer_real_repeats) { run_timer(ITIMER_REAL, SIGALRM, 200000, 20000, 3); }
 TEST(itimer_virtual) { run_timer(ITIMER_VIRTUAL, SIGVTALRM, 200000, 20000, 3); }
 TEST(itimer_prof) { run_timer(ITIMER_PROF, SIGPROF, 200000, 20000, 3); }
 TEST(itimer_once) { run_timer(ITIMER_PROF, SIGPROF, 200000, 0, 1); }
@@ -39,6 +39,32 @@ TEST(itimer_sleep_is_no_work) {
 	S(getitimer(ITIMER_PROF, &v));
 	P("%d\n", v.it_value.tv_sec >= 9);
 }
+
+static void cpu_timer(int which, int sig) {
+	struct itimerval once = {{0, 0}, {0, 500000}}, every = {{0, 10000}, {0, 10000}}, off = {{0, 0}, {0, 0}}, old;
+	signal(sig, count);
+	setitimer(which, &off, NULL);
+	getitimer(which, &old);
+	nap(1); // all code that is to be timed ran once
+	int set = setitimer(which, &once, NULL), got = getitimer(which, &old);
+	nap(600);
+	int asleep = fired;
+	P("%d %d\n", set, got);
+	P("armed: %d, interval: %ld\n", old.it_value.tv_usec > 0 && old.it_value.tv_usec <= 600000, (long)old.it_interval.tv_usec);
+	P("ticks while asleep: %d\n", asleep);
+	while (!fired) {}
+	S(getitimer(which, &old));
+	P("left: %ld\n", (long)old.it_value.tv_usec);
+	S(setitimer(which, &every, NULL));
+	while (fired < 4) {}
+	REAP(CHILD(S(getitimer(which, &old)); P("child's interval: %ld\n", (long)old.it_interval.tv_usec)));
+	S(setitimer(which, &off, &old));
+	P("interval: %ld\n", (long)old.it_interval.tv_usec);
+}
+
+TEST(itimer_virtual_asleep) { cpu_timer(ITIMER_VIRTUAL, SIGVTALRM); }
+
+TEST(itimer_prof_asleep) { cpu_timer(ITIMER_PROF, SIGPROF); }
 
 TEST(itimer_kills) {
 	REAP(CHILD(struct itimerval v = {{0, 0}, {0, 10000}}; setitimer(ITIMER_VIRTUAL, &v, NULL); for (;;) busy()));

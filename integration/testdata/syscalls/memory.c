@@ -97,3 +97,12 @@ TEST(proc_maps_of_child) {
 	kill(pid, SIGKILL);
 	REAP(pid);
 }
+
+// The limit of an address space outlives fork and execve.
+TEST(rlimit_as_inherited) {
+	struct rlimit limit = {20 << 20, 20 << 20};
+	S(setrlimit(RLIMIT_AS, &limit));
+	REAP(CHILD(execl(SELF, "syscalls", "map", "1000000", NULL)));
+	REAP(CHILD(execl(SELF, "syscalls", "map", "15000000", NULL)));
+	REAP(CHILD(execl(SELF, "syscalls", "map", "25000000", NULL)));
+}

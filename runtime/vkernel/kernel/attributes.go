@@ -1,25 +1,26 @@
 package kernel
 
-import "runtime"
-
 // Attributes are what a thread has been told to be and its children inherit.
 // They are not changed once made.
 type Attributes struct {
-	Policy      int    // SCHED_*; it has no effect
+	Sched       SchedPolicy
 	CPUs        uint64 // affinity, a bit for each processor; it has no effect
 	Personality uint32
 	TimerSlack  uint64 // nanoseconds; it has no effect
 	Dumpable    bool
 }
 
-// AllCPUs is the affinity of who has not been told otherwise.
-func AllCPUs() uint64 { return uint64(1)<<min(runtime.NumCPU(), 64) - 1 }
-
 // defaultSlack is the first process's timer slack, nanoseconds.
 const defaultSlack = 50_000
 
 func newAttributes() *Attributes {
-	return &Attributes{CPUs: AllCPUs(), TimerSlack: defaultSlack, Dumpable: true}
+	return &Attributes{CPUs: allCPUs(), TimerSlack: defaultSlack, Dumpable: true}
+}
+
+// fork is what a child begins with.
+func (a Attributes) fork() *Attributes {
+	a.Sched = a.Sched.fork()
+	return &a
 }
 
 // Attributes are the thread's. Any task may ask.

@@ -110,7 +110,7 @@ func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child.creds = t.Creds()
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
-	child.attributes.Store(t.attributes.Load())
+	child.attributes.Store(t.Attributes().fork())
 	child.mask = t.Mask()
 	child.Handlers = t.Handlers
 	if !a.has(unix.CLONE_SIGHAND) {

@@ -224,6 +224,9 @@ func (t *Task) fault(f *machine.Fault) bool {
 	if info.Signo == unix.SIGFPE || info.Signo == unix.SIGILL {
 		info.Addr = f.PC
 	}
+	if f.Addr != 0 {
+		info.Addr = f.Addr
+	}
 	if t.K.Faulted != nil {
 		t.K.Faulted(t, f)
 	}

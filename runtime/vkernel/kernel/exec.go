@@ -225,7 +225,6 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
-	space.SetLimits(t.Group.Limits.Memory())
 	space.AS.SetProgram(programKey(prog.File.(frozen), p.Argv[0]))
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
@@ -238,6 +237,11 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 	}
 	rand.Read(params.Random[:])
 	start, err := loader.Load(space, prog, interp, params)
+	// Only now: what of the stack counts is known when it is there.
+	space.SetLimits(t.Group.Limits.Memory())
+	if err == nil && space.Exceeds() {
+		err = unix.ENOMEM
+	}
 	if err != nil {
 		space.Release()
 		return nil, err

@@ -129,6 +129,16 @@ func (k *Kernel) Task(tid int) *Task {
 	return k.tasks[tid]
 }
 
+// Exists tells whether there is a task, or a process group, with an id.
+func (k *Kernel) Exists(id int, group bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if group {
+		return k.pgroups[id] != nil
+	}
+	return k.tasks[id] != nil
+}
+
 // Process is the process with this id, or nil.
 func (k *Kernel) Process(pid int) *ThreadGroup {
 	k.mu.Lock()

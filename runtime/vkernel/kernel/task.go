@@ -48,6 +48,7 @@ type Task struct {
 	retry   retry    // of a system call that a signal interrupted
 	meter   meter
 	charged time.Duration // of the meter's time, by the throttle
+	onStack onStack
 
 	// attention says that the group or a signal may want something of the task.
 	// It is set under the group's lock, after what it tells of.
@@ -159,6 +160,7 @@ func (t *Task) setMM(m *mm.MM) {
 	t.partsMu.Lock()
 	defer t.partsMu.Unlock()
 	t.MM = m
+	t.onStack = onStack{}
 }
 
 func (t *Task) setFDs(f *vfs.FDTable) {
@@ -212,6 +214,9 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 // Poll implements machine.Handler.
 func (t *Task) Poll(c *machine.CPU) bool {
 	t.throttle()
+	if !t.onStack.holds(c.Reg(abi.RSP)) && !t.checkStack() {
+		return true
+	}
 	if !t.attention.Load() {
 		return false
 	}

@@ -142,12 +142,26 @@ func (m *MM) Release() {
 	m.AS.Release()
 }
 
+// initialStack is what Linux maps of a new program's stack, bytes.
+const initialStack = 132 << 10
+
 // SetLimits sets RLIMIT_AS and RLIMIT_DATA, in bytes; the latter bounds the
-// heap only.
+// heap only. The initial stack, which is mapped whole, counts as if it had not
+// grown.
 func (m *MM) SetLimits(space, data uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.limit, m.heapLimit = space, data
+	if a := m.areas.at(StackTop - 1); a != nil && space < TaskSize {
+		m.limit += a.Len() - min(a.Len(), initialStack)
+	}
+}
+
+// Exceeds tells whether more is mapped than RLIMIT_AS allows.
+func (m *MM) Exceeds() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mapped > m.limit
 }
 
 // Layout is where the program's arguments and code lie.
@@ -173,6 +187,18 @@ func (m *MM) Areas() []Area {
 		list[i] = *a
 	}
 	return list
+}
+
+// Stack is the bounds of the writable area that holds addr, if there is one: end is
+// exclusive.
+func (m *MM) Stack(addr uint64) (start, end uint64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.areas.at(addr)
+	if a == nil || a.Prot&unix.PROT_WRITE == 0 {
+		return 0, 0, false
+	}
+	return a.Start, a.End, true
 }
 
 // SharedAt names the memory at addr if it is shared with who else maps the

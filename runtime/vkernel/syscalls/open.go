@@ -187,11 +187,18 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		d.SetFlags(int(arg))
 		return 0, nil
 	},
-	unix.F_GETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
-		return uint64(d.Owner()), nil
+	unix.F_GETOWN:    getOwner,
+	unix.F_SETOWN:    setOwner,
+	unix.F_GETOWN_EX: getOwnerEx,
+	unix.F_SETOWN_EX: setOwnerEx,
+	unix.F_GETSIG: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+		return uint64(d.OwnerSignal()), nil
 	},
-	unix.F_SETOWN: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
-		d.SetOwner(int32(arg))
+	unix.F_SETSIG: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+		if arg > kernel.MaxSignal {
+			return 0, unix.EINVAL
+		}
+		d.SetOwnerSignal(int32(arg))
 		return 0, nil
 	},
 	unix.F_GET_SEALS: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {

@@ -77,19 +77,6 @@ func sysGetcpu(t *kernel.Task, a Args) (uint64, error) {
 	return 0, nil
 }
 
-// schedPriority is the bounds of real-time priorities by policy.
-func schedPriority(bound uint64) Func {
-	return func(_ *kernel.Task, a Args) (uint64, error) {
-		switch a.Int(0) {
-		case unix.SCHED_FIFO, unix.SCHED_RR:
-			return bound, nil
-		case unix.SCHED_NORMAL, unix.SCHED_BATCH, unix.SCHED_IDLE, unix.SCHED_DEADLINE:
-			return 0, nil
-		}
-		return 0, unix.EINVAL
-	}
-}
-
 // niceZero is getpriority's answer for nice value 0: 20 - nice.
 const niceZero = 20
 

@@ -200,7 +200,7 @@ func (c *Caller) Utimens(at Path, path string, times *[2]linux.Timespec, flags i
 
 func timesChange(times *[2]linux.Timespec) AttrChange {
 	now := linux.Now()
-	var ch AttrChange
+	ch := AttrChange{When: now}
 	for i, t := range times {
 		if t.Nsec == unix.UTIME_OMIT {
 			continue

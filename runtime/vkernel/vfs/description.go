@@ -20,7 +20,8 @@ type Description struct {
 
 	refs  atomic.Int64
 	flags atomic.Uint32 // access mode and status flags
-	owner atomic.Int32  // F_SETOWN
+	owner atomic.Uint64 // F_SETOWN: an Owner
+	sigio atomic.Int32  // F_SETSIG
 	state *inodeState
 
 	hooksMu sync.Mutex
@@ -167,11 +168,34 @@ func (d *Description) SetFlags(flags int) {
 // Nonblock reports whether O_NONBLOCK is set.
 func (d *Description) Nonblock() bool { return d.Flags()&linux.O_NONBLOCK != 0 }
 
-// Owner and SetOwner are F_GETOWN and F_SETOWN.
-func (d *Description) Owner() int32 { return d.owner.Load() }
+// Owner is who a description's signals would go to, struct f_owner_ex. It is
+// remembered; no signal is sent.
+type Owner struct {
+	Type uint32 // OwnerThread, …
+	ID   uint32
+}
+
+// Types of an Owner: F_OWNER_TID, F_OWNER_PID and F_OWNER_PGRP.
+const (
+	OwnerThread = iota
+	OwnerProcess
+	OwnerGroup
+)
+
+// Owner is F_GETOWN.
+func (d *Description) Owner() Owner {
+	v := d.owner.Load()
+	return Owner{uint32(v >> 32), uint32(v)}
+}
 
 // SetOwner is F_SETOWN.
-func (d *Description) SetOwner(pid int32) { d.owner.Store(pid) }
+func (d *Description) SetOwner(o Owner) { d.owner.Store(uint64(o.Type)<<32 | uint64(o.ID)) }
+
+// OwnerSignal is F_GETSIG: 0 is SIGIO.
+func (d *Description) OwnerSignal() int32 { return d.sigio.Load() }
+
+// SetOwnerSignal is F_SETSIG.
+func (d *Description) SetOwnerSignal(sig int32) { d.sigio.Store(sig) }
 
 // Readable reports whether it was opened for reading.
 func (d *Description) Readable() bool {

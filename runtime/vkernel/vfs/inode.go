@@ -124,6 +124,7 @@ type AttrChange struct {
 	Size  int64 // bytes; sets mtime too
 	Atime linux.Timespec
 	Mtime linux.Timespec
+	When  linux.Timespec // of the change, for ctime; now if zero
 }
 
 // Symlink is a symbolic link.

@@ -64,7 +64,8 @@ func (f *file) SetAttr(c vfs.AttrChange) error {
 			return err
 		}
 		if c.Set&vfs.SetMtime == 0 {
-			c.Set, c.Mtime = c.Set|vfs.SetMtime, linux.Now()
+			c.When = linux.Now()
+			c.Set, c.Mtime = c.Set|vfs.SetMtime, c.When
 		}
 	}
 	f.setAttr(c)

@@ -90,7 +90,10 @@ func (n *node) setAttr(c vfs.AttrChange) {
 	if c.Set&vfs.SetMtime != 0 {
 		a.Mtime = c.Mtime
 	}
-	a.Ctime = linux.Now()
+	a.Ctime = c.When
+	if c.When == (linux.Timespec{}) {
+		a.Ctime = linux.Now()
+	}
 }
 
 // touch sets mtime and ctime to now.

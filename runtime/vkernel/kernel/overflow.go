@@ -1,0 +1,28 @@
+package kernel
+
+import (
+	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/machine"
+)
+
+// onStack is the area that the stack pointer was in when it was last looked up.
+type onStack struct{ start, end uint64 }
+
+func (s onStack) holds(sp uint64) bool { return s.start <= sp && sp < s.end }
+
+// checkStack looks up the stack that the task is on. A task that ran off its
+// stack has a fault, as the touch of the page there should have been: then the
+// CPU is to be left. It is found at a poll, so at most abi.PollBudget calls late;
+// what the program's first stack grows into until then is free.
+func (t *Task) checkStack() bool {
+	sp := t.CPU.Reg(abi.RSP)
+	start, end, ok := t.MM.Stack(sp)
+	if ok {
+		t.onStack = onStack{start, end}
+		return true
+	}
+	if t.fault(&machine.Fault{Kind: machine.SEGV, PC: t.pc(), Addr: sp, Reason: "stack overflow"}) {
+		t.flow = flowJump
+	}
+	return false
+}

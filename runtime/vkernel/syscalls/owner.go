@@ -1,0 +1,61 @@
+package syscalls
+
+import (
+	"encoding/binary"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/kernel"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
+)
+
+// ownerExSize is sizeof(struct f_owner_ex): type and id.
+const ownerExSize = 8
+
+// getOwner is F_GETOWN: a process group is a negative number.
+func getOwner(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+	o := d.Owner()
+	if o.Type == vfs.OwnerGroup {
+		return uint64(-int64(o.ID)), nil
+	}
+	return uint64(o.ID), nil
+}
+
+func setOwner(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+	id := int32(arg)
+	switch {
+	case id == math.MinInt32:
+		return 0, unix.EINVAL
+	case id < 0:
+		return own(t, d, vfs.Owner{Type: vfs.OwnerGroup, ID: uint32(-id)})
+	}
+	return own(t, d, vfs.Owner{Type: vfs.OwnerProcess, ID: uint32(id)})
+}
+
+func getOwnerEx(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+	o := d.Owner()
+	b := binary.LittleEndian.AppendUint32(nil, o.Type)
+	return copyOut(t, arg, binary.LittleEndian.AppendUint32(b, o.ID), nil)
+}
+
+func setOwnerEx(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
+	var raw [ownerExSize]byte
+	if err := mem(t).CopyIn(arg, raw[:]); err != nil {
+		return 0, err
+	}
+	o := vfs.Owner{Type: binary.LittleEndian.Uint32(raw[:]), ID: binary.LittleEndian.Uint32(raw[4:])}
+	if o.Type > vfs.OwnerGroup {
+		return 0, unix.EINVAL
+	}
+	return own(t, d, o)
+}
+
+// own makes o the owner: ESRCH if there is no such, 0 is nobody.
+func own(t *kernel.Task, d *vfs.Description, o vfs.Owner) (uint64, error) {
+	if o.ID != 0 && !t.K.Exists(int(o.ID), o.Type == vfs.OwnerGroup) {
+		return 0, unix.ESRCH
+	}
+	d.SetOwner(o)
+	return 0, nil
+}
