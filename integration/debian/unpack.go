@@ -53,7 +53,7 @@ func unpack(ctx context.Context, packages []string, debs, rootfs string, log io.
 		return err
 	}
 	for _, f := range files {
-		if err := run(ctx, log, "dpkg-deb", "-x", f, rootfs); err != nil {
+		if err := command(ctx, log, "", "dpkg-deb", "-x", f, rootfs); err != nil {
 			return err
 		}
 	}
