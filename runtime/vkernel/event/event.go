@@ -129,7 +129,7 @@ func (t *Timer) Queue() *wait.Queue { return &t.queue }
 func (t *Timer) Ready() wait.Mask {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.expired > 0 {
+	if t.expired > 0 || t.isDue() {
 		return wait.In
 	}
 	return 0
@@ -142,6 +142,7 @@ func (t *Timer) Read(p []byte) (int, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.settle()
 	if t.expired == 0 {
 		return 0, unix.EAGAIN
 	}
@@ -154,6 +155,7 @@ func (t *Timer) Read(p []byte) (int, error) {
 func (t *Timer) Get() (left, interval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.settle()
 	if !t.due.IsZero() {
 		left = max(time.Until(t.due), 1)
 	}
@@ -182,6 +184,19 @@ func (t *Timer) Set(due time.Time, interval time.Duration) {
 func (t *Timer) arm() {
 	round := t.round
 	t.timer = time.AfterFunc(time.Until(t.due), func() { t.fire(round) })
+}
+
+// isDue reports whether the timer has expired since it was looked at last.
+func (t *Timer) isDue() bool { return !t.due.IsZero() && time.Until(t.due) <= 0 }
+
+// settle counts what is due by the clock, should the goroutine of the timer be
+// late: the guest sees the same clock.
+func (t *Timer) settle() {
+	if t.isDue() {
+		t.timer.Stop()
+		t.round++
+		t.expire()
+	}
 }
 
 func (t *Timer) fire(round int) {
