@@ -16,15 +16,19 @@ func (e *emitter) entry() {
 	}
 }
 
-// entryState writes the parameters to the register file; the other registers
-// are there at a function's entry.
+// entryState writes the parameters in use to the register file; the other
+// registers are there at a function's entry. So are those whose parameters the
+// function does not use: a caller passes zeros for them, and relies on the file
+// for what they hold.
 func (e *emitter) entryState() {
 	e.local(opLocalGet, 0)
 	e.guestAddress(0)
 	e.setReg(abi.RSP)
-	for i, r := range abi.ParamRegs {
-		e.local(opLocalGet, int32(1+i))
-		e.setReg(r)
+	for _, s := range e.c.slots {
+		if s.v != nil && s.v.Op == ir.Arg {
+			e.local(opLocalGet, s.local)
+			e.setReg(abi.ParamRegs[s.v.Aux])
+		}
 	}
 }
 

@@ -164,14 +164,11 @@ func cpuExportItems() (items [][]byte) {
 }
 
 // stub has the type of a guest function: it calls the host, then the slot that
-// is in the target register, in its place. The state is in the register file,
-// should the host have to give up.
+// is in the target register, in its place. It puts no parameter in the register
+// file: one that the function does not need is zero, and its register may have
+// to keep what it holds.
 func stub(host uint32) []byte {
-	a := asm{}.get(0).op(opI64ExtendI32U).i64(abi.PageBias).op(opI64Add).store(abi.RSP)
-	for i, r := range abi.ParamRegs {
-		a = a.get(uint32(1 + i)).store(r)
-	}
-	a = a.call(host).get(0, 1, 2, 3, 4, 5).load(abi.Target)
+	a := asm{}.call(host).get(0, 1, 2, 3, 4, 5).load(abi.Target)
 	return a.indirect(opReturnCallIndirect).function(0, 0)
 }
 
