@@ -51,32 +51,46 @@ func CacheDir() (string, error) {
 // a Debian mirror; progress goes to log. Safe among concurrent processes.
 func Build(ctx context.Context, spec Spec, dir string, log io.Writer) (Image, error) {
 	final := filepath.Join(dir, "debian-"+spec.key())
-	unlock, err := lock(dir)
+	err := cached(dir, final, func(tmp string) (string, error) {
+		if os.Geteuid() != 0 {
+			return "", fmt.Errorf("making a Debian root filesystem needs root (and %s does not hold one yet)", final)
+		}
+		if err := os.Chmod(tmp, 0o755); err != nil {
+			return "", err
+		}
+		return tmp, build(ctx, spec, tmp, log)
+	})
 	if err != nil {
-		return Image{}, err
-	}
-	defer unlock()
-	if _, err := os.Stat(final); err == nil {
-		return at(final), nil
-	}
-	if os.Geteuid() != 0 {
-		return Image{}, fmt.Errorf("making a Debian root filesystem needs root (and %s does not hold one yet)", final)
-	}
-	tmp, err := os.MkdirTemp(dir, "tmp-")
-	if err != nil {
-		return Image{}, err
-	}
-	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return Image{}, err
-	}
-	if err := build(ctx, spec, tmp, log); err != nil {
-		return Image{}, err
-	}
-	if err := os.Rename(tmp, final); err != nil {
 		return Image{}, err
 	}
 	return at(final), nil
+}
+
+// cached makes final, in the cache below dir, unless it is there: fill puts
+// something into a temporary directory beside it, and returns what of that is to
+// become final.
+func cached(dir, final string, fill func(tmp string) (string, error)) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(final); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(final), "tmp-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	made, err := fill(tmp)
+	if err != nil {
+		return err
+	}
+	return os.Rename(made, final)
 }
 
 // formatVersion changes when build's result for the same Spec does.

@@ -14,34 +14,24 @@ import (
 // below dir holds it. Progress goes to log. Safe among concurrent processes.
 func Source(ctx context.Context, pkg, dir string, log io.Writer) (string, error) {
 	final := filepath.Join(dir, "sources", pkg)
-	unlock, err := lock(dir)
+	err := cached(dir, final, func(tmp string) (string, error) {
+		apt, err := sourceConfig(ctx, tmp, log)
+		if err != nil {
+			return "", err
+		}
+		if err := command(ctx, log, tmp, "apt-get", append(apt, "source", pkg)...); err != nil {
+			return "", fmt.Errorf("fetching the source of %s: %w", pkg, err)
+		}
+		unpacked, err := filepath.Glob(filepath.Join(tmp, "*", "debian"))
+		if err != nil || len(unpacked) != 1 {
+			return "", fmt.Errorf("fetching the source of %s: got %d directories, %v", pkg, len(unpacked), err)
+		}
+		return filepath.Dir(unpacked[0]), nil
+	})
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
-	if _, err := os.Stat(final); err == nil {
-		return final, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
-		return "", err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(final), "tmp-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	apt, err := sourceConfig(ctx, tmp, log)
-	if err != nil {
-		return "", err
-	}
-	if err := command(ctx, log, tmp, "apt-get", append(apt, "source", pkg)...); err != nil {
-		return "", fmt.Errorf("fetching the source of %s: %w", pkg, err)
-	}
-	unpacked, err := filepath.Glob(filepath.Join(tmp, "*", "debian"))
-	if err != nil || len(unpacked) != 1 {
-		return "", fmt.Errorf("fetching the source of %s: got %d directories, %v", pkg, len(unpacked), err)
-	}
-	return final, os.Rename(filepath.Dir(unpacked[0]), final)
+	return final, nil
 }
 
 // sourceConfig gives apt-get's arguments for a configuration of its own below

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,31 +18,20 @@ import (
 func Unpack(ctx context.Context, packages []string, dir string, log io.Writer) (string, error) {
 	sum := sha256.Sum256([]byte(formatVersion + " " + strings.Join(slices.Sorted(slices.Values(packages)), ",")))
 	final := filepath.Join(dir, "packages-"+hex.EncodeToString(sum[:6]))
-	unlock, err := lock(dir)
+	err := cached(dir, final, func(tmp string) (string, error) {
+		rootfs := filepath.Join(tmp, "rootfs")
+		return rootfs, unpack(ctx, packages, tmp, rootfs, log)
+	})
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
-	if _, err := os.Stat(final); err == nil {
-		return final, nil
-	}
-	tmp, err := os.MkdirTemp(dir, "tmp-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	rootfs := filepath.Join(tmp, "rootfs")
-	if err := unpack(ctx, packages, tmp, rootfs, log); err != nil {
-		return "", err
-	}
-	return final, os.Rename(rootfs, final)
+	return final, nil
 }
 
 func unpack(ctx context.Context, packages []string, debs, rootfs string, log io.Writer) error {
-	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"download", "-q", "-o", "APT::Sandbox::User=root"}, packages...)...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = debs, log, log
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("apt-get download: %w", err)
+	download := append([]string{"download", "-q", "-o", "APT::Sandbox::User=root"}, packages...)
+	if err := command(ctx, log, debs, "apt-get", download...); err != nil {
+		return fmt.Errorf("downloading: %w", err)
 	}
 	if err := os.Mkdir(rootfs, 0o755); err != nil {
 		return err
