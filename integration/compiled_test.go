@@ -14,18 +14,21 @@ import (
 // ways are how the programs of testdata/compiled are compiled. {} stands for
 // source and output; a compiler that is not there is skipped.
 var ways = []struct{ suffix, name, command string }{
-	{".c", "gcc-O0", "gcc -O0"},
-	{".c", "gcc-O2", "gcc -O2"},
-	{".c", "gcc-O2-static", "gcc -O2 -static"},
-	{".c", "gcc-O2-nopie", "gcc -O2 -no-pie"},
-	{".c", "gcc-O2-stripped", "gcc -O2 -s -fno-asynchronous-unwind-tables"},
-	{".c", "clang-O2", "clang -O2"},
-	{".c", "musl-O2-static", "musl-gcc -O2 -static"},
-	{".cpp", "g++-O0", "g++ -O0"},
-	{".cpp", "g++-O2", "g++ -O2"},
-	{".cpp", "g++-O2-static", "g++ -O2 -static"},
-	{".cpp", "g++-O0-static-nopie", "g++ -O0 -static -no-pie"},
-	{".cpp", "clang++-O2", "clang++ -O2"},
+	{".c", "gcc-O0", "gcc -w -O0"},
+	{".c", "gcc-O2", "gcc -w -O2"},
+	{".c", "gcc-O2-static", "gcc -w -O2 -static"},
+	{".c", "gcc-O2-nopie", "gcc -w -O2 -no-pie"},
+	{".c", "gcc-O2-stripped", "gcc -w -O2 -s -fno-asynchronous-unwind-tables"},
+	{".c", "clang-O2", "clang -w -O2"},
+	{".c", "musl-O2-static", "musl-gcc -w -O2 -static"},
+	{".cpp", "g++-O0", "g++ -w -O0"},
+	{".cpp", "g++-O2", "g++ -w -O2"},
+	{".cpp", "g++-O2-static", "g++ -w -O2 -static"},
+	{".cpp", "g++-O0-static-nopie", "g++ -w -O0 -static -no-pie"},
+	{".cpp", "clang++-O2", "clang++ -w -O2"},
+	{".go", "go", "go build"},
+	{".go", "go-stripped", "go build -ldflags=-s"},
+	{".go", "go-pie", "go build -buildmode=pie"},
 }
 
 // compiled are the programs, with the libraries that they need.
@@ -64,7 +67,7 @@ func (img *compiledImage) compile(src string) error {
 		}
 		name := strings.TrimSuffix(filepath.Base(src), w.suffix) + "-" + w.name
 		out := filepath.Join(img.rootfs, name)
-		cmd := exec.Command(command[0], append(command[1:], "-w", "-o", out, src)...)
+		cmd := exec.Command(command[0], append(command[1:], "-o", out, src)...)
 		if msg, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", cmd, err, msg)
 		}

@@ -65,8 +65,8 @@ func (p *Program) directTargets() map[uint64]bool {
 				to[b.Term.Target] = true
 			}
 			for i := range b.Insts {
-				if rel, ok := b.Insts[i].Args[0].(x86asm.Rel); ok && b.Insts[i].Op == x86asm.CALL {
-					to[b.Insts[i].Next()+uint64(int64(rel))] = true
+				if t, ok := directCall(&b.Insts[i]); ok {
+					to[t] = true
 				}
 			}
 		}

@@ -101,6 +101,7 @@ func (d *discovery) seed() {
 	}
 	for _, g := range f.GoFuncs {
 		d.enter(g.Start, byPointer)
+		d.enterPads(&g)
 	}
 	for _, s := range f.Symbols {
 		why := bySymbol
@@ -196,6 +197,18 @@ func (d *discovery) drain() {
 		addr := d.queue[len(d.queue)-1]
 		d.queue = d.queue[:len(d.queue)-1]
 		d.walk(addr)
+	}
+}
+
+// enterPads enters a Go function where the runtime does.
+func (d *discovery) enterPads(g *elf.GoFunc) {
+	for _, a := range g.Pads {
+		d.enter(a, byPad)
+	}
+	// A goroutine's first function returns to runtime.goexit+1, so that goexit
+	// seems to have called it; a nop is there for that alone (runtime/asm_amd64.s).
+	if in, err := d.inst(g.Start); err == nil && in.Op == x86asm.NOP {
+		d.enter(in.Next(), byPad)
 	}
 }
 

@@ -1,8 +1,12 @@
 package disasm
 
 import (
+	"cmp"
+	"slices"
+
 	"golang.org/x/arch/x86/x86asm"
 
+	"github.com/megabin/megabin/converter/elf"
 	"github.com/megabin/megabin/converter/x86"
 )
 
@@ -42,6 +46,7 @@ type place struct {
 // cutNoReturn ends blocks at calls that do not return, and drops what then
 // cannot be reached.
 func cutNoReturn(p *Program, within ranges) {
+	cutByDepth(p)
 	r := &returns{
 		Program: p,
 		funcs:   map[uint64]*Func{},
@@ -54,6 +59,7 @@ func cutNoReturn(p *Program, within ranges) {
 		r.reach(f, f.Blocks[0])
 	}
 	r.awaitPartials(within)
+	r.resumeGrown()
 	for len(r.work) > 0 {
 		pl := r.work[len(r.work)-1]
 		r.work = r.work[:len(r.work)-1]
@@ -86,6 +92,65 @@ func (r *returns) awaitPartials(within ranges) {
 			}
 		}
 	}
+}
+
+// cutByDepth ends blocks of Go's functions where code for another depth of the
+// stack follows: the call at their end does not return, or there would be code that corrects it.
+func cutByDepth(p *Program) {
+	table := p.File.GoFuncs
+	for _, f := range p.Funcs {
+		i, found := slices.BinarySearchFunc(table, f.Entry, func(g elf.GoFunc, a uint64) int { return cmp.Compare(g.Start, a) })
+		if !found {
+			continue
+		}
+		for _, b := range f.Blocks {
+			if b.Term.Kind == Fallthrough && !sameDepth(&table[i], b) {
+				b.Term = Term{Kind: Halt}
+			}
+		}
+	}
+}
+
+// sameDepth reports whether what b falls into expects what its last instruction, a
+// call or the nop after one, leaves.
+func sameDepth(g *elf.GoFunc, b *Block) bool {
+	n := len(b.Insts)
+	if n == 0 || b.Insts[n-1].Op != x86asm.CALL && b.Insts[n-1].Op != x86asm.NOP {
+		return true
+	}
+	before, ok := g.Depth(b.Insts[n-1].Addr)
+	after, ok2 := g.Depth(b.Term.Succs[0].Addr)
+	return !ok || !ok2 || before == after
+}
+
+// resumeGrown makes functions return that are called in front of a jump back to
+// their caller's start: Go's functions ask so for a larger stack, from one that
+// goes back by a switch to the new one.
+func (r *returns) resumeGrown() {
+	if len(r.File.GoFuncs) == 0 {
+		return
+	}
+	for _, f := range r.Funcs {
+		for _, b := range f.Blocks {
+			if b.Term.Kind != Jump || b.Term.Succs[0] != f.Blocks[0] {
+				continue
+			}
+			for i := range b.Insts {
+				if to, ok := directCall(&b.Insts[i]); ok && r.funcs[to] != nil {
+					r.setReturns(r.funcs[to])
+				}
+			}
+		}
+	}
+}
+
+// directCall gives where in calls, if it is a direct call.
+func directCall(in *x86.Inst) (to uint64, ok bool) {
+	rel, ok := in.Args[0].(x86asm.Rel)
+	if !ok || in.Op != x86asm.CALL {
+		return 0, false
+	}
+	return in.Next() + uint64(int64(rel)), true
 }
 
 func (r *returns) reach(f *Func, b *Block) {
@@ -153,8 +218,7 @@ func (r *returns) stopIn(b *Block, start int) (index int, callee uint64) {
 		if in.Op != x86asm.CALL {
 			continue
 		}
-		if rel, ok := in.Args[0].(x86asm.Rel); ok {
-			to := in.Next() + uint64(int64(rel))
+		if to, ok := directCall(in); ok {
 			if r.isFinal(to) {
 				return i, to
 			}

@@ -102,7 +102,13 @@ type FDE struct {
 }
 
 // GoFunc is one function of Go's function table.
-type GoFunc struct{ Start, End uint64 }
+type GoFunc struct {
+	Start, End uint64
+	// Pads are addresses in the function where the runtime enters it: the call of
+	// deferreturn, after a recovered panic.
+	Pads   []uint64
+	depths []byte // where the table of Depth starts; nil if there is none
+}
 
 // Span is the file-backed part of a segment.
 type Span struct{ Vaddr, Off, Size uint64 }

@@ -122,6 +122,7 @@ type Func struct {
 	Blocks []*Block
 	// PollAtEntry asks for a look at the budget at entry (recursion).
 	PollAtEntry bool
+	Kept        []abi.Reg // registers that a callee leaves as they were
 	nextID      int32
 	slab        []Value
 }
@@ -153,10 +154,10 @@ func (f *Func) NewValue(op Op, t Type, args ...*Value) *Value {
 	return v
 }
 
-// AddParam gives b one more parameter.
+// AddParam gives b one more parameter, which is no register's value.
 func (b *Block) AddParam(t Type) *Value {
 	v := b.Func.NewValue(Param, t)
-	v.Block = b
+	v.Aux, v.Block = NoReg, b
 	b.Params = append(b.Params, v)
 	return v
 }

@@ -144,7 +144,7 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 		out.Lo = uint64(v.Aux)
 	case ConstV128:
 		*out = Word{uint64(v.Aux), uint64(v.Aux2)}
-	case SP:
+	case SP, EntrySP:
 		out.Lo = uint64(fr.sp)
 	case Arg:
 		out.Lo = fr.args[v.Aux]

@@ -44,16 +44,20 @@ type OpInfo struct {
 	Effect Effect
 }
 
+// NoReg is the Aux of a Param that is not the value of a register.
+const NoReg = -1
+
 // Structural operations. Aux is the only immediate unless said otherwise.
 const (
 	OpInvalid Op = iota
-	Param        // block parameter
+	Param        // block parameter; Aux: the abi.Reg whose value it is, or NoReg
 	Const32      // Aux
 	Const64      // Aux
 	ConstF32     // Aux: bits
 	ConstF64     // Aux: bits
 	ConstV128    // Aux low 64 bits, Aux2 high 64 bits
 	SP           // I32: the function's sp parameter
+	EntrySP      // I32: SP, but 0 in a resumed function that can't know it; for comparisons
 	Arg          // I64: Aux 0…4 = rdi rsi rdx rcx r8 at entry
 	Lin          // I32: linear address of unit offset 0
 	GetReg       // Aux: abi.Reg; the type is the register's
@@ -257,6 +261,7 @@ var structural = map[Op]OpInfo{
 	ConstF64:      {"f64.const", nil, F64, Pure},
 	ConstV128:     {"v128.const", nil, V128, Pure},
 	SP:            {"sp", nil, I32, Pure},
+	EntrySP:       {"entrysp", nil, I32, Pure},
 	Arg:           {"arg", nil, I64, Pure},
 	Lin:           {"lin", nil, I32, Pure},
 	GetReg:        {"getreg", nil, Void, ReadReg},

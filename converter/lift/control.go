@@ -72,7 +72,23 @@ func call(c *ctx, in *x86.Inst) error {
 	c.closeSegment(&site{call: v, info: info, direct: info.Kind == ir.Direct})
 	c.B.Append(v)
 	c.afterCall(v)
+	if c.fn.checkpoints {
+		c.checkpoint(in.Next())
+	}
 	return nil
+}
+
+// checkpoint puts rip and rsp in the register file, for the context of a fault's
+// signal: Go's handler unwinds from it.
+func (c *ctx) checkpoint(addr uint64) {
+	c.SetReg(int(abi.RSP), c.get(RSP))
+	c.SetReg(int(abi.PC), c.ZExt(c.codeAddr(c.fn.offset(addr))))
+}
+
+// makesFrame reports whether in takes room for a function's frame.
+func makesFrame(in *x86.Inst) bool {
+	_, imm := in.Args[1].(x86asm.Imm)
+	return in.Op == x86asm.SUB && in.Args[0] == x86asm.RSP && imm
 }
 
 // closeSegment ends the block's segment at s and notes the state there.
@@ -85,7 +101,7 @@ func (c *ctx) closeSegment(s *site) {
 // afterCall gives the variables their values after a call.
 func (c *ctx) afterCall(call *ir.Value) {
 	for v := Var(0); v < numRegs; v++ {
-		if callerSaved.has(v) {
+		if c.fn.conv.changed.has(v) {
 			c.b.vars[v] = inFile
 		}
 	}
@@ -228,21 +244,35 @@ func (c *ctx) ret() {
 	d, known := spOffset(sp)
 	switch {
 	case known && d == 0 && extra == 0:
-		c.plainReturn()
+		c.plainReturn(c.New(ir.SP))
 	case known || extra != 0:
 		c.leave(sp, extra)
 	default:
-		same, other := c.arms(c.Bin(ir.I32Eq, c.stack(sp), c.New(ir.SP)))
+		at := c.stack(sp)
+		same, other := c.arms(c.Bin(ir.I32Eq, at, c.fn.spAtEntry()))
 		c.B = other
 		c.leave(sp, extra)
 		c.B = same
-		c.plainReturn()
+		c.plainReturn(at)
 	}
 }
 
-func (c *ctx) plainReturn() {
-	ra := c.Load(ir.Load32, c.New(ir.SP), 0)
-	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, c.New(ir.SP)}})
+// spAtEntry is the function's stack pointer to compare with where rsp may be
+// anywhere: a resumed function can't tell if it has changed stacks.
+func (fn *function) spAtEntry() *ir.Value {
+	if fn.entrySP == nil {
+		entry := fn.blocks[0].first
+		fn.entrySP = fn.ir.NewValue(ir.EntrySP, ir.I32)
+		fn.entrySP.Block = entry
+		entry.Values = append([]*ir.Value{fn.entrySP}, entry.Values...)
+	}
+	return fn.entrySP
+}
+
+// plainReturn returns with the return address at the linear address sp.
+func (c *ctx) plainReturn(sp *ir.Value) {
+	ra := c.Load(ir.Load32, sp, 0)
+	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, sp}})
 }
 
 // exit ends the function; what it hands back is filled in by link.
@@ -266,7 +296,7 @@ func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 	rsp := c.get(RSP)
 	sp := c.stack(rsp)
 	if _, known := spOffset(rsp); !known {
-		same, other := c.arms(c.Bin(ir.I32Eq, sp, c.New(ir.SP)))
+		same, other := c.arms(c.Bin(ir.I32Eq, sp, c.fn.spAtEntry()))
 		c.B = other
 		c.leaveTo(info, target, rsp)
 		c.B = same

@@ -36,20 +36,20 @@ type Result struct {
 // traps, and why. It is much cheaper than Program.
 func Untranslated(p *disasm.Program) map[uint64]string {
 	res := &Result{Untranslated: map[string]int{}, at: map[uint64]string{}}
-	for _, f := range p.Funcs {
-		liftFunc(f, p.File.VMin, res)
-	}
+	liftFuncs(p, systemV, res)
 	return res.at
 }
 
 // Program lifts all functions of p.
 func Program(p *disasm.Program) *Result {
 	res := &Result{Untranslated: map[string]int{}}
-	fns := make([]*function, len(p.Funcs))
-	for i, f := range p.Funcs {
-		fns[i] = liftFunc(f, p.File.VMin, res)
+	conv := systemV
+	fns := liftFuncs(p, conv, res)
+	if c := conventionOf(fns); c != conv {
+		conv, res = c, &Result{Untranslated: map[string]int{}}
+		fns = liftFuncs(p, conv, res)
 	}
-	u := newUnit(fns)
+	u := newUnit(conv, fns)
 	u.summarize()
 	u.recursion()
 	for _, fn := range fns {
@@ -59,9 +59,28 @@ func Program(p *disasm.Program) *Result {
 	return res
 }
 
+// liftFuncs lifts the program's functions without connecting them.
+func liftFuncs(p *disasm.Program, conv *convention, res *Result) []*function {
+	l := lifter{conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0, res: res}
+	fns := make([]*function, len(p.Funcs))
+	for i, f := range p.Funcs {
+		fns[i] = l.lift(f)
+	}
+	return fns
+}
+
+// lifter is what lifting the functions of a program has in common.
+type lifter struct {
+	conv        *convention
+	vmin        uint64
+	checkpoints bool
+	res         *Result
+}
+
 // function is a function being lifted.
 type function struct {
 	src    *disasm.Func
+	conv   *convention
 	vmin   uint64
 	ir     *ir.Func
 	blocks []*block // in reverse postorder; blocks[0] is the entry
@@ -72,28 +91,32 @@ type function struct {
 	dynamicSP bool
 	// spMoves: some block does not know rsp's distance from its entry value.
 	spMoves bool
-	indexes map[*disasm.Switch]indexValue // see noteSwitchIndex
-	loads   map[switchAt][]*disasm.Switch
-	sum     summary
+	// checkpoints: the register file tells about where in the function control is.
+	checkpoints bool
+	entrySP     *ir.Value                     // made where it is needed
+	indexes     map[*disasm.Switch]indexValue // see noteSwitchIndex
+	loads       map[switchAt][]*disasm.Switch
+	sum         summary
 }
 
-// liftFunc lifts the blocks of f without connecting them.
-func liftFunc(f *disasm.Func, vmin uint64, res *Result) *function {
-	fn := newFunction(f, vmin, res, false)
+// lift lifts the blocks of f without connecting them.
+func (l *lifter) lift(f *disasm.Func) *function {
+	fn := l.newFunction(f, l.res)
 	fn.liftBlocks()
 	if !fn.consistentSP() {
-		fn = newFunction(f, vmin, &Result{Untranslated: map[string]int{}}, true)
+		fn = l.newFunction(f, &Result{Untranslated: map[string]int{}})
+		fn.dynamicSP = true
 		fn.liftBlocks()
-		fn.res = res
+		fn.res = l.res
 	}
 	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
 	return fn
 }
 
-func newFunction(f *disasm.Func, vmin uint64, res *Result, dynamicSP bool) *function {
+func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 	return &function{
-		src: f, vmin: vmin, res: res, dynamicSP: dynamicSP,
-		ir:    &ir.Func{Entry: uint32(f.Entry - vmin), Name: f.Name},
+		src: f, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, res: res,
+		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.keptRegs()},
 		bySrc: make(map[*disasm.Block]*block, len(f.Blocks)),
 		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
 	}
@@ -231,6 +254,9 @@ func (c *ctx) inst(in *x86.Inst) bool {
 	}
 	if err := row(c, in); err != nil {
 		return c.untranslated(fmt.Sprintf("%s: %v", x86.OpName(in.Op), err))
+	}
+	if c.fn.checkpoints && makesFrame(in) {
+		c.checkpoint(in.Next())
 	}
 	return !c.stopped
 }

@@ -200,7 +200,10 @@ func (b *block) find(v Var) *ir.Value {
 func (b *block) param(v Var) *ir.Value {
 	if b.in[v] == nil {
 		p := b.fn.ir.NewValue(ir.Param, v.typ())
-		p.Block = b.first
+		p.Aux, p.Block = ir.NoReg, b.first
+		if v < numRegs {
+			p.Aux = int64(v.reg())
+		}
 		b.in[v] = p
 	}
 	return b.in[v]

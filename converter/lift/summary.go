@@ -19,7 +19,7 @@ import (
 //     it may change: rax and rdx are handed back, others left in the register
 //     file. What it does not change the caller has left there.
 //
-// Across units, and for indirect calls, the ABI holds.
+// Across units, and for indirect calls, the unit's convention holds.
 type summary struct {
 	needs Set
 	soft  Set
@@ -29,21 +29,22 @@ type summary struct {
 
 // unit is all functions of a unit, for what one function has to know of another.
 type unit struct {
+	conv    *convention
 	fns     []*function
 	byEntry map[uint32]*function
 	callers map[*function][]*function
 }
 
-func newUnit(fns []*function) *unit {
-	u := &unit{fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
+func newUnit(conv *convention, fns []*function) *unit {
+	u := &unit{conv: conv, fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
 	for _, fn := range fns {
 		u.byEntry[fn.ir.Entry] = fn
 	}
 	u.modifies()
 	for _, fn := range fns {
 		u.forwardDefs(fn)
-		if fn.src.AddressTaken {
-			fn.sum.gives = retSet | setOf(XMM0, XMM0+1)
+		if fn.src.AddressTaken || conv.passed != 0 {
+			fn.sum.gives = conv.given
 		}
 		fn.eachDirect(func(info *ir.CallInfo) {
 			if t := u.byEntry[info.Target]; t != nil {
@@ -175,15 +176,15 @@ func (u *unit) siteMods(s *site) Set {
 	return u.calleeMods(s.info)
 }
 
-// calleeMods is what a call may change of the registers that a callee need
-// not keep.
+// calleeMods is what a call may change of the registers that the convention does not
+// have the callee keep.
 func (u *unit) calleeMods(info *ir.CallInfo) Set {
 	if info.Kind == ir.Direct {
 		if t := u.byEntry[info.Target]; t != nil {
-			return t.sum.mods&callerSaved | retSet
+			return t.sum.mods&u.conv.changed | retSet
 		}
 	}
-	return callerSaved
+	return u.conv.changed
 }
 
 // forwardDefs computes for each block which registers may have been written
@@ -279,25 +280,25 @@ func (u *unit) throughSite(s *site, after live, fresh Set) live {
 	n := u.siteNeeds(s, fresh)
 	if !s.isCall() {
 		s.after |= after.soft
-		n.hard |= s.after &^ s.kills() &^ flagSet
-		n.soft |= after.soft &^ s.kills()
+		n.hard |= s.after &^ u.kills(s) &^ flagSet
+		n.soft |= after.soft &^ u.kills(s)
 	} else { // what the callee leaves alone may still be meant for the next one
 		s.through = after.soft &^ u.calleeMods(s.info) &^ flagSet
 		n.soft |= s.through
 	}
 	s.before = n.hard | n.soft
-	return live{n.hard | after.hard&^s.kills(), n.soft}
+	return live{n.hard | after.hard&^u.kills(s), n.soft}
 }
 
 // kills is what has no value from before the site any more after it.
-func (s *site) kills() Set {
+func (u *unit) kills(s *site) Set {
 	switch {
 	case !s.isCall():
 		return setOf(RAX, RCX, R11)
 	case s.direct: // what the callee does not change is still there
 		return retSet | flagSet
 	}
-	return callerSaved | flagSet
+	return u.conv.changed | flagSet
 }
 
 // kept is what has the same value after a call or system call as before.
@@ -316,28 +317,28 @@ func (u *unit) kept(s *site) Set {
 func (u *unit) siteNeeds(s *site, fresh Set) live {
 	if s.isCall() && s.direct {
 		if t := u.byEntry[s.info.Target]; t != nil {
-			return live{calleeSaved | t.sum.needs&^flagSet | s.after&callerSaved&^retSet, t.sum.soft & fresh}
+			return live{u.conv.kept | t.sum.needs&^flagSet | s.after&u.conv.changed&^retSet, t.sum.soft & fresh}
 		}
 	}
 	if !s.isCall() { // how many arguments the system call has is not known
-		return live{calleeSaved, fresh & sysSet}
+		return live{u.conv.kept, fresh & sysSet}
 	}
-	return live{calleeSaved, fresh & (argSet | hiddenArgs)}
+	return live{u.conv.kept | u.conv.passed, fresh & u.conv.meant}
 }
 
 // exitNeeds is what must be handed back, or on, at an exit.
 func (u *unit) exitNeeds(fn *function, s *site, def Set) live {
 	t := &s.term.Term
-	needs := calleeSaved | fn.sum.gives
+	needs := u.conv.kept | fn.sum.gives
 	switch {
 	case t.Kind == ir.Return:
 		return live{hard: needs}
 	case t.Kind == ir.Leave:
-		return live{needs | retSet, def & callerSaved}
+		return live{needs | retSet, def & u.conv.changed}
 	case t.Info.Kind == ir.Direct:
 		if target := u.byEntry[t.Info.Target]; target != nil {
 			return live{needs&^retSet | target.sum.needs&^flagSet, target.sum.soft & def}
 		}
 	}
-	return live{needs &^ retSet, def & (argSet | hiddenArgs)}
+	return live{needs&^retSet | u.conv.passed, def & u.conv.meant}
 }

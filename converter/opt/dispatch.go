@@ -52,11 +52,11 @@ func targetsKey(b *ir.Block) string {
 func share(f *ir.Func, sites []*ir.Block) {
 	n := len(sites[0].Term.Succs) - 1
 	d := &merger{f: f, sites: sites, block: f.NewBlock(sites[0].Addr), classes: map[string]*ir.Value{}, args: make([][]*ir.Value, len(sites))}
-	t := ir.Term{Kind: ir.Switch, Cond: d.param(ir.I32, func(b *ir.Block) *ir.Value { return b.Term.Cond })}
+	t := ir.Term{Kind: ir.Switch, Cond: d.param(ir.I32, ir.NoReg, func(b *ir.Block) *ir.Value { return b.Term.Cond })}
 	for k := range n {
 		e := ir.Edge{To: sites[0].Term.Succs[k].To}
 		for j, p := range e.To.Params {
-			e.Args = append(e.Args, d.param(p.Type, func(b *ir.Block) *ir.Value { return b.Term.Succs[k].Args[j] }))
+			e.Args = append(e.Args, d.param(p.Type, p.Aux, func(b *ir.Block) *ir.Value { return b.Term.Succs[k].Args[j] }))
 		}
 		t.Succs = append(t.Succs, e)
 	}
@@ -80,8 +80,8 @@ type merger struct {
 
 // param is the shared block's value for what of gives at each site. What is
 // the same at all sites as something else has one parameter with it; an equal
-// constant needs none.
-func (d *merger) param(t ir.Type, of func(*ir.Block) *ir.Value) *ir.Value {
+// constant needs none. reg is the register that it is the value of.
+func (d *merger) param(t ir.Type, reg int64, of func(*ir.Block) *ir.Value) *ir.Value {
 	key := []byte{byte(t)}
 	constant := true
 	for _, b := range d.sites {
@@ -96,6 +96,9 @@ func (d *merger) param(t ir.Type, of func(*ir.Block) *ir.Value) *ir.Value {
 		constant = constant && ok && c == first
 	}
 	if p := d.classes[string(key)]; p != nil {
+		if p.Op == ir.Param && p.Aux != reg {
+			p.Aux = ir.NoReg
+		}
 		return p
 	}
 	var p *ir.Value
@@ -103,6 +106,7 @@ func (d *merger) param(t ir.Type, of func(*ir.Block) *ir.Value) *ir.Value {
 		p = ir.Builder{B: d.block}.Const(t, of(d.sites[0]).Aux)
 	} else {
 		p = d.block.AddParam(t)
+		p.Aux = reg
 		for i, b := range d.sites {
 			d.args[i] = append(d.args[i], of(b))
 		}

@@ -23,6 +23,7 @@ func handsOn(dirty bool) *ir.Func {
 	second.Aux = 1
 	entry.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: head, Args: []*ir.Value{b.New(ir.Arg), second}}}}
 	n, r9 := head.AddParam(ir.I64), head.AddParam(ir.I64)
+	n.Aux, r9.Aux = int64(abi.RBX), int64(abi.R9)
 	head.Poll = []ir.RegValue{{Reg: abi.R9, Value: r9}, {Reg: abi.RBX, Value: n}}
 	head.Term = ir.Term{Kind: ir.Branch, Cond: (ir.Builder{B: head}).Eqz(n), Succs: []ir.Edge{{To: exit}, {To: body}}}
 	b = ir.Builder{B: body}
@@ -34,6 +35,7 @@ func handsOn(dirty bool) *ir.Func {
 	less := b.AddC(n, -1)
 	body.Term = ir.Term{Kind: ir.Branch, Cond: b.Wrap(b.And(n, b.Const64(1))), Succs: []ir.Edge{{To: odd}, {To: next, Args: []*ir.Value{left}}}}
 	p := next.AddParam(ir.I64)
+	p.Aux = int64(abi.R9)
 	odd.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: next, Args: []*ir.Value{left}}}}
 	if dirty {
 		odd.Term.Succs[0].Args[0] = rax
@@ -150,5 +152,41 @@ func TestBounds(t *testing.T) {
 		if probes != want {
 			t.Errorf("block %d has %d checks of the last byte, want %d\n%s", i, probes, want, f)
 		}
+	}
+}
+
+// TestParkElsewhere: a parameter that is rcx's value and that a call gets in rbx
+// does not go to rbx before that is due: the function still has to save rbx.
+func TestParkElsewhere(t *testing.T) {
+	f := &ir.Func{Entry: 0x10}
+	entry, one, other, join := f.NewBlock(0), f.NewBlock(1), f.NewBlock(2), f.NewBlock(3)
+	b := ir.Builder{B: entry}
+	first, second, sp := b.New(ir.Arg), b.New(ir.Arg), b.New(ir.SP)
+	second.Aux = 1
+	entry.Term = ir.Term{Kind: ir.Branch, Cond: b.Wrap(first), Succs: []ir.Edge{{To: one}, {To: other}}}
+	rcx := join.AddParam(ir.I64)
+	rcx.Aux = int64(abi.RCX)
+	for i, from := range []*ir.Block{one, other} {
+		from.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: join, Args: []*ir.Value{[]*ir.Value{first, second}[i]}}}}
+	}
+	b = ir.Builder{B: join}
+	b.Store(ir.Store64, sp, 16, b.GetReg(int(abi.RBX), ir.I64))
+	zero := b.Const64(0)
+	b.New(ir.Call, sp, zero, zero, zero, zero, zero).Info = &ir.CallInfo{
+		Kind: ir.Direct, Target: callee, State: []ir.RegValue{{Reg: abi.RBX, Value: rcx}}}
+	join.Term = ir.Term{Kind: ir.Return, Args: []*ir.Value{b.Load(ir.Load32, sp, 0), zero, zero, sp}}
+	Run(f)
+	m := &ir.Interp{Mem: make([]byte, 64), Steps: 1000}
+	m.Regs[abi.RBX].Lo = 77
+	var passed uint64
+	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (ir.Returned, error) {
+		passed = m.Regs[abi.RBX].Lo
+		return ir.Returned{RA: info.Return, SP: uint32(args[0].Lo)}, nil
+	}
+	if _, err := m.Run(f, 8, [5]uint64{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if saved := m.Mem[8+16]; saved != 77 || passed != 1 {
+		t.Errorf("rbx is saved as %d and passed as %d, want 77 and 1\n%s", saved, passed, f)
 	}
 }

@@ -71,14 +71,14 @@ func (p *parker) states(state []ir.RegValue) {
 	}
 }
 
-// is says that v holds r. A value that holds two registers is kept. It reports
-// whether that is news.
+// is says that v holds r. A value that is another register's is kept: where it
+// begins, r has a value of its own. It reports whether that is news.
 func (p *parker) is(v *ir.Value, r abi.Reg) bool {
-	old, known := p.reg[v]
+	_, known := p.reg[v]
 	switch {
-	case p.hard[v] || known && old == r:
+	case p.hard[v] || known && v.Aux == int64(r):
 		return false
-	case known || slot(r) < 0:
+	case v.Aux != int64(r) || slot(r) < 0:
 		p.hard[v] = true
 	default:
 		p.reg[v] = r

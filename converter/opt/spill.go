@@ -11,6 +11,9 @@ import (
 // file become that value.
 func spill(f *ir.Func) {
 	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]*fileState, len(f.Blocks)), repl: replacer{}}
+	for _, r := range f.Kept {
+		s.kept[slot(r)] = true
+	}
 	s.solve()
 	for _, b := range s.order {
 		st := s.entry(b)
@@ -43,16 +46,9 @@ func regOf(slot int) abi.Reg {
 	return abi.Reg(slot)
 }
 
-// callKept are the registers that a callee keeps, by the System V ABI.
-var callKept = func() (kept [numRegs]bool) {
-	for _, r := range []abi.Reg{abi.RBX, abi.RBP, abi.R12, abi.R13, abi.R14, abi.R15} {
-		kept[slot(r)] = true
-	}
-	return kept
-}()
-
 type spiller struct {
 	f     *ir.Func
+	kept  [numRegs]bool // by a callee
 	in    [][]inEdge
 	order []*ir.Block
 	out   []*fileState // by block ID; nil: not reached yet
@@ -168,7 +164,7 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 	case ir.Call:
 		s.need(v.Info.State, st, write)
 		for r := range st {
-			if !callKept[r] {
+			if !s.kept[r] {
 				st[r] = nil
 			}
 		}

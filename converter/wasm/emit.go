@@ -165,6 +165,8 @@ func (e *emitter) operation(v *ir.Value) {
 		e.b = wasmenc.AppendU(append(e.b, prefixFD), 0x0c)
 		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux))
 		e.b = binary.LittleEndian.AppendUint64(e.b, uint64(v.Aux2))
+	case ir.EntrySP:
+		e.local(opLocalGet, 0)
 	case ir.GetReg:
 		e.global(opGlobalGet, uint32(v.Aux))
 	case ir.SetReg:

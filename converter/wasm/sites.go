@@ -184,6 +184,11 @@ func (r *restorer) remake(v *ir.Value, depth int) ([]byte, bool) {
 	switch v.Op {
 	case ir.SP:
 		return r.sp, r.sp != nil
+	case ir.EntrySP:
+		if r.sp == nil { // the frame is on another stack
+			return r.e.code(func() { r.e.constI32(0) }), true
+		}
+		return r.sp, true
 	case ir.Lin:
 		return r.e.lin(), true
 	case ir.Param, ir.Arg, ir.Result, ir.Helper2:

@@ -70,7 +70,7 @@ const (
 	R13
 	R14
 	R15
-	PC     // i64, valid only after an abnormal exit
+	PC     // i64, valid at polls, system calls and after an abnormal exit; else 0, or in Go code a place control was at
 	FS     // i32, linear address of fs:0
 	GS     // i32, linear address of gs:0
 	Budget // i32

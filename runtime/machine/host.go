@@ -74,6 +74,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 		c.SetReg(abi.RAX, ret)
 		c.reenter()
 	}
+	c.SetReg(abi.PC, 0)
 	stack[0] = ret
 }
 
@@ -84,6 +85,7 @@ func hostPoll(c *CPU, _ api.Module, _ []uint64) {
 	if c.engine.options.Restless {
 		c.reenter()
 	}
+	c.SetReg(abi.PC, 0)
 }
 
 // reenter leaves guest code, which the dispatcher then enters again at pc, if

@@ -70,6 +70,7 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 	}
 	stack := [1]uint64{uint64(slot)}
 	c.SetReg(abi.Target, uint64(slot))
+	c.SetReg(abi.PC, 0)
 	c.enterFP()
 	err := (*call).CallWithStack(ctx, stack[:])
 	c.leaveFP()
@@ -208,7 +209,7 @@ func (c *CPU) exitOf(err error) *Exit {
 		cause = inner
 	}
 	if kind, ok := traps[cause.Error()]; ok {
-		return &Exit{Fault: &Fault{Kind: kind, Reason: cause.Error(), Trace: c.backtrace(err)}}
+		return &Exit{Fault: &Fault{Kind: kind, PC: c.Reg(abi.PC), Reason: cause.Error(), Trace: c.backtrace(err)}}
 	}
 	return &Exit{Err: fmt.Errorf("running recompiled code: %w", err)}
 }
