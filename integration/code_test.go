@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ var codeImage = sync.OnceValues(func() (img compiledImage, err error) {
 	for _, args := range [][]string{
 		{"-O1", "-w", "-static", "-pthread", "-o", img.rootfs + "/enter", "testdata/code/enter.c"},
 		{"-O1", "-o", img.rootfs + "/dyn", "testdata/code/dyn.c"},
+		{"-O1", "-w", "-fno-asynchronous-unwind-tables", "-o", img.rootfs + "/hidden", "testdata/code/hidden.c"},
 		{"-shared", "-fPIC", "-DANSWER=1", "-o", img.rootfs + "/libgood.so", "testdata/code/lib.c"},
 		{"-shared", "-fPIC", "-DANSWER=3", "-z", "execstack", "-o", img.rootfs + "/libstack.so", "testdata/code/lib.c"},
 		{"-shared", "-fPIC", "-DANSWER=2", "-o", outside(img) + "/libother.so", "testdata/code/lib.c"},
@@ -50,6 +52,29 @@ var codeImage = sync.OnceValues(func() (img compiledImage, err error) {
 	}
 	return img, convert("dir:"+img.rootfs, img.ref)
 })
+
+// TestOnDemand: code that discovery can't find is recompiled when it is called,
+// as it is in the listed file, and not with --strict.
+func TestOnDemand(t *testing.T) {
+	img := need(t, codeImage)
+	want := capture(t, exec.Command(filepath.Join(img.rootfs, "hidden")))
+	if want.status != 0 {
+		t.Fatalf("natively: %+v", want)
+	}
+	run := func(args ...string) outcome {
+		return capture(t, exec.Command(megabin(), slices.Concat([]string{"run"}, args, []string{img.ref, "/hidden"})...))
+	}
+	if got := run(); got.status != 0 || !bytes.Equal(got.stdout, want.stdout) {
+		t.Errorf("converted %+v, natively %+v", got, want)
+	}
+	if got := run("--strict"); got.status != 128+11 {
+		t.Errorf("with --strict: %+v, want SIGSEGV", got)
+	}
+	stats := run("--stats").stderr
+	if !regexp.MustCompile(`(?m)^recompiled late +[1-9]`).Match(stats) {
+		t.Errorf("the counters say\n%s", stats)
+	}
+}
 
 // scriptOf is a script that enter runs, with a comment of its own.
 func scriptOf(name string) string { return "#!/enter nothing\n# " + name + "\n" }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/megabin/megabin/converter/translate"
 	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/runner"
@@ -34,6 +35,7 @@ type runFlags struct {
 	publish          []string
 	readOnly         bool
 	strace, stats    bool
+	strict           bool
 	policy           []string
 	audit            string
 	trust            trustFlags
@@ -113,6 +115,7 @@ refused, reported) and reason.`,
 	f.StringSliceVar(&flags.policy, "policy", nil, "what may run: enforce or permissive; scripts=any or scripts=listed (`RULES`, see above)")
 	f.StringVar(&flags.audit, "audit", "", "append decisions on what may run to `FILE`; - is standard output")
 	flags.trust.add(f)
+	f.BoolVar(&flags.strict, "strict", false, "recompile nothing on demand: code that conversion has missed ends the program with SIGSEGV")
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("net", oneOf(runner.NetNone, runner.NetHost)))
 	return cmd
@@ -169,7 +172,10 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
 		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
-		Restless: os.Getenv(restlessVar) != "",
+		Restless: os.Getenv(restlessVar) != "", Recompile: translate.At,
+	}
+	if flags.strict {
+		s.Recompile = nil
 	}
 	if len(s.Argv) == 0 {
 		return s, nil, errors.New("the image has no command: give one")
@@ -301,11 +307,12 @@ run in all       %v
 parts compiled   %d (%s of wasm, %v)
 parts loaded     %d
 cache misses     %d of indirect calls
+recompiled late  %d
 unknown targets  %d
 dispatched       %d
 `, ready.Round(time.Microsecond), all.Round(time.Microsecond),
 		s.PartsCompiled, size(int64(s.CompiledBytes)), time.Duration(s.CompileNanos).Round(time.Microsecond),
-		s.PartsLoaded, s.Resolves, s.Missing, s.Reentries)
+		s.PartsLoaded, s.Resolves, s.OnDemand, s.Missing, s.Reentries)
 }
 
 // firstCollection is how much of the heap is garbage at the first collection,

@@ -106,6 +106,7 @@ func (b *builder) meets(addr uint64) bool {
 // function. What does not decode gets an empty block that says so.
 func (b *builder) reachTarget(to uint64) {
 	switch {
+	case b.isElsewhere(to):
 	case !b.decoded(to) && !b.cuts[to]:
 		b.leaders[to] = true
 	case b.stays(to):

@@ -92,15 +92,13 @@ type image struct {
 func newImage(f *elf.File) *image {
 	m := &image{file: f}
 	for _, s := range f.ExecutableSpans() {
-		m.regions = append(m.regions, region{
-			base:  s.Vaddr,
-			code:  f.Data[s.Off : s.Off+s.Size],
-			size:  make([]uint8, s.Size),
-			flow:  make([]flow, s.Size),
-			cover: make([]bool, s.Size),
-		})
+		m.regions = append(m.regions, newRegion(s.Vaddr, f.Data[s.Off:s.Off+s.Size]))
 	}
 	return m
+}
+
+func newRegion(base uint64, code []byte) region {
+	return region{base: base, code: code, size: make([]uint8, len(code)), flow: make([]flow, len(code)), cover: make([]bool, len(code))}
 }
 
 // region finds the region of addr and the offset in it, or nil.

@@ -49,7 +49,7 @@ const (
 	breachPart   = 1. / 5
 )
 
-// conventionOf finds the convention that fns, lifted under System V's, follow.
+// conventionOf finds the convention that functions lifted under System V's follow.
 func conventionOf(fns []*function) *convention {
 	breaches, ending := 0, 0
 	for _, fn := range fns {

@@ -43,12 +43,22 @@ func Untranslated(p *disasm.Program) map[uint64]string {
 // Program lifts all functions of p.
 func Program(p *disasm.Program) *Result {
 	res := &Result{Untranslated: map[string]int{}}
-	conv := systemV
-	fns := liftFuncs(p, conv, res)
-	if c := conventionOf(fns); c != conv {
-		conv, res = c, &Result{Untranslated: map[string]int{}}
-		fns = liftFuncs(p, conv, res)
+	fns := liftFuncs(p, systemV, res)
+	if conventionOf(fns) != systemV {
+		return Fragment(p)
 	}
+	return res.link(systemV, fns)
+}
+
+// Fragment lifts functions of p that are a part of a program: whatever
+// convention the others follow, they can call these.
+func Fragment(p *disasm.Program) *Result {
+	res := &Result{Untranslated: map[string]int{}}
+	return res.link(anyRegister, liftFuncs(p, anyRegister, res))
+}
+
+// link completes the functions.
+func (res *Result) link(conv *convention, fns []*function) *Result {
 	u := newUnit(conv, fns)
 	u.summarize()
 	u.recursion()

@@ -5,6 +5,8 @@ package translate
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -33,11 +35,61 @@ func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 	if len(prog.Funcs) == 0 {
 		return nil, fmt.Errorf("%s: %w", name, elf.ErrNoCode)
 	}
-	lifted := lift.Program(prog)
-	u := &unit.Unit{Meta: meta(f, prog, lifted)}
-	u.Source = blob.Hash(data)
+	return emit(ctx, prog, lift.Program(prog), blob.Hash(data))
+}
+
+// ErrRecompiled is returned by At for code that ELF has recompiled.
+var ErrRecompiled = errors.New("lies within a recompiled function, but is no entry of it")
+
+// At recompiles what ELF missed at unit offset off and what that reaches among
+// the bytes that are left of it. data is the file's carrier, covered what was recompiled of it. The
+// unit has the same base as the file's own; its Source is a hash of the carrier's and the offset.
+func At(ctx context.Context, name string, data []byte, covered []unit.Span, off uint32) (*unit.Unit, error) {
+	f, err := elf.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	addr := f.VMin + uint64(off)
+	within, err := left(f, covered, addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %#x %w", name, addr, err)
+	}
+	prog, err := disasm.AnalyzeAt(f, addr, within)
+	if err != nil {
+		return nil, err
+	}
+	carrier := blob.Hash(data)
+	return emit(ctx, prog, lift.Fragment(prog), blob.Hash(binary.LittleEndian.AppendUint32(carrier[:], off)))
+}
+
+// left is the range of addresses around addr that was not recompiled.
+func left(f *elf.File, covered []unit.Span, addr uint64) (disasm.Span, error) {
+	for _, s := range f.ExecutableSpans() {
+		if addr-s.Vaddr >= s.Size {
+			continue
+		}
+		at, start, end := addr-s.Vaddr+s.Off, s.Off, s.Off+s.Size
+		i := sort.Search(len(covered), func(i int) bool { return covered[i].Off > at })
+		if i > 0 {
+			start = max(start, covered[i-1].Off+covered[i-1].Size)
+		}
+		if i < len(covered) {
+			end = min(end, covered[i].Off)
+		}
+		if start > at {
+			return disasm.Span{}, ErrRecompiled
+		}
+		return disasm.Span{Start: s.Vaddr + start - s.Off, End: s.Vaddr + end - s.Off}, nil
+	}
+	return disasm.Span{}, elf.ErrNoCode
+}
+
+// emit makes a unit of a lifted program.
+func emit(ctx context.Context, prog *disasm.Program, lifted *lift.Result, source blob.ID) (*unit.Unit, error) {
+	u := &unit.Unit{Meta: meta(prog.File, prog, lifted)}
+	u.Source = source
 	if err := compile(ctx, u, lifted.Funcs); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", prog.File.Name, err)
 	}
 	return u, nil
 }

@@ -18,6 +18,15 @@ type mapping struct {
 	base  uint64
 	slots uint32 // slot of ordinal 0
 	live  bool   // guarded by AddressSpace.mu
+	// all is the mapping and what was recompiled for it on demand, at the same base.
+	// Guarded by AddressSpace.mu; what it was is not changed.
+	all []*mapping
+}
+
+func newMapping(u Unit, base uint64) *mapping {
+	m := &mapping{unit: u, base: base}
+	m.all = []*mapping{m}
+	return m
 }
 
 // slotRange is a run of slots: those of a unit's functions, or the one of a
@@ -58,8 +67,7 @@ func (c *code) copyFrom(o *code) {
 	copies := map[*mapping]*mapping{}
 	for _, list := range o.byBase {
 		for _, m := range list {
-			n := &mapping{m.unit, m.base, m.slots, m.live}
-			copies[m] = n
+			n := m.copyTo(copies)
 			c.byBase[n.base] = append(c.byBase[n.base], n)
 			if n.live {
 				c.insert(n)
@@ -74,6 +82,17 @@ func (c *code) copyFrom(o *code) {
 		c.sites[siteKey{copies[key.of], key.n}] = slot
 	}
 	c.end.Store(o.end.Load())
+}
+
+// copyTo copies m and what belongs to it, and notes which is whose copy.
+func (m *mapping) copyTo(copies map[*mapping]*mapping) *mapping {
+	all := make([]*mapping, len(m.all))
+	for i, x := range m.all {
+		n := *x
+		all[i], copies[x] = &n, &n
+	}
+	all[0].all = all
+	return all[0]
 }
 
 // above returns the position in live of the first mapping above addr.
@@ -140,7 +159,7 @@ func (as *AddressSpace) MapUnit(base uint64, u Unit) error {
 			return nil
 		}
 	}
-	m := &mapping{unit: u, base: base}
+	m := newMapping(u, base)
 	var ok bool
 	if m.slots, ok = c.reserve(m, u.Functions(), 0); !ok {
 		return unix.ENOMEM
@@ -168,7 +187,7 @@ func (as *AddressSpace) unmapAt(i int) {
 	for e := range uint32(abi.CacheEntries) {
 		entry := as.cacheEntry(e)
 		v := atomic.LoadUint64(entry)
-		if r, ok := as.code.ofSlot(uint32(v >> 32)); ok && r.of == m {
+		if r, ok := as.code.ofSlot(uint32(v >> 32)); ok && (slices.Contains(m.all, r.of)) {
 			atomic.StoreUint64(entry, 0)
 		}
 	}
@@ -192,32 +211,43 @@ func cacheIndex(addr uint32) uint32 {
 // What it finds goes to the indirect-call cache, which all CPUs of the address
 // space read.
 func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool, err error) {
-	slot, m, ok = as.resolveEntry(addr)
-	if ok || m == nil {
-		return slot, m, ok, nil
+	slot, all, ok := as.resolveEntry(addr)
+	if len(all) == 0 {
+		return 0, nil, false, nil
 	}
-	n, ok, err := m.unit.Site(uint32(addr - m.base))
-	if !ok || err != nil {
-		return 0, m, false, err
+	if ok {
+		return slot, all[0], true, nil
 	}
-	slot, ok = as.siteSlot(siteKey{m, sitePiece(n)}, addr)
-	return slot, m, ok, nil
+	for _, m := range all {
+		n, ok, err := m.unit.Site(uint32(addr - m.base))
+		if err != nil {
+			return 0, all[0], false, err
+		}
+		if ok {
+			slot, ok = as.siteSlot(siteKey{m, sitePiece(n)}, addr)
+			return slot, all[0], ok, nil
+		}
+	}
+	return 0, all[0], false, nil
 }
 
-func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, m *mapping, ok bool) {
+// resolveEntry is resolve for functions. It gives the mapping that addr belongs
+// to and what was added to that.
+func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, all []*mapping, ok bool) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
-	m = as.code.find(addr)
+	m := as.code.find(addr)
 	if m == nil || addr-m.base > 1<<32-1 {
 		return 0, nil, false
 	}
-	ordinal, ok := m.unit.Lookup(uint32(addr - m.base))
-	if !ok {
-		return 0, m, false
+	for _, x := range m.all {
+		if ordinal, ok := x.unit.Lookup(uint32(addr - x.base)); ok {
+			slot = x.slots + uint32(ordinal)
+			as.remember(addr, slot)
+			return slot, m.all, true
+		}
 	}
-	slot = m.slots + uint32(ordinal)
-	as.remember(addr, slot)
-	return slot, m, true
+	return 0, m.all, false
 }
 
 // siteSlot is the slot of a site, which is at addr.

@@ -35,7 +35,7 @@ type Engine struct {
 
 // counters is Stats with atomics.
 type counters struct {
-	compiled, loaded, nanos, bytes, resolves, missing, reentries atomic.Uint64
+	compiled, loaded, nanos, bytes, resolves, missing, onDemand, reentries atomic.Uint64
 }
 
 // partID names a piece in the process. Two Units of one file may differ: their
@@ -95,7 +95,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		PartsCompiled: c.compiled.Load(), PartsLoaded: c.loaded.Load(),
 		CompileNanos: c.nanos.Load(), CompiledBytes: c.bytes.Load(),
-		Resolves: c.resolves.Load(), Missing: c.missing.Load(), Reentries: c.reentries.Load(),
+		Resolves: c.resolves.Load(), Missing: c.missing.Load(), OnDemand: c.onDemand.Load(), Reentries: c.reentries.Load(),
 	}
 }
 

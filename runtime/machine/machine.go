@@ -113,6 +113,10 @@ type Options struct {
 	// Missing, if set, is told of each jump to a place of a unit that is no
 	// known entry, before the CPU faults.
 	Missing func(as *AddressSpace, u Unit, off uint32)
+	// OnDemand, if set, recompiles what a jump to unit offset off of u asks for, u
+	// having no entry there; file is the content of the file that is mapped there. The
+	// result has the same base as u and an entry at off.
+	OnDemand func(u Unit, file []byte, off uint32) (Unit, bool)
 	// FindUnit, if set, finds a unit that is not mapped yet, so that parts a
 	// program is likely to need are compiled from SetProgram on rather than
 	// from MapUnit on. It must return the same Unit as will be mapped.
@@ -127,5 +131,6 @@ type Stats struct {
 	CompiledBytes uint64 // wasm bytes compiled
 	Resolves      uint64 // misses of the indirect-call cache
 	Missing       uint64 // jumps to no known entry
+	OnDemand      uint64 // jumps to what was recompiled for them
 	Reentries     uint64 // entries of the dispatcher after a Run's first
 }

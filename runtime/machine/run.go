@@ -96,6 +96,10 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 func (c *CPU) resolve(addr uint64) (slot uint32, ok bool) {
 	c.engine.stats.resolves.Add(1)
 	slot, m, ok, err := c.space.resolve(addr)
+	if !ok && err == nil && m != nil && c.space.onDemand(m, addr) {
+		c.engine.stats.onDemand.Add(1)
+		slot, m, ok, err = c.space.resolve(addr)
+	}
 	c.catchUp()
 	if err != nil {
 		c.exit = &Exit{Err: err}

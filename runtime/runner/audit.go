@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
+	"github.com/megabin/megabin/runtime/vkernel/mm"
 )
 
 // auditLine is a line of the audit log, docs/security.md.
@@ -42,6 +44,13 @@ func (a *auditLog) add(d kernel.Decision) {
 	}
 	if err != nil {
 		a.once.Do(func() { a.failed(err) })
+	}
+}
+
+// madeLate tells the audit log that code was recompiled on demand.
+func (c *container) madeLate(hash blob.ID) {
+	if c.audit != nil {
+		c.audit.add(kernel.Decision{Asker: mm.Asker{Call: "jump"}, Hash: hash, Verdict: kernel.Allowed})
 	}
 }
 

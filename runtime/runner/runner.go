@@ -67,6 +67,8 @@ type Spec struct {
 	CacheDir string
 	// Restless: see machine.Options.
 	Restless bool
+	// Recompile, if set, makes code on demand of what was missed in listed files.
+	Recompile Recompile
 	// Policy is what may be executed.
 	Policy kernel.Policy
 	// Audit, if set, gets a line for each decision on what may be executed: see
@@ -136,7 +138,12 @@ func (c *container) say(format string, args ...any) {
 }
 
 func (c *container) run(ctx context.Context) (int, error) {
-	engine, err := machine.NewEngine(ctx, machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless, FindUnit: c.findUnit})
+	options := machine.Options{CacheDir: c.spec.CacheDir, Restless: c.spec.Restless, FindUnit: c.findUnit}
+	if c.spec.Recompile != nil {
+		d := &onDemand{ctx: ctx, units: c.spec.Units, recompile: c.spec.Recompile, say: c.say, allowed: c.madeLate, done: map[place]machine.Unit{}}
+		options.OnDemand = d.find
+	}
+	engine, err := machine.NewEngine(ctx, options)
 	if err != nil {
 		return ExitFailure, err
 	}
