@@ -25,7 +25,7 @@ func (e *emitter) returns() *returnLocals {
 // call emits a call and the check of the return address. What follows is a
 // site: a resumed function goes on there.
 func (e *emitter) call(v *ir.Value) {
-	e.transfer(v.Info, v.Args, opCall, opCallIndirect)
+	e.transfer(v.Info, v.Args, e.c.siteLive[v], opCall, opCallIndirect)
 	r := e.returns()
 	e.local(opLocalSet, r.sp)
 	e.local(opLocalSet, r.rdx)
@@ -37,7 +37,7 @@ func (e *emitter) call(v *ir.Value) {
 	e.op(opI32Ne)
 	e.open(opIf)
 	e.br(e.exitAt)
-	e.close()
+	e.closeIf()
 	for i, l := range [2]int32{r.rax, r.rdx} {
 		if res := e.c.results[v.ID][i]; res != nil && e.c.uses[res.ID] > 0 {
 			e.local(opLocalGet, l)
@@ -48,14 +48,15 @@ func (e *emitter) call(v *ir.Value) {
 }
 
 func (e *emitter) tailCall(t *ir.Term) {
-	e.transfer(t.Info, t.Args, opReturnCall, opReturnCallIndirect)
+	e.transfer(t.Info, t.Args, nil, opReturnCall, opReturnCallIndirect)
 }
 
 // transfer emits the arguments and the call of a Call or TailCall: directly
-// inside a part, through the table otherwise.
-func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) {
+// inside a part, through the table otherwise. live is what is read after it.
+func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, live []int32, direct, indirect byte) {
 	if info.Kind == ir.Indirect {
 		e.slotOfAddress(args[len(args)-1])
+		e.keepBases(live)
 		e.pushAll(args[:len(args)-1])
 		e.throughTable(indirect)
 		return

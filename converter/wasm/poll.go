@@ -74,5 +74,5 @@ func (e *emitter) spend(at uint32, sync func()) {
 	sync()
 	e.setPC(at)
 	e.callImport(abi.FuncPoll)
-	e.close()
+	e.closeIf()
 }

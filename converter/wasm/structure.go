@@ -155,6 +155,9 @@ func (e *emitter) withMerges(i int) {
 	e.block(i)
 	for _, m := range merges {
 		e.close()
+		if !e.c.header[m] {
+			e.keepBases(e.c.liveBases(m))
+		}
 		e.tree(m)
 	}
 }
@@ -174,7 +177,7 @@ func (e *emitter) terminator(i int, t *ir.Term) {
 		e.push(t.Cond)
 		e.open(opIf)
 		e.edge(i, &t.Succs[0])
-		e.close()
+		e.closeIf()
 		e.edge(i, &t.Succs[1])
 	case ir.Switch:
 		e.branchTable(i, t)
@@ -249,7 +252,7 @@ func (e *emitter) again(to int) {
 	e.local(opLocalTee, e.counterLocal)
 	e.open(opIf)
 	e.br(e.innerAt[to])
-	e.close()
+	e.closeIf()
 	e.br(e.outerAt[to])
 }
 
@@ -303,6 +306,15 @@ func (e *emitter) open(op byte) {
 func (e *emitter) close() {
 	e.op(opEnd)
 	e.frames--
+}
+
+// closeIf ends an if. With an empty else the engine still knows after it what
+// bounds it has checked before; without one it forgets (wazevo's
+// finalizeKnownSafeBoundsAtTheEndOfBlock is called for blocks that an opcode
+// leaves, which the else block it makes itself never is).
+func (e *emitter) closeIf() {
+	e.op(opElse)
+	e.close()
 }
 
 // br branches to the frame that was opened as number at.

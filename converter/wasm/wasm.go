@@ -43,6 +43,7 @@ func Compile(f *ir.Func, env Env) (Code, error) {
 	c.liveness()
 	c.findRegions()
 	c.assign()
+	c.findBases()
 	e := newEmitter(c)
 	e.function()
 	return e.finish()
@@ -63,6 +64,7 @@ type compiler struct {
 
 	slots  []slot
 	slotOf []int32 // by value ID: index in slots, or -1
+	isBase []bool  // by slot: see findBases
 	linAt  int32   // slot of the unit's linear address, or -1
 	spAt   int32   // slot of the stack pointer, or -1
 
