@@ -15,7 +15,7 @@ func bounds(f *ir.Func) {
 	b := &bounder{f: f, reach: map[*ir.Value]int64{}, checked: make([]map[*ir.Value]bool, len(f.Blocks))}
 	for _, blk := range f.Blocks {
 		for _, v := range blk.Values {
-			if w, ok := widths[v.Op]; ok && v.Aux+w <= maxReach {
+			if w := access(v.Op); w > 0 && v.Aux+w <= maxReach {
 				base := v.Args[0]
 				b.reach[base] = max(b.reach[base], v.Aux+w)
 			}
@@ -41,7 +41,7 @@ func (b *bounder) block(blk *ir.Block, in []inEdge) {
 	checked := b.entry(in)
 	out := make([]*ir.Value, 0, len(blk.Values))
 	for _, v := range blk.Values {
-		if w, ok := widths[v.Op]; ok && v.Aux+w <= maxReach {
+		if w := access(v.Op); w > 0 && v.Aux+w <= maxReach {
 			base := v.Args[0]
 			if end := b.reach[base]; !checked[base] && end > v.Aux+w {
 				probe := b.f.NewValue(ir.Load8U32, ir.I32, base)

@@ -34,32 +34,6 @@ func Run(f *ir.Func) {
 	}
 }
 
-// replacer forwards values to what stands for them.
-type replacer map[*ir.Value]*ir.Value
-
-func (r replacer) of(v *ir.Value) *ir.Value {
-	for {
-		w, ok := r[v]
-		if !ok {
-			return v
-		}
-		if x, ok := r[w]; ok { // shorten the path
-			r[v] = x
-		}
-		v = w
-	}
-}
-
-// apply rewrites all uses in f.
-func (r replacer) apply(f *ir.Func) {
-	if len(r) == 0 {
-		return
-	}
-	for _, b := range f.Blocks {
-		b.Operands(func(p **ir.Value) { *p = r.of(*p) })
-	}
-}
-
 // inEdge is an edge into a block.
 type inEdge struct {
 	from *ir.Block

@@ -32,16 +32,16 @@ func params(f *ir.Func) {
 			}
 		}
 	}
-	repl := replacer{}
+	repl := replacer{f: f}
 	for p, x := range is {
 		if x != nil && x != p {
-			repl[p] = x
+			repl.set(p, x)
 			consts.use(x)
 		}
 	}
 	consts.place()
-	repl.apply(f)
-	dropParams(f, in, func(p *ir.Value) bool { _, gone := repl[p]; return gone })
+	repl.apply()
+	dropParams(f, in, repl.has)
 }
 
 // constants has one value for all integer constants that are equal, so that

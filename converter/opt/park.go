@@ -133,25 +133,25 @@ func (p *parker) parked(v *ir.Value) (abi.Reg, bool) {
 // rewrite turns the parameters that are parked into reads of the register
 // file.
 func (p *parker) rewrite() {
-	repl := replacer{}
+	repl := replacer{f: p.f}
 	for _, b := range p.order {
 		var reads []*ir.Value
 		for _, v := range b.Params {
 			if r, ok := p.parked(v); ok {
 				read := p.f.NewValue(ir.GetReg, v.Type)
 				read.Aux, read.Block = int64(r), b
-				repl[v] = read
+				repl.set(v, read)
 				reads = append(reads, read)
 			}
 		}
 		if len(reads) > 0 {
 			p.write(b)
 			b.Values = append(reads, b.Values...)
-			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl[s.Value] != nil && s.Value.Block == b })
+			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl.has(s.Value) && s.Value.Block == b })
 		}
 	}
-	repl.apply(p.f)
-	dropParams(p.f, predecessors(p.f), func(v *ir.Value) bool { return repl[v] != nil })
+	repl.apply()
+	dropParams(p.f, predecessors(p.f), repl.has)
 }
 
 // write makes each edge into b put the arguments of parked parameters in the

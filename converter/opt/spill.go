@@ -10,7 +10,7 @@ import (
 // for each register the value that the file holds. Reads of what is known to be in the
 // file become that value.
 func spill(f *ir.Func) {
-	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]*fileState, len(f.Blocks)), repl: replacer{}}
+	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]*fileState, len(f.Blocks)), repl: replacer{f: f}}
 	for _, r := range f.Kept {
 		s.kept[slot(r)] = true
 	}
@@ -19,7 +19,7 @@ func spill(f *ir.Func) {
 		st := s.entry(b)
 		s.rewrite(b, &st)
 	}
-	s.repl.apply(f)
+	s.repl.apply()
 }
 
 // numRegs is the number of registers tracked: general and vector ones.
@@ -230,7 +230,7 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 	for _, v := range b.Values {
 		if v.Op == ir.GetReg {
 			if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] != nil && st[r] != v {
-				s.repl[v] = st[r]
+				s.repl.set(v, st[r])
 				continue
 			}
 		}
