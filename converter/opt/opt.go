@@ -42,7 +42,18 @@ type inEdge struct {
 
 // predecessors lists the edges into each block, by block ID.
 func predecessors(f *ir.Func) [][]inEdge {
-	in := make([][]inEdge, len(f.Blocks))
+	count := make([]int, len(f.Blocks))
+	total := 0
+	for _, b := range f.Blocks {
+		for i := range b.Term.Succs {
+			count[b.Term.Succs[i].To.ID]++
+		}
+		total += len(b.Term.Succs)
+	}
+	in, all := make([][]inEdge, len(f.Blocks)), make([]inEdge, total)
+	for i, n := range count {
+		in[i], all = all[:0:n], all[n:]
+	}
 	for _, b := range f.Blocks {
 		for i := range b.Term.Succs {
 			e := &b.Term.Succs[i]
