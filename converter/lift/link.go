@@ -49,7 +49,7 @@ func (l *linker) params(b *block) {
 		switch {
 		case l.isParam(b, v):
 			b.first.Params = append(b.first.Params, b.param(v))
-		case b.liveIn.has(v) && b.in[v] != nil && b.throughFile().has(v):
+		case b.liveIn.has(v) && b.in != nil && b.in[v] != nil && b.throughFile().has(v):
 			p := b.in[v]
 			p.Op, p.Aux = ir.GetReg, int64(v.reg())
 			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
