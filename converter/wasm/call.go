@@ -39,7 +39,7 @@ func (e *emitter) call(v *ir.Value) {
 	e.br(e.exitAt)
 	e.close()
 	for i, l := range [2]int32{r.rax, r.rdx} {
-		if res := e.c.results[v.ID][i]; res != nil && e.c.uses[res.ID] > 0 {
+		if res := e.c.results(v)[i]; res != nil && e.c.isUsed(res) {
 			e.local(opLocalGet, l)
 			e.local(opLocalSet, e.slotLocal(res))
 		}
