@@ -68,7 +68,7 @@ func (a *assigner) addLocal(t ir.Type) int32 {
 func (a *assigner) block(i int, b *ir.Block) {
 	c := a.c
 	copy(a.owner, a.none)
-	c.liveIn[i].each(func(x int32) { a.hold(c.crossSlots[x]) })
+	c.liveIn[i].Each(func(x int32) { a.hold(c.crossSlots[x]) })
 	a.findLastReads(i)
 	if i == 0 {
 		a.functionEntry()
@@ -117,7 +117,7 @@ func (a *assigner) findLastReads(i int) {
 	out, number := a.c.liveOut[i], int32(i+1)
 	for at := end - 1; at >= begin; at-- {
 		s := r.slots[at]
-		if x := a.c.slots[s].cross; a.seen[s] != number && at < atEnd && !(x >= 0 && out.has(x)) {
+		if x := a.c.slots[s].cross; a.seen[s] != number && at < atEnd && !(x >= 0 && out.Has(x)) {
 			a.dies[at] = true
 		}
 		a.seen[s] = number

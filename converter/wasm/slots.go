@@ -16,20 +16,6 @@ type slot struct {
 	local int32 // or -1: not assigned yet
 }
 
-// bitset is a set of cross-block slots.
-type bitset []uint64
-
-func (s bitset) add(i int32)      { s[i>>6] |= 1 << (i & 63) }
-func (s bitset) has(i int32) bool { return s[i>>6]>>(i&63)&1 != 0 }
-
-func (s bitset) each(fn func(int32)) {
-	for w, x := range s {
-		for ; x != 0; x &= x - 1 {
-			fn(int32(w<<6 + bits.TrailingZeros64(x)))
-		}
-	}
-}
-
 // findSlots gives a slot to each value that is kept in a local.
 func (c *compiler) findSlots() {
 	c.linAt, c.spAt = -1, -1
@@ -139,16 +125,16 @@ func (c *compiler) web(i int32) int32 {
 func (c *compiler) liveness() {
 	c.findReads()
 	cross := c.findCross()
-	words := (len(cross) + 63) / 64
+	words := ir.SetWords(len(cross))
 	n := len(c.cfg.Order)
 	flat := make([]uint64, 2*n*words)
-	take := func() bitset { s := flat[:words:words]; flat = flat[words:]; return s }
-	c.liveIn, c.liveOut = make([]bitset, n), make([]bitset, n)
+	take := func() ir.Set { s := flat[:words:words]; flat = flat[words:]; return s }
+	c.liveIn, c.liveOut = make([]ir.Set, n), make([]ir.Set, n)
 	for i := range n {
 		c.liveIn[i], c.liveOut[i] = take(), take()
 		for _, s := range c.reads.all(i) {
 			if c.slots[s].def != i {
-				c.liveIn[i].add(c.slots[s].cross)
+				c.liveIn[i].Add(c.slots[s].cross)
 			}
 		}
 	}
@@ -171,8 +157,8 @@ func (c *compiler) flow(i int, cross []int32) bool {
 			out[w] |= fresh
 			for ; fresh != 0; fresh &= fresh - 1 {
 				s := int32(w<<6 + bits.TrailingZeros64(fresh))
-				if c.slots[cross[s]].def != i && !in.has(s) {
-					in.add(s)
+				if c.slots[cross[s]].def != i && !in.Has(s) {
+					in.Add(s)
 					changed = true
 				}
 			}

@@ -62,7 +62,7 @@ type compiler struct {
 	linAt int32         // slot of the unit's linear address, or -1
 	spAt  int32         // slot of the stack pointer, or -1
 
-	liveIn, liveOut []bitset // by block position: cross-block slots
+	liveIn, liveOut []ir.Set // by block position: cross-block slots
 	crossSlots      []int32  // by number in those sets
 	locals          []ir.Type
 	pollLive        [][]int32 // by block position: slots live at its start, its parameters included
