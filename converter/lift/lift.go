@@ -40,7 +40,8 @@ func Untranslated(p *disasm.Program) map[uint64]string {
 	return res.at
 }
 
-// Program lifts all functions of p.
+// Program lifts all functions of p. It takes the instructions out of p's
+// blocks, for they are much of what a translation has in memory.
 func Program(p *disasm.Program) *Result {
 	res := &Result{Untranslated: map[string]int{}}
 	fns := liftFuncs(p, systemV, res)
@@ -59,6 +60,11 @@ func Fragment(p *disasm.Program) *Result {
 
 // link completes the functions.
 func (res *Result) link(conv *convention, fns []*function) *Result {
+	for _, fn := range fns {
+		for _, b := range fn.src.Blocks {
+			b.Insts = nil
+		}
+	}
 	u := newUnit(conv, fns)
 	u.summarize()
 	u.recursion()
@@ -141,6 +147,10 @@ func (fn *function) liftBlocks() {
 	}
 }
 
+// valuesPerInst is how many values most blocks have at most for each of their
+// instructions.
+const valuesPerInst = 10
+
 // order makes the blocks, in reverse postorder, and their predecessor lists.
 func (fn *function) order() {
 	post := postorder(fn.src)
@@ -149,7 +159,11 @@ func (fn *function) order() {
 	fn.bySrc = make([]*block, len(fn.src.Blocks))
 	// The entry gets a block of its own when something jumps back to it.
 	all[0] = block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry)}
-	edges := 1
+	edges, insts := 1, 0
+	for _, d := range post {
+		insts += len(d.Insts)
+	}
+	values := make([]*ir.Value, valuesPerInst*insts)
 	for i := range all {
 		b := &all[i]
 		fn.blocks[i] = b
@@ -159,6 +173,8 @@ func (fn *function) order() {
 		d := post[len(post)-i]
 		*b = block{fn: fn, index: i, src: d, first: fn.ir.NewBlock(uint32(d.Addr - fn.vmin))}
 		fn.bySrc[d.Index] = b
+		n := valuesPerInst * len(d.Insts)
+		b.first.Values, values = values[:0:n], values[n:]
 		edges += len(successors(d))
 	}
 	fn.connect(edges)

@@ -256,7 +256,7 @@ func (l *linker) insert() {
 		for i, v := range b.Values {
 			if ins := l.before[v]; ins != nil {
 				if out == nil {
-					out = append(make([]*ir.Value, 0, len(b.Values)+8*len(l.before)), b.Values[:i]...)
+					out = append(make([]*ir.Value, 0, len(b.Values)+16), b.Values[:i]...)
 				}
 				for _, x := range ins {
 					x.Block = b
