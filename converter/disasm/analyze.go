@@ -29,7 +29,7 @@ func Analyze(f *elf.File) (*Program, error) {
 // functions builds all functions, ascending: first the whole ones, as they
 // own fragments, then the partial ones, which may ask for more.
 func (p *partition) functions() []*Func {
-	p.todo = slices.Sorted(maps.Keys(p.partial))
+	slices.Sort(p.todo)
 	var funcs []*Func
 	for entries := p.bounds; len(entries) > 0; {
 		for _, a := range entries {
@@ -52,7 +52,7 @@ func (d *discovery) describe(p *Program) {
 	called := p.directTargets()
 	for _, f := range p.Funcs {
 		f.Name = names[f.Entry]
-		f.AddressTaken = d.entries[f.Entry]&indirect != 0 || !called[f.Entry]
+		f.AddressTaken = d.evidence(f.Entry)&indirect != 0 || !called[f.Entry]
 	}
 }
 

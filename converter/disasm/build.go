@@ -15,33 +15,27 @@ type builder struct {
 	*partition
 	entry   uint64
 	home    home
-	seen    map[uint64]bool // instructions of the function
-	leaders map[uint64]bool
+	seen    addrSet         // instructions of the function
+	blocks  addrMap[*Block] // by leader; nil until reach is done
 	foreign map[uint64]bool // jump targets outside home: true if copied into the function
 	work    []uint64
-	blocks  map[uint64]*Block
 	exits   []*Block // empty blocks that leave the function
 }
 
 // build makes the function at entry. Partial entries that it needs are added
 // to the partition.
 func (p *partition) build(entry uint64) *Func {
-	b := &builder{
-		partition: p,
-		entry:     entry,
-		seen:      map[uint64]bool{},
-		leaders:   map[uint64]bool{},
-		foreign:   map[uint64]bool{},
-		blocks:    map[uint64]*Block{},
-	}
-	if !p.partial[entry] || p.isRoomy(entry) {
-		b.home = home{p.extent(entry)}
+	b := &p.builder
+	b.reset(p, entry)
+	partial := p.is(entry, isPartial)
+	if !partial || p.isRoomy(entry) {
+		b.home = append(b.home, p.extent(entry))
 	}
 	b.reach()
-	if p.partial[entry] {
-		p.budget -= len(b.seen)
+	if partial {
+		p.budget -= len(b.seen.addrs)
 	}
-	f := &Func{Entry: entry, Partial: p.partial[entry], Blocks: b.makeBlocks()}
+	f := &Func{Entry: entry, Partial: partial, Blocks: b.makeBlocks()}
 	for _, blk := range f.Blocks {
 		b.terminate(blk)
 	}
@@ -49,6 +43,14 @@ func (p *partition) build(entry uint64) *Func {
 	slices.SortFunc(f.Blocks[1:], byAddress)
 	b.placeLoads(f)
 	return f
+}
+
+func (b *builder) reset(p *partition, entry uint64) {
+	b.partition, b.entry = p, entry
+	b.home, b.exits = b.home[:0], nil
+	b.seen.clear()
+	b.blocks.clear()
+	b.foreign = nil
 }
 
 func byAddress(x, y *Block) int { return cmp.Compare(x.Addr, y.Addr) }
@@ -64,19 +66,19 @@ func (b *builder) reach() {
 }
 
 func (b *builder) lead(addr uint64) {
-	if !b.leaders[addr] {
-		b.leaders[addr] = true
+	if !b.blocks.has(addr) {
+		b.blocks.set(addr, nil)
 		b.work = append(b.work, addr)
 	}
 }
 
 func (b *builder) reachFrom(a uint64) {
-	for !b.seen[a] {
+	for !b.seen.has(a) {
 		f, next := b.at(a)
 		if f == flowBad {
 			return
 		}
-		b.seen[a] = true
+		b.seen.set(a, struct{}{})
 		switch f & flowKind {
 		case flowJump, flowCond:
 			b.reachTarget(b.target(a))
@@ -88,7 +90,7 @@ func (b *builder) reachFrom(a uint64) {
 		if !b.fallsThrough(f, next) {
 			return
 		}
-		if f.endsBlock() || b.seen[next] || !b.decoded(next) || b.meets(next) && !b.stays(next) {
+		if f.endsBlock() || b.seen.has(next) || !b.decoded(next) || b.meets(next) && !b.stays(next) {
 			b.reachTarget(next)
 			return
 		}
@@ -99,7 +101,7 @@ func (b *builder) reachFrom(a uint64) {
 // meets reports whether control may come to addr from elsewhere than the
 // instruction before it.
 func (b *builder) meets(addr uint64) bool {
-	return b.cuts[addr] || b.partial[addr] || len(b.jumps[addr]) > 0 || b.home.has(addr)
+	return b.is(addr, isCut|isPartial|isTarget) || b.home.has(addr)
 }
 
 // reachTarget makes a block of where control goes, if that stays in the
@@ -107,8 +109,8 @@ func (b *builder) meets(addr uint64) bool {
 func (b *builder) reachTarget(to uint64) {
 	switch {
 	case b.isElsewhere(to):
-	case !b.decoded(to) && !b.cuts[to]:
-		b.leaders[to] = true
+	case !b.decoded(to) && !b.is(to, isCut):
+		b.blocks.set(to, nil)
 	case b.stays(to):
 		b.lead(to)
 	}
@@ -117,9 +119,9 @@ func (b *builder) reachTarget(to uint64) {
 // stays reports whether a transfer to addr stays in the function.
 func (b *builder) stays(addr uint64) bool {
 	switch {
-	case addr == b.entry || b.home.has(addr) && !b.cuts[addr]:
+	case addr == b.entry || b.home.has(addr) && !b.is(addr, isCut):
 		return true
-	case b.cuts[addr]:
+	case b.is(addr, isCut):
 		return false
 	}
 	if s, ok := b.adopt(b.entry, addr); ok {
@@ -129,6 +131,9 @@ func (b *builder) stays(addr uint64) bool {
 	copied, known := b.foreign[addr]
 	if !known {
 		copied = b.tailSize(addr, smallTail) <= smallTail || b.flagsLive(addr) || b.copyLong(addr)
+		if b.foreign == nil {
+			b.foreign = map[uint64]bool{}
+		}
 		b.foreign[addr] = copied
 		if !copied {
 			b.require(addr)
@@ -139,7 +144,7 @@ func (b *builder) stays(addr uint64) bool {
 
 // copyLong takes the tail at addr into the function if that needs it.
 func (b *builder) copyLong(addr uint64) bool {
-	if b.partial[b.entry] || !b.movesStack() {
+	if b.is(b.entry, isPartial) || !b.movesStack() {
 		return false
 	}
 	n := b.tailSize(addr, longTail)
@@ -154,7 +159,7 @@ func (b *builder) copyLong(addr uint64) bool {
 // movesStack reports whether an instruction found so far moves the stack
 // pointer.
 func (b *builder) movesStack() bool {
-	for a := range b.seen {
+	for _, a := range b.seen.addrs {
 		in, err := b.inst(a)
 		if err == nil && (in.Op == x86asm.PUSH || writes(&in).has(rsp)) {
 			return true
@@ -164,20 +169,19 @@ func (b *builder) movesStack() bool {
 }
 
 func (b *builder) makeBlocks() []*Block {
-	for a := range b.leaders {
-		b.blocks[a] = b.makeBlock(a)
-	}
-	list := []*Block{b.blocks[b.entry]}
-	for _, blk := range b.blocks {
-		if blk.Addr != b.entry {
-			list = append(list, blk)
-		}
+	leaders := b.blocks.addrs
+	list, all := make([]*Block, len(leaders)), make([]Block, len(leaders))
+	for i, a := range leaders { // the first is the entry
+		blk := &all[i]
+		b.makeBlock(blk, a)
+		b.blocks.set(a, blk)
+		list[i] = blk
 	}
 	return list
 }
 
 // makeBlock decodes from leader to the next leader or the block's end.
-func (b *builder) makeBlock(leader uint64) *Block {
+func (b *builder) makeBlock(blk *Block, leader uint64) {
 	n, end := 0, leader
 	for a := leader; ; {
 		f, next := b.at(a)
@@ -186,11 +190,11 @@ func (b *builder) makeBlock(leader uint64) *Block {
 		}
 		n++
 		end = next
-		if a = next; f.endsBlock() || !b.fallsThrough(f, next) || b.leaders[next] || !b.seen[next] {
+		if a = next; f.endsBlock() || !b.fallsThrough(f, next) || b.blocks.has(next) || !b.seen.has(next) {
 			break
 		}
 	}
-	blk := &Block{Addr: leader, End: end, Insts: make([]x86.Inst, 0, n)}
+	blk.Addr, blk.End, blk.Insts = leader, end, make([]x86.Inst, 0, n)
 	for a := leader; a < end; {
 		in, err := b.inst(a)
 		if err != nil {
@@ -199,7 +203,6 @@ func (b *builder) makeBlock(leader uint64) *Block {
 		blk.Insts = append(blk.Insts, in)
 		a = in.Next()
 	}
-	return blk
 }
 
 // terminate fills in how control leaves blk.
@@ -241,7 +244,7 @@ func (b *builder) stuck(addr uint64) Term {
 
 // goTo is an unconditional transfer: within the function, or to another.
 func (b *builder) goTo(within, out TermKind, to uint64) Term {
-	if blk := b.blocks[to]; blk != nil {
+	if blk, _ := b.blocks.get(to); blk != nil {
 		return Term{Kind: within, Succs: []*Block{blk}}
 	}
 	return Term{Kind: out, Target: to}
@@ -249,7 +252,7 @@ func (b *builder) goTo(within, out TermKind, to uint64) Term {
 
 func (b *builder) conditional(to, next uint64) Term {
 	fall := b.blockAt(next)
-	if blk := b.blocks[to]; blk != nil {
+	if blk, _ := b.blocks.get(to); blk != nil {
 		return Term{Kind: CondJump, Succs: []*Block{blk, fall}}
 	}
 	return Term{Kind: CondTail, Succs: []*Block{fall}, Target: to}
@@ -258,7 +261,7 @@ func (b *builder) conditional(to, next uint64) Term {
 // blockAt gives the block at addr; if the function has none, an empty one
 // that leaves for addr.
 func (b *builder) blockAt(addr uint64) *Block {
-	if blk := b.blocks[addr]; blk != nil {
+	if blk, _ := b.blocks.get(addr); blk != nil {
 		return blk
 	}
 	blk := &Block{Addr: addr, End: addr, Term: b.goTo(Fallthrough, TailCall, addr)}

@@ -35,10 +35,9 @@ const (
 type discovery struct {
 	*image
 	ranges   ranges
-	framed   map[uint64]bool // starts of FDEs that are entered with something on the stack: parts of functions
-	entries  map[uint64]evidence
+	framed   map[uint64]bool     // starts of FDEs that are entered with something on the stack: parts of functions
 	queue    []uint64            // addresses to walk from
-	jumps    map[uint64][]uint64 // target → the jumps that go there
+	jumps    map[uint64][]uint64 // target → the jumps that go there; such a target has the role isTarget
 	pending  []uint64            // indirect jumps not looked at since the last walk
 	tables   map[uint64]*table   // indirect jump → its table
 	open     []uint64            // indirect jumps without a table, to be tried again
@@ -51,6 +50,7 @@ type discovery struct {
 	guesses  []uint64          // words of data that may be labels
 	labels   []uint64          // addresses taken within functions
 	trials   int               // instructions that may still be decoded speculatively
+	visited  addrSet           // of a walk that records nothing
 }
 
 func newDiscovery(f *elf.File) *discovery {
@@ -58,7 +58,6 @@ func newDiscovery(f *elf.File) *discovery {
 		image:    newImage(f),
 		ranges:   rangesOf(f),
 		framed:   map[uint64]bool{},
-		entries:  map[uint64]evidence{},
 		jumps:    map[uint64][]uint64{},
 		tables:   map[uint64]*table{},
 		attempts: map[uint64]int{},
@@ -176,10 +175,10 @@ func (d *discovery) enter(addr uint64, why evidence) {
 	if !d.isCode(addr) {
 		return
 	}
-	if d.entries[addr] == 0 {
+	if d.evidence(addr) == 0 {
 		d.queue = append(d.queue, addr)
 	}
-	d.entries[addr] |= why
+	d.addEvidence(addr, why)
 }
 
 // settle walks until nothing new is found, tables included.
@@ -249,6 +248,7 @@ func (d *discovery) follow(addr uint64, f flow) {
 func (d *discovery) jump(from, to uint64) {
 	if d.isCode(to) {
 		d.jumps[to] = append(d.jumps[to], from)
+		d.mark(to, isTarget)
 		d.queue = append(d.queue, to)
 	}
 }
@@ -325,8 +325,8 @@ func (d *discovery) followTaken() {
 
 func (d *discovery) takeAddress(addr uint64) {
 	switch {
-	case d.entries[addr]&^byPad != 0:
-		d.entries[addr] |= byPointer
+	case d.evidence(addr)&^byPad != 0:
+		d.addEvidence(addr, byPointer)
 	case d.isLabel(addr), d.isReached(addr):
 		d.addLabel(addr)
 	case d.decoded(addr) && !d.insideInst(addr), d.trial(addr):
@@ -425,6 +425,6 @@ func (d *discovery) followGuesses() {
 func (d *discovery) sortLabels() {
 	d.labels = distinct(d.labels)
 	for _, a := range d.labels {
-		d.entries[a] |= byPad
+		d.addEvidence(a, byPad)
 	}
 }

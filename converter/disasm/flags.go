@@ -37,18 +37,19 @@ const flagLimit = 64
 // flagsLive reports whether an instruction at addr or further on may read
 // flags that were set before it.
 func (d *discovery) flagsLive(addr uint64) bool {
-	seen := map[uint64]bool{}
+	seen := &d.visited
+	seen.clear()
 	work := []uint64{addr}
 	for len(work) > 0 {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
-		for !seen[a] {
+		for !seen.has(a) {
 			f, next := d.at(a)
 			in, err := d.inst(a)
 			if f == flowBad || err != nil || setFlags[in.Op] {
 				break
 			}
-			if seen[a] = true; len(seen) > flagLimit || readFlags[in.Op] || readsFlags(f, in.Op) {
+			if seen.set(a, struct{}{}); len(seen.addrs) > flagLimit || readFlags[in.Op] || readsFlags(f, in.Op) {
 				return true
 			}
 			if f&flowKind == flowJump || f&flowKind == flowCond {

@@ -81,7 +81,18 @@ type region struct {
 	size  []uint8 // length of the instruction that starts here, or 0
 	flow  []flow
 	cover []bool // belongs to an instruction
+	entry []evidence
+	role  []role
 }
+
+// role is what an address is to the division into functions.
+type role uint8
+
+const (
+	isTarget  role = 1 << iota // a jump goes there
+	isCut                      // an entry: a jump from another function to one is a tail call
+	isPartial                  // an entry in the middle of a function
+)
 
 // image is the executable bytes of a file.
 type image struct {
@@ -98,7 +109,11 @@ func newImage(f *elf.File) *image {
 }
 
 func newRegion(base uint64, code []byte) region {
-	return region{base: base, code: code, size: make([]uint8, len(code)), flow: make([]flow, len(code)), cover: make([]bool, len(code))}
+	n := len(code)
+	return region{
+		base: base, code: code, size: make([]uint8, n), flow: make([]flow, n), cover: make([]bool, n),
+		entry: make([]evidence, n), role: make([]role, n),
+	}
 }
 
 // region finds the region of addr and the offset in it, or nil.
@@ -136,6 +151,32 @@ func (m *image) at(addr uint64) (f flow, next uint64) {
 		return flowBad, addr
 	}
 	return r.flow[off], addr + uint64(r.size[off])
+}
+
+// evidence is why addr is an entry; 0 if it is none.
+func (m *image) evidence(addr uint64) evidence {
+	if r, off := m.region(addr); r != nil {
+		return r.entry[off]
+	}
+	return 0
+}
+
+// addEvidence makes addr, which is code, an entry.
+func (m *image) addEvidence(addr uint64, why evidence) {
+	r, off := m.region(addr)
+	r.entry[off] |= why
+}
+
+// is reports whether addr has one of the roles.
+func (m *image) is(addr uint64, any role) bool {
+	r, off := m.region(addr)
+	return r != nil && r.role[off]&any != 0
+}
+
+// mark gives addr, which is code, a role.
+func (m *image) mark(addr uint64, as role) {
+	r, off := m.region(addr)
+	r.role[off] |= as
 }
 
 // inst decodes the instruction at addr.

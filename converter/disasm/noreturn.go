@@ -28,9 +28,7 @@ var noReturnImports = map[string]bool{
 // scanned once: what waits for a callee goes on where it stopped.
 type returns struct {
 	*Program
-	funcs   map[uint64]*Func // by entry
-	may     map[uint64]bool  // by entry
-	seen    map[*Block]bool
+	funcs   addrMap[*Func] // by entry
 	work    []place
 	waiting map[uint64][]place // callee → what goes on if it returns
 }
@@ -49,13 +47,11 @@ func cutNoReturn(p *Program, within ranges) {
 	cutByDepth(p)
 	r := &returns{
 		Program: p,
-		funcs:   map[uint64]*Func{},
-		may:     map[uint64]bool{},
-		seen:    map[*Block]bool{},
 		waiting: map[uint64][]place{},
 	}
+	r.funcs.clear()
 	for _, f := range p.Funcs {
-		r.funcs[f.Entry] = f
+		r.funcs.set(f.Entry, f)
 		r.reach(f, f.Blocks[0])
 	}
 	r.awaitPartials(within)
@@ -78,6 +74,9 @@ func (r *returns) awaitPartials(within ranges) {
 		if i := within.index(f.Entry); f.Partial && i >= 0 {
 			partials[i] = append(partials[i], f.Entry)
 		}
+	}
+	if len(partials) == 0 {
+		return
 	}
 	for _, f := range r.Funcs {
 		done := map[int]bool{}
@@ -136,8 +135,10 @@ func (r *returns) resumeGrown() {
 				continue
 			}
 			for i := range b.Insts {
-				if to, ok := directCall(&b.Insts[i]); ok && r.funcs[to] != nil {
-					r.setReturns(r.funcs[to])
+				if to, ok := directCall(&b.Insts[i]); ok {
+					if callee, known := r.funcs.get(to); known {
+						r.setReturns(callee)
+					}
 				}
 			}
 		}
@@ -154,8 +155,8 @@ func directCall(in *x86.Inst) (to uint64, ok bool) {
 }
 
 func (r *returns) reach(f *Func, b *Block) {
-	if !r.seen[b] {
-		r.seen[b] = true
+	if !b.reached {
+		b.reached = true
 		r.work = append(r.work, place{f, b, 0})
 	}
 }
@@ -200,15 +201,18 @@ func (r *returns) leave(f *Func, b *Block) {
 }
 
 func (r *returns) setReturns(f *Func) {
-	if !r.may[f.Entry] {
-		r.may[f.Entry] = true
+	if !f.returns {
+		f.returns = true
 		r.work = append(r.work, r.waiting[f.Entry]...)
 		delete(r.waiting, f.Entry)
 	}
 }
 
 // isFinal reports whether the function at entry is not known to return.
-func (r *returns) isFinal(entry uint64) bool { return r.funcs[entry] != nil && !r.may[entry] }
+func (r *returns) isFinal(entry uint64) bool {
+	f, known := r.funcs.get(entry)
+	return known && !f.returns
+}
 
 // stopIn finds the first call in b, from index start on, that as far as is
 // known does not return; −1 if there is none.
@@ -242,9 +246,10 @@ func (r *returns) importOf(in *x86.Inst) string {
 func (r *returns) prune(f *Func) {
 	kept := f.Blocks[:0]
 	for _, b := range f.Blocks {
-		if !r.seen[b] {
+		if !b.reached {
 			continue
 		}
+		b.Index = len(kept)
 		kept = append(kept, b)
 		if i, _ := r.stopIn(b, 0); i >= 0 {
 			b.Insts = b.Insts[:i+1]

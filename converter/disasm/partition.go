@@ -19,14 +19,13 @@ const (
 // partition divides what was discovered into functions.
 type partition struct {
 	*discovery
-	cuts      map[uint64]bool   // entries: a jump from another function to one is a tail call
 	bounds    []uint64          // the cuts, ascending
 	fragments map[uint64]bool   // FDE starts that are a part of what jumps to them
 	owner     map[uint64]uint64 // big fragment → the one function that has it
-	partial   map[uint64]bool   // entries in the middle of functions
-	todo      []uint64          // partial entries that building asked for
+	todo      []uint64          // partial entries to be built
 	crowds    map[uint64]int    // start of an extent → partial entries in it
 	budget    int               // instructions that copies may still take
+	builder   builder           // keeps its memory from function to function
 }
 
 // Up to this many partial entries of an extent get a copy each of all that
@@ -36,8 +35,8 @@ const fewEntries = 4
 
 // require makes addr a partial entry.
 func (p *partition) require(addr uint64) {
-	if !p.partial[addr] {
-		p.partial[addr] = true
+	if !p.is(addr, isPartial) {
+		p.mark(addr, isPartial)
 		p.todo = append(p.todo, addr)
 	}
 }
@@ -51,31 +50,39 @@ func (p *partition) isRoomy(addr uint64) bool {
 func newPartition(d *discovery) *partition {
 	p := &partition{
 		discovery: d,
-		cuts:      map[uint64]bool{},
 		fragments: map[uint64]bool{},
 		owner:     map[uint64]uint64{},
-		partial:   map[uint64]bool{},
 		crowds:    map[uint64]int{},
 	}
 	p.findFragments()
-	for a, why := range d.entries {
-		switch {
-		case !d.decoded(a) && !d.failed(a), p.fragments[a]:
-		case why&^byPad == 0:
-			p.partial[a] = true
-		default:
-			p.cuts[a] = true
-			p.bounds = append(p.bounds, a)
+	for i := range d.regions {
+		r := &d.regions[i]
+		for off, why := range r.entry {
+			if why != 0 {
+				p.classify(r.base+uint64(off), why)
+			}
 		}
 	}
 	slices.Sort(p.bounds)
-	for a := range p.partial {
+	for _, a := range p.todo {
 		p.crowds[p.extent(a).start]++
 	}
 	for _, r := range d.regions {
 		p.budget += len(r.code) / 8
 	}
 	return p
+}
+
+// classify makes of addr, an entry, what it is in the division.
+func (p *partition) classify(addr uint64, why evidence) {
+	switch {
+	case !p.decoded(addr) && !p.failed(addr), p.fragments[addr]:
+	case why&^byPad == 0:
+		p.require(addr)
+	default:
+		p.mark(addr, isCut)
+		p.bounds = append(p.bounds, addr)
+	}
 }
 
 func (d *discovery) failed(addr uint64) bool {
@@ -94,7 +101,7 @@ func (p *partition) findFragments() {
 	}
 	for _, fde := range p.file.FDEs {
 		a := fde.Start
-		if p.entries[a]&firm != 0 || len(p.jumps[a]) == 0 && !p.fallenInto(a) {
+		if p.evidence(a)&firm != 0 || !p.is(a, isTarget) && !p.fallenInto(a) {
 			continue
 		}
 		if p.framed[a] || names[a] || p.jumpsIntoMiddle(a) {
@@ -119,7 +126,7 @@ func (p *partition) jumpsIntoMiddle(start uint64) bool {
 		f, next := p.at(a)
 		if k := f & flowKind; k == flowJump || k == flowCond {
 			t := p.target(a)
-			if (t < s.start || t >= s.end) && p.isLabel(t) && p.entries[t] == 0 {
+			if (t < s.start || t >= s.end) && p.isLabel(t) && p.evidence(t) == 0 {
 				return true
 			}
 		}
@@ -169,7 +176,7 @@ func (p *partition) adopt(entry, addr uint64) (span, bool) {
 	if s.end-s.start <= smallFragment {
 		return s, true
 	}
-	if _, owned := p.owner[s.start]; !owned && !p.partial[entry] {
+	if _, owned := p.owner[s.start]; !owned && !p.is(entry, isPartial) {
 		p.owner[s.start] = entry
 	}
 	return s, p.owner[s.start] == entry
@@ -178,17 +185,18 @@ func (p *partition) adopt(entry, addr uint64) (span, bool) {
 // tailSize counts the instructions that can be reached from addr without
 // passing through an entry. It stops above limit.
 func (p *partition) tailSize(addr uint64, limit int) int {
-	seen := map[uint64]bool{}
+	seen := &p.visited
+	seen.clear()
 	work := []uint64{addr}
 	for len(work) > 0 {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
-		for !seen[a] && !p.cuts[a] && len(seen) <= limit {
+		for !seen.has(a) && !p.is(a, isCut) && len(seen.addrs) <= limit {
 			f, next := p.at(a)
 			if f == flowBad {
 				break
 			}
-			seen[a] = true
+			seen.set(a, struct{}{})
 			switch f & flowKind {
 			case flowJump, flowCond:
 				work = append(work, p.target(a))
@@ -201,7 +209,7 @@ func (p *partition) tailSize(addr uint64, limit int) int {
 			a = next
 		}
 	}
-	return len(seen)
+	return len(seen.addrs)
 }
 
 // indirectTargets are where the indirect jump at addr may go: its table, or

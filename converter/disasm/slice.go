@@ -42,11 +42,19 @@ func (d *discovery) extend(p path, addr uint64, taken bool, limit int) path {
 	return p
 }
 
+// jumpsTo gives the jumps that go to addr.
+func (d *discovery) jumpsTo(addr uint64) []uint64 {
+	if !d.is(addr, isTarget) {
+		return nil
+	}
+	return d.jumps[addr]
+}
+
 func (d *discovery) singlePredecessor(addr uint64) (prev uint64, jumped, ok bool) {
-	if d.entries[addr]&(firm|byPad) != 0 {
+	if d.evidence(addr)&(firm|byPad) != 0 {
 		return 0, false, false
 	}
-	fall, jumps := d.previous(addr), d.jumps[addr]
+	fall, jumps := d.previous(addr), d.jumpsTo(addr)
 	switch {
 	case len(fall) == 1 && len(jumps) == 0:
 		return fall[0], false, d.flowsInto(fall[0], addr)
@@ -263,21 +271,22 @@ func (e *evaluator) loaded(in *x86.Inst, m x86asm.Mem, j int) value {
 // every way to get there. It gives up when they disagree.
 func (e *evaluator) search(addr uint64, n int) value {
 	var found value
-	seen := map[uint64]bool{}
+	seen := &e.visited
+	seen.clear()
 	work := e.predecessors(addr)
 	for steps := 0; len(work) > 0; steps++ {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
-		if seen[a] {
+		if seen.has(a) {
 			continue
 		}
-		seen[a] = true
+		seen.set(a, struct{}{})
 		in, err := e.inst(a)
 		if err != nil || steps > searchLimit {
 			return value{}
 		}
 		if !writes(&in).has(n) {
-			if e.entries[a]&^byPad == 0 || len(e.jumps[a]) > 0 {
+			if e.evidence(a)&^byPad == 0 || e.is(a, isTarget) {
 				work = append(work, e.predecessors(a)...)
 			}
 			continue
@@ -311,7 +320,7 @@ func (e *evaluator) constantResult(in *x86.Inst, n int) value {
 }
 
 func (d *discovery) predecessors(addr uint64) []uint64 {
-	prev := append([]uint64(nil), d.jumps[addr]...)
+	prev := append([]uint64(nil), d.jumpsTo(addr)...)
 	for _, a := range d.previous(addr) {
 		if d.flowsInto(a, addr) {
 			prev = append(prev, a)

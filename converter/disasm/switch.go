@@ -10,7 +10,7 @@ import (
 func (b *builder) indirect(addr uint64) Term {
 	term := Term{Kind: IndirectJump}
 	for _, a := range b.indirectTargets(addr) {
-		if blk := b.blocks[a]; blk != nil {
+		if blk, _ := b.blocks.get(a); blk != nil {
 			term.Succs = append(term.Succs, blk)
 		}
 	}
@@ -21,7 +21,7 @@ func (b *builder) indirect(addr uint64) Term {
 	term.Kind = SwitchJump
 	term.Switch = &Switch{Index: t.index, Bounded: t.bounded, Targets: make([]*Block, len(t.targets))}
 	for i, a := range t.targets {
-		term.Switch.Targets[i] = b.blocks[a]
+		term.Switch.Targets[i], _ = b.blocks.get(a)
 	}
 	return term
 }

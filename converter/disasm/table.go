@@ -130,6 +130,9 @@ func distinct(targets []uint64) []uint64 {
 // readings finds the tables that the indirect jump at addr reads, on any way
 // to it.
 func (d *discovery) readings(at uint64) []reading {
+	if in, err := d.inst(at); err != nil || isSlotJump(&in) {
+		return nil
+	}
 	glance := evaluator{discovery: d, path: d.extend(path{}, at, false, glanceLimit)}
 	if _, ok := glance.reading(); !ok && !glance.short {
 		return nil
@@ -161,7 +164,7 @@ func (e *evaluator) forks() []path {
 			forks = append(forks, e.extend(e.path, a, false, pathLimit))
 		}
 	}
-	for _, a := range e.jumps[first] {
+	for _, a := range e.jumpsTo(first) {
 		forks = append(forks, e.extend(e.path, a, true, pathLimit))
 	}
 	return forks
@@ -261,7 +264,7 @@ func (d *discovery) isStep(at, to uint64) bool { return !d.insideInst(to) && d.t
 // entryIn reports whether a function begins in (after, to].
 func (d *discovery) entryIn(after, to uint64) bool {
 	for a := after + 1; a <= to; a++ {
-		if d.entries[a]&firm != 0 {
+		if d.evidence(a)&firm != 0 {
 			return true
 		}
 	}
@@ -324,7 +327,7 @@ func (d *discovery) near(at, to uint64) bool {
 	case known || alsoKnown:
 		return false
 	}
-	return d.entries[to]&firm == 0 && max(at, to)-min(at, to) < 1<<20
+	return d.evidence(to)&firm == 0 && max(at, to)-min(at, to) < 1<<20
 }
 
 // bound finds how many entries the table has, from the check of the index

@@ -20,17 +20,18 @@ func (d *discovery) trial(addr uint64) bool { return d.try(addr, false) }
 
 // try is trial; lonely means that nothing refers to addr.
 func (d *discovery) try(addr uint64, lonely bool) bool {
-	seen := map[uint64]bool{}
+	seen := &d.visited
+	seen.clear()
 	work := []uint64{addr}
-	for len(work) > 0 && len(seen) < trialLimit {
+	for len(work) > 0 && len(seen.addrs) < trialLimit {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
-		for !seen[a] && !d.decoded(a) {
+		for !seen.has(a) && !d.decoded(a) {
 			in, ok := d.trialInst(a)
 			if !ok {
 				return false
 			}
-			seen[a] = true
+			seen.set(a, struct{}{})
 			f := flowOf(&in)
 			if to, ok := in.Args[0].(x86asm.Rel); ok {
 				t := in.Next() + uint64(int64(to))
@@ -45,22 +46,17 @@ func (d *discovery) try(addr uint64, lonely bool) bool {
 			if !d.fallsThrough(f, a) {
 				break
 			}
-			if lonely && d.entries[a]&byPointer != 0 {
+			if lonely && d.evidence(a)&byPointer != 0 {
 				return false // a table in front of its function, as GHC has them
 			}
 		}
 	}
-	return !d.isRead(seen)
+	return !d.isRead(seen.addrs)
 }
 
 // isRead reports whether some instruction reads one of these as data.
-func (d *discovery) isRead(seen map[uint64]bool) bool {
-	for a := range seen {
-		if d.reads[a] {
-			return true
-		}
-	}
-	return false
+func (d *discovery) isRead(addrs []uint64) bool {
+	return slices.ContainsFunc(addrs, func(a uint64) bool { return d.reads[a] })
 }
 
 func (d *discovery) trialInst(addr uint64) (x86.Inst, bool) {

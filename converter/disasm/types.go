@@ -39,15 +39,20 @@ type Func struct {
 	// blocks are copied here: a landing pad, a label, a tail that several
 	// functions share. The stack is then not as at a function's start.
 	Partial bool
+
+	returns bool // see cutNoReturn
 }
 
 // Block is a straight run of instructions, entered at its first and left at
 // its last. Blocks may overlap in bytes when code jumps into the middle of
 // an instruction (past a lock prefix).
 type Block struct {
+	Index     int        // in Func.Blocks
 	Addr, End uint64     // vaddr, half open
 	Insts     []x86.Inst // empty where nothing decodes (Halt) or only to leave (TailCall)
 	Term      Term
+
+	reached bool // see cutNoReturn
 }
 
 // TermKind is how control leaves a block.
@@ -70,8 +75,8 @@ const (
 // Term is how control leaves a block.
 type Term struct {
 	Kind   TermKind
-	Succs  []*Block
-	Target uint64 // vaddr of a function's entry: TailCall, CondTail
+	Succs  []*Block // distinct but for a CondJump's
+	Target uint64   // vaddr of a function's entry: TailCall, CondTail
 	Switch *Switch
 	Err    string // Halt: undecodable bytes and the like
 }

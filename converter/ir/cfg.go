@@ -7,6 +7,7 @@ type CFG struct {
 	Order []*Block   // reverse postorder; Order[0] is the entry
 	Num   []int      // by Block.ID: position in Order, or -1
 	Preds [][]*Block // by position in Order; one entry per edge
+	In    [][]*Edge  // by position in Order: the edges from Preds
 }
 
 // NewCFG analyses f. Blocks that can't be reached are left out.
@@ -22,14 +23,33 @@ func NewCFG(f *Func) *CFG {
 	for i, b := range g.Order {
 		g.Num[b.ID] = i
 	}
-	g.Preds = make([][]*Block, len(g.Order))
+	g.findEdges()
+	return g
+}
+
+func (g *CFG) findEdges() {
+	count := make([]int, len(g.Order))
+	total := 0
 	for _, b := range g.Order {
-		for _, e := range b.Term.Succs {
+		for i := range b.Term.Succs {
+			count[g.Num[b.Term.Succs[i].To.ID]]++
+		}
+		total += len(b.Term.Succs)
+	}
+	g.Preds, g.In = make([][]*Block, len(g.Order)), make([][]*Edge, len(g.Order))
+	preds, in := make([]*Block, total), make([]*Edge, total)
+	for i, n := range count {
+		g.Preds[i], preds = preds[:0:n], preds[n:]
+		g.In[i], in = in[:0:n], in[n:]
+	}
+	for _, b := range g.Order {
+		for i := range b.Term.Succs {
+			e := &b.Term.Succs[i]
 			n := g.Num[e.To.ID]
 			g.Preds[n] = append(g.Preds[n], b)
+			g.In[n] = append(g.In[n], e)
 		}
 	}
-	return g
 }
 
 // postorder walks without recursion: a function may have thousands of blocks
@@ -41,7 +61,7 @@ func postorder(f *Func) []*Block {
 		left int
 	}
 	seen := make([]bool, len(f.Blocks))
-	var order []*Block
+	order := make([]*Block, 0, len(f.Blocks))
 	seen[f.Blocks[0].ID] = true
 	stack := []visit{{f.Blocks[0], len(f.Blocks[0].Term.Succs)}}
 	for len(stack) > 0 {

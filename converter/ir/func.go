@@ -61,14 +61,6 @@ type CallInfo struct {
 	SP *Value
 }
 
-// operands calls fn with a pointer to each value that is named here.
-func (c *CallInfo) operands(fn func(**Value)) {
-	stateOperands(c.State, fn)
-	if c.SP != nil {
-		fn(&c.SP)
-	}
-}
-
 // TermKind is how a block ends.
 type TermKind uint8
 
@@ -172,51 +164,6 @@ func (b *Block) Append(v *Value) *Value {
 // IsConst reports whether v is an integer constant, and its value.
 func (v *Value) IsConst() (int64, bool) {
 	return v.Aux, v.Op == Const32 || v.Op == Const64
-}
-
-// Operands calls fn with a pointer to each value that the terminator uses.
-func (t *Term) Operands(fn func(**Value)) {
-	if t.Cond != nil {
-		fn(&t.Cond)
-	}
-	for i := range t.Args {
-		fn(&t.Args[i])
-	}
-	for i := range t.Succs {
-		for j := range t.Succs[i].Args {
-			fn(&t.Succs[i].Args[j])
-		}
-	}
-	if t.Info != nil {
-		t.Info.operands(fn)
-	}
-	stateOperands(t.State, fn)
-}
-
-// Operands calls fn with a pointer to each value that v uses, its call state
-// included.
-func (v *Value) Operands(fn func(**Value)) {
-	for i := range v.Args {
-		fn(&v.Args[i])
-	}
-	if v.Info != nil {
-		v.Info.operands(fn)
-	}
-}
-
-func stateOperands(s []RegValue, fn func(**Value)) {
-	for i := range s {
-		fn(&s[i].Value)
-	}
-}
-
-// Operands calls fn with a pointer to every use of a value in b.
-func (b *Block) Operands(fn func(**Value)) {
-	for _, v := range b.Values {
-		v.Operands(fn)
-	}
-	stateOperands(b.Poll, fn)
-	b.Term.Operands(fn)
 }
 
 // States replaces every list of where registers stand in b by what fn makes of

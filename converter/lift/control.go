@@ -145,9 +145,9 @@ func (c *ctx) jump(d *disasm.Block) {
 
 // edge notes that successor i of the current IR block is d's block.
 func (c *ctx) edge(i int, d *disasm.Block) {
-	to := c.fn.bySrc[d]
-	if d == nil { // the entry block's only edge
-		to = c.fn.blocks[1]
+	to := c.fn.blocks[1] // the entry block's only edge
+	if d != nil {
+		to = c.fn.bySrc[d.Index]
 	}
 	c.B.Term.Succs[i].To = to.first
 	c.b.edges = append(c.b.edges, edge{from: c.B, succ: i, to: to})

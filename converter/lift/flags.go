@@ -224,7 +224,7 @@ var condFlags = [8]Set{
 
 // compares are what conditions amount to after a subtraction: comparisons of
 // the operands.
-var compares = map[cond]ir.Op{
+var compares = [16]ir.Op{
 	ccB: ir.I32LtU, ccAE: ir.I32GeU, ccE: ir.I32Eq, ccNE: ir.I32Ne, ccBE: ir.I32LeU, ccA: ir.I32GtU,
 	ccL: ir.I32LtS, ccGE: ir.I32GeS, ccLE: ir.I32LeS, ccG: ir.I32GtS,
 }
@@ -255,8 +255,8 @@ func (c *ctx) compare(r *recipe, cc cond) *ir.Value {
 	if r.kind == rFloat {
 		return c.floatCondition(r, cc)
 	}
-	op, ok := compares[cc]
-	if !ok {
+	op := compares[cc]
+	if op == ir.OpInvalid {
 		return nil
 	}
 	a, b := r.a, r.b

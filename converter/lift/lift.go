@@ -40,7 +40,8 @@ func Untranslated(p *disasm.Program) map[uint64]string {
 	return res.at
 }
 
-// Program lifts all functions of p.
+// Program lifts all functions of p. It takes the instructions out of p's
+// blocks, for they are much of what a translation has in memory.
 func Program(p *disasm.Program) *Result {
 	res := &Result{Untranslated: map[string]int{}}
 	fns := liftFuncs(p, systemV, res)
@@ -59,6 +60,11 @@ func Fragment(p *disasm.Program) *Result {
 
 // link completes the functions.
 func (res *Result) link(conv *convention, fns []*function) *Result {
+	for _, fn := range fns {
+		for _, b := range fn.src.Blocks {
+			b.Insts = nil
+		}
+	}
 	u := newUnit(conv, fns)
 	u.summarize()
 	u.recursion()
@@ -94,7 +100,7 @@ type function struct {
 	vmin   uint64
 	ir     *ir.Func
 	blocks []*block // in reverse postorder; blocks[0] is the entry
-	bySrc  map[*disasm.Block]*block
+	bySrc  []*block // by index in src.Blocks
 	res    *Result
 	// dynamicSP: predecessors disagree on the distance of rsp from its entry
 	// value somewhere, so rsp is a variable like the others.
@@ -127,7 +133,6 @@ func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 	return &function{
 		src: f, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, res: res,
 		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.keptRegs()},
-		bySrc: make(map[*disasm.Block]*block, len(f.Blocks)),
 		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
 	}
 }
@@ -142,50 +147,37 @@ func (fn *function) liftBlocks() {
 	}
 }
 
+// valuesPerInst is how many values most blocks have at most for each of their
+// instructions.
+const valuesPerInst = 10
+
 // order makes the blocks, in reverse postorder, and their predecessor lists.
 func (fn *function) order() {
-	type frame struct {
-		d    *disasm.Block
-		next int
+	post := postorder(fn.src)
+	all := make([]block, len(post)+1)
+	fn.blocks = make([]*block, len(all))
+	fn.bySrc = make([]*block, len(fn.src.Blocks))
+	// The entry gets a block of its own when something jumps back to it.
+	all[0] = block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry)}
+	edges, insts := 1, 0
+	for _, d := range post {
+		insts += len(d.Insts)
 	}
-	seen := map[*disasm.Block]bool{fn.src.Blocks[0]: true}
-	var post []*disasm.Block
-	stack := []frame{{fn.src.Blocks[0], 0}}
-	for len(stack) > 0 {
-		top := &stack[len(stack)-1]
-		succs := successors(top.d)
-		if top.next < len(succs) {
-			s := succs[top.next]
-			top.next++
-			if !seen[s] {
-				seen[s] = true
-				stack = append(stack, frame{s, 0})
-			}
+	values := make([]*ir.Value, valuesPerInst*insts)
+	for i := range all {
+		b := &all[i]
+		fn.blocks[i] = b
+		if i == 0 {
 			continue
 		}
-		post = append(post, top.d)
-		stack = stack[:len(stack)-1]
+		d := post[len(post)-i]
+		*b = block{fn: fn, index: i, src: d, first: fn.ir.NewBlock(uint32(d.Addr - fn.vmin))}
+		fn.bySrc[d.Index] = b
+		n := valuesPerInst * len(d.Insts)
+		b.first.Values, values = values[:0:n], values[n:]
+		edges += len(successors(d))
 	}
-	// The entry gets a block of its own when something jumps back to it.
-	entry := &block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry)}
-	fn.blocks = append(fn.blocks, entry)
-	for i := len(post) - 1; i >= 0; i-- {
-		b := &block{fn: fn, src: post[i], first: fn.ir.NewBlock(uint32(post[i].Addr - fn.vmin))}
-		fn.bySrc[post[i]] = b
-		fn.blocks = append(fn.blocks, b)
-	}
-	for i, b := range fn.blocks {
-		b.index = i
-	}
-	entry.succs = []*block{fn.blocks[1]}
-	fn.blocks[1].preds = append(fn.blocks[1].preds, entry)
-	for _, b := range fn.blocks[1:] {
-		for _, s := range successors(b.src) {
-			t := fn.bySrc[s]
-			b.succs = append(b.succs, t)
-			t.preds = append(t.preds, b)
-		}
-	}
+	fn.connect(edges)
 	for _, b := range fn.blocks {
 		if len(b.preds) == 1 {
 			b.parent = b.preds[0]
@@ -194,21 +186,74 @@ func (fn *function) order() {
 	}
 }
 
-// successors lists where d's end may go in the function, without repeats.
-func successors(d *disasm.Block) []*disasm.Block {
-	all := d.Term.Succs
-	if s := d.Term.Switch; s != nil {
-		all = append(append([]*disasm.Block(nil), all...), s.Targets...)
+// connect lists the successors and predecessors of all blocks, between which
+// there are so many edges.
+func (fn *function) connect(edges int) {
+	incoming := make([]int, len(fn.blocks))
+	all := make([]*block, 2*edges)
+	next := func(b *block) (list []*block) {
+		if b.src == nil {
+			return append(all[:0:1], fn.blocks[1])
+		}
+		succs := successors(b.src)
+		list = all[:0:len(succs)]
+		for _, s := range succs {
+			list = append(list, fn.bySrc[s.Index])
+		}
+		return list
 	}
-	seen := make(map[*disasm.Block]bool, len(all))
-	out := make([]*disasm.Block, 0, len(all))
-	for _, s := range all {
-		if s != nil && !seen[s] {
-			seen[s] = true
-			out = append(out, s)
+	for _, b := range fn.blocks {
+		b.succs = next(b)
+		all = all[len(b.succs):]
+		for _, s := range b.succs {
+			incoming[s.index]++
 		}
 	}
-	return out
+	for i, n := range incoming {
+		fn.blocks[i].preds, all = all[:0:n], all[n:]
+	}
+	for _, b := range fn.blocks {
+		for _, s := range b.succs {
+			s.preds = append(s.preds, b)
+		}
+	}
+}
+
+// postorder lists the blocks that f's entry reaches, children before parents.
+func postorder(f *disasm.Func) []*disasm.Block {
+	type frame struct {
+		d    *disasm.Block
+		next int
+	}
+	seen := make([]bool, len(f.Blocks))
+	seen[f.Blocks[0].Index] = true
+	post := make([]*disasm.Block, 0, len(f.Blocks))
+	stack := []frame{{f.Blocks[0], 0}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		succs := successors(top.d)
+		if top.next < len(succs) {
+			s := succs[top.next]
+			top.next++
+			if !seen[s.Index] {
+				seen[s.Index] = true
+				stack = append(stack, frame{s, 0})
+			}
+			continue
+		}
+		post = append(post, top.d)
+		stack = stack[:len(stack)-1]
+	}
+	return post
+}
+
+// successors lists where d's end may go in the function, without repeats.
+func successors(d *disasm.Block) []*disasm.Block {
+	s := d.Term.Succs
+	if len(s) == 2 && s[0] == s[1] {
+		return s[:1]
+	}
+	return s
 }
 
 // offset turns a vaddr into a unit offset.
@@ -305,9 +350,12 @@ type indexValue struct {
 }
 
 func switchLoads(f *disasm.Func) map[switchAt][]*disasm.Switch {
-	loads := map[switchAt][]*disasm.Switch{}
+	var loads map[switchAt][]*disasm.Switch
 	for _, b := range f.Blocks {
 		if s := b.Term.Switch; s != nil {
+			if loads == nil {
+				loads = map[switchAt][]*disasm.Switch{}
+			}
 			at := switchAt{s.LoadBlock, s.Load}
 			loads[at] = append(loads[at], s)
 		}
@@ -318,6 +366,9 @@ func switchLoads(f *disasm.Func) map[switchAt][]*disasm.Switch {
 // noteSwitchIndex keeps the value of the index register before instruction i
 // when that is the table load of a switch.
 func (c *ctx) noteSwitchIndex(i int) {
+	if c.fn.loads == nil {
+		return
+	}
 	for _, s := range c.fn.loads[switchAt{c.b.src, i}] {
 		if v, size, ok := gprOf(s.Index); ok && size >= 4 {
 			c.fn.indexes[s] = indexValue{c.b, c.get(v)}

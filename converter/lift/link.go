@@ -49,7 +49,7 @@ func (l *linker) params(b *block) {
 		switch {
 		case l.isParam(b, v):
 			b.first.Params = append(b.first.Params, b.param(v))
-		case b.liveIn.has(v) && b.in[v] != nil && b.throughFile().has(v):
+		case b.liveIn.has(v) && b.in != nil && b.in[v] != nil && b.throughFile().has(v):
 			p := b.in[v]
 			p.Op, p.Aux = ir.GetReg, int64(v.reg())
 			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
@@ -256,7 +256,7 @@ func (l *linker) insert() {
 		for i, v := range b.Values {
 			if ins := l.before[v]; ins != nil {
 				if out == nil {
-					out = append(make([]*ir.Value, 0, len(b.Values)+8*len(l.before)), b.Values[:i]...)
+					out = append(make([]*ir.Value, 0, len(b.Values)+16), b.Values[:i]...)
 				}
 				for _, x := range ins {
 					x.Block = b

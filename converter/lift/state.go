@@ -94,8 +94,8 @@ type block struct {
 	// vars is the current value of each variable; nil means not touched here.
 	vars  [numVars]*ir.Value
 	flags [numFlags]*recipe // for flags whose vars entry is nil
-	// in are the parameters of a block that has no parent.
-	in   [numVars]*ir.Value
+	// in are the parameters of a block that has no parent; nil if it has none.
+	in   *[numVars]*ir.Value
 	segs []segment // split at calls; for the data flow
 	// sp is rsp's distance from its value at function entry, at the block's start.
 	sp      int64
@@ -198,6 +198,9 @@ func (b *block) find(v Var) *ir.Value {
 
 // param returns b's parameter for v.
 func (b *block) param(v Var) *ir.Value {
+	if b.in == nil {
+		b.in = new([numVars]*ir.Value)
+	}
 	if b.in[v] == nil {
 		p := b.fn.ir.NewValue(ir.Param, v.typ())
 		p.Aux, p.Block = ir.NoReg, b.first

@@ -12,14 +12,16 @@ import "github.com/megabin/megabin/converter/ir"
 // below what is out of bounds (abi.CacheBase), so a base whose one access is
 // mapped has all of them within bounds.
 func bounds(f *ir.Func) {
-	b := &bounder{f: f, reach: map[*ir.Value]int64{}, checked: make([]map[*ir.Value]bool, len(f.Blocks))}
+	b := &bounder{f: f, number: ir.NewTable[int32](f), checked: make([]ir.Set, len(f.Blocks))}
 	for _, blk := range f.Blocks {
 		for _, v := range blk.Values {
-			if w, ok := widths[v.Op]; ok && v.Aux+w <= maxReach {
-				base := v.Args[0]
-				b.reach[base] = max(b.reach[base], v.Aux+w)
+			if end := endOfAccess(v); end > 0 {
+				b.note(v.Args[0], end)
 			}
 		}
+	}
+	if len(b.reach) == 0 {
+		return
 	}
 	in := predecessors(f)
 	for _, blk := range reversePostorder(f) {
@@ -31,49 +33,77 @@ func bounds(f *ir.Func) {
 // base. The lifter gives no access a larger offset.
 const maxReach = 0x10000 + 16
 
+// endOfAccess is where v's access ends, in bytes from its base; 0 if it shares
+// no check.
+func endOfAccess(v *ir.Value) int64 {
+	if w := access(v.Op); w > 0 && v.Aux+w <= maxReach {
+		return v.Aux + w
+	}
+	return 0
+}
+
 type bounder struct {
 	f       *ir.Func
-	reach   map[*ir.Value]int64 // where the last access at a base ends
-	checked []map[*ir.Value]bool
+	number  ir.Table[int32] // of a base, in reach, plus one
+	reach   []int64         // where the last access at a base ends
+	checked []ir.Set        // by block ID: numbers of bases that are checked at its end
+}
+
+func (b *bounder) note(base *ir.Value, end int64) {
+	n := b.number.Get(base)
+	if n == 0 {
+		b.reach = append(b.reach, end)
+		b.number.Set(base, int32(len(b.reach)))
+		return
+	}
+	b.reach[n-1] = max(b.reach[n-1], end)
 }
 
 func (b *bounder) block(blk *ir.Block, in []inEdge) {
 	checked := b.entry(in)
-	out := make([]*ir.Value, 0, len(blk.Values))
-	for _, v := range blk.Values {
-		if w, ok := widths[v.Op]; ok && v.Aux+w <= maxReach {
-			base := v.Args[0]
-			if end := b.reach[base]; !checked[base] && end > v.Aux+w {
-				probe := b.f.NewValue(ir.Load8U32, ir.I32, base)
-				probe.Aux, probe.Block = end-1, blk
-				out = append(out, probe)
-			}
-			checked[base] = true
+	var out []*ir.Value // what is in front of Values[done], with the probes
+	done := 0
+	for i, v := range blk.Values {
+		end := endOfAccess(v)
+		if end == 0 {
+			continue
 		}
-		out = append(out, v)
+		n := b.number.Get(v.Args[0]) - 1
+		if checked.Has(n) {
+			continue
+		}
+		checked.Add(n)
+		if b.reach[n] > end {
+			probe := b.f.NewValue(ir.Load8U32, ir.I32, v.Args[0])
+			probe.Aux, probe.Block = b.reach[n]-1, blk
+			if out == nil {
+				out = make([]*ir.Value, 0, len(blk.Values)+8)
+			}
+			out = append(append(out, blk.Values[done:i]...), probe)
+			done = i
+		}
 	}
-	blk.Values = out
+	if out != nil {
+		blk.Values = append(out, blk.Values[done:]...)
+	}
 	b.checked[blk.ID] = checked
 }
 
 // entry is what all predecessors have checked. At a loop's head the engine
 // knows nothing.
-func (b *bounder) entry(in []inEdge) map[*ir.Value]bool {
-	checked := map[*ir.Value]bool{}
+func (b *bounder) entry(in []inEdge) ir.Set {
+	checked := make(ir.Set, ir.SetWords(len(b.reach)))
+	for _, e := range in {
+		if b.checked[e.from.ID] == nil {
+			return checked
+		}
+	}
 	for i, e := range in {
-		before := b.checked[e.from.ID]
-		if before == nil {
-			return map[*ir.Value]bool{}
-		}
-		if i == 0 {
-			for v := range before {
-				checked[v] = true
-			}
-			continue
-		}
-		for v := range checked {
-			if !before[v] {
-				delete(checked, v)
+		for w, x := range b.checked[e.from.ID] {
+			if i == 0 {
+				checked[w] = x
+			} else {
+				checked[w] &= x
 			}
 		}
 	}

@@ -1,129 +1,120 @@
 package opt
 
-import "github.com/megabin/megabin/converter/ir"
+import (
+	"sync"
+
+	"github.com/megabin/megabin/converter/ir"
+)
 
 // cse computes equal values once, within blocks that follow one another
 // without a join. What it knows is dropped at calls, so that nothing but
 // register values lives across one.
 func cse(f *ir.Func) {
-	c := &cser{f: f, in: predecessors(f), repl: replacer{}, known: make([]map[key]*ir.Value, len(f.Blocks))}
+	known := tables.Get().(*computed)
+	c := &cser{repl: replacer{f: f}, next: make([][]*ir.Block, len(f.Blocks)), known: known}
+	var first []*ir.Block
+	in := predecessors(f)
 	for _, b := range reversePostorder(f) {
+		if in := in[b.ID]; len(in) == 1 {
+			c.next[in[0].from.ID] = append(c.next[in[0].from.ID], b)
+		} else {
+			first = append(first, b)
+		}
+	}
+	for _, b := range first {
 		c.block(b)
 	}
-	c.repl.apply(f)
-}
-
-// key identifies a computation.
-type key struct {
-	op         ir.Op
-	typ        ir.Type
-	aux, aux2  int64
-	a0, a1, a2 *ir.Value
+	tables.Put(known)
+	c.repl.apply()
 }
 
 type cser struct {
-	f     *ir.Func
-	in    [][]inEdge
 	repl  replacer
-	known []map[key]*ir.Value // at each block's end
+	next  [][]*ir.Block // by block ID: the blocks that have it as their only predecessor
+	known *computed     // here
 }
 
+// tables keeps the memory of finished functions for the next ones.
+var tables = sync.Pool{New: func() any { return newComputed() }}
+
+// block goes through b and those that only b leads to.
 func (c *cser) block(b *ir.Block) {
-	known := map[key]*ir.Value{}
-	if in := c.in[b.ID]; len(in) == 1 {
-		for k, v := range c.known[in[0].from.ID] {
-			known[k] = v
-		}
-	}
+	before := c.known.mark()
 	out := b.Values[:0]
 	for _, v := range b.Values {
-		v.Operands(func(p **ir.Value) { *p = c.repl.of(*p) })
-		if c.reuse(known, v) {
-			continue
+		c.repl.operands(v)
+		if !c.reuse(v) {
+			out = append(out, v)
 		}
-		out = append(out, v)
 	}
 	b.Values = out
-	c.known[b.ID] = nil
-	for _, e := range b.Term.Succs { // keep what a block with this one predecessor can use
-		if len(c.in[e.To.ID]) == 1 {
-			c.known[b.ID] = known
-		}
+	for _, to := range c.next[b.ID] {
+		c.block(to)
 	}
+	c.known.backTo(before)
 }
 
 // reuse reports whether v is computed already; otherwise it notes v, or what
 // v makes unknown.
-func (c *cser) reuse(known map[key]*ir.Value, v *ir.Value) bool {
+func (c *cser) reuse(v *ir.Value) bool {
 	switch v.Op.Info().Effect {
 	case ir.Anything:
-		clear(known)
+		c.known.forgetAll()
 		return false
 	case ir.WriteReg:
-		forget(known, func(k key) bool { return k.op == ir.GetReg && k.aux == v.Aux })
+		c.known.forget(key{op: ir.GetReg, typ: v.Args[0].Type, aux: v.Aux})
 		return false
 	case ir.WriteMem:
-		c.store(known, v)
+		c.store(v)
 		return false
 	}
 	if v.Op == ir.Result || v.Op == ir.Helper2 {
 		return false
 	}
 	k := keyOf(v)
-	if w := known[k]; w != nil {
-		c.repl[v] = w
+	if w := c.known.find(k); w != nil {
+		c.repl.set(v, w)
 		return true
 	}
-	known[k] = v
+	c.known.learn(k, v)
 	return false
 }
 
-func keyOf(v *ir.Value) key {
-	k := key{op: v.Op, typ: v.Type, aux: v.Aux, aux2: v.Aux2}
-	for i, a := range v.Args {
-		switch i {
-		case 0:
-			k.a0 = a
-		case 1:
-			k.a1 = a
-		case 2:
-			k.a2 = a
-		}
+// access is the width in bytes of what an operation loads or stores; 0 if it
+// is no plain load or store.
+func access(op ir.Op) int64 {
+	if op < ir.Load32 || op > ir.StoreV128 {
+		return 0
 	}
-	return k
+	return widths[op-ir.Load32]
 }
 
-func forget(known map[key]*ir.Value, drop func(key) bool) {
-	for k := range known {
-		if drop(k) {
-			delete(known, k)
-		}
-	}
-}
+func isLoad(op ir.Op) bool { return op >= ir.Load32 && op <= ir.Load64Zero }
 
-// widths of accesses in bytes.
-var widths = map[ir.Op]int64{
-	ir.Load32: 4, ir.Load8U32: 1, ir.Load8S32: 1, ir.Load16U32: 2, ir.Load16S32: 2, ir.Load64: 8, ir.Load8U64: 1, ir.Load8S64: 1,
-	ir.Load16U64: 2, ir.Load16S64: 2, ir.Load32U64: 4, ir.Load32S64: 4, ir.LoadF32: 4, ir.LoadF64: 8, ir.LoadV128: 16, ir.Load32Zero: 4, ir.Load64Zero: 8,
-	ir.Store32: 4, ir.Store8x32: 1, ir.Store16x32: 2, ir.Store64: 8, ir.Store8x64: 1, ir.Store16x64: 2, ir.Store32x64: 4,
-	ir.StoreF32: 4, ir.StoreF64: 8, ir.StoreV128: 16,
+var widths = [...]int64{
+	ir.Load32 - ir.Load32: 4, ir.Load8U32 - ir.Load32: 1, ir.Load8S32 - ir.Load32: 1, ir.Load16U32 - ir.Load32: 2, ir.Load16S32 - ir.Load32: 2,
+	ir.Load64 - ir.Load32: 8, ir.Load8U64 - ir.Load32: 1, ir.Load8S64 - ir.Load32: 1, ir.Load16U64 - ir.Load32: 2, ir.Load16S64 - ir.Load32: 2,
+	ir.Load32U64 - ir.Load32: 4, ir.Load32S64 - ir.Load32: 4, ir.LoadF32 - ir.Load32: 4, ir.LoadF64 - ir.Load32: 8,
+	ir.LoadV128 - ir.Load32: 16, ir.Load32Zero - ir.Load32: 4, ir.Load64Zero - ir.Load32: 8,
+	ir.Store32 - ir.Load32: 4, ir.Store8x32 - ir.Load32: 1, ir.Store16x32 - ir.Load32: 2, ir.Store64 - ir.Load32: 8, ir.Store8x64 - ir.Load32: 1,
+	ir.Store16x64 - ir.Load32: 2, ir.Store32x64 - ir.Load32: 4, ir.StoreF32 - ir.Load32: 4, ir.StoreF64 - ir.Load32: 8, ir.StoreV128 - ir.Load32: 16,
 }
 
 // loadOf is the load that gives back what a store of the same width stored.
 var loadOf = map[ir.Op]ir.Op{ir.Store32: ir.Load32, ir.Store64: ir.Load64, ir.StoreF32: ir.LoadF32, ir.StoreF64: ir.LoadF64, ir.StoreV128: ir.LoadV128}
 
 // store forgets the loads that v may change, and remembers what it stored.
-func (c *cser) store(known map[key]*ir.Value, v *ir.Value) {
-	w, plain := widths[v.Op]
-	forget(known, func(k key) bool {
-		lw, load := widths[k.op]
-		if !load {
-			return false
-		}
-		apart := plain && k.a0 == v.Args[0] && (k.aux+lw <= v.Aux || v.Aux+w <= k.aux)
-		return !apart
+func (c *cser) store(v *ir.Value) {
+	w := access(v.Op)
+	if w == 0 {
+		c.known.forgetLoads(func(*key) bool { return true })
+		return
+	}
+	base := number(v.Args[0])
+	c.known.forgetLoads(func(k *key) bool {
+		return k.args[0] != base || k.aux < v.Aux+w && v.Aux < k.aux+access(k.op)
 	})
 	if op, ok := loadOf[v.Op]; ok {
-		known[key{op: op, typ: op.Info().Result, aux: v.Aux, a0: v.Args[0]}] = v.Args[1]
+		c.known.learn(key{op: op, typ: op.Info().Result, aux: v.Aux, args: [3]int32{base}}, v.Args[1])
 	}
 }

@@ -30,32 +30,52 @@ func rebase(f *ir.Func, base *ir.Value, lowest int64) {
 		return
 	}
 	for _, b := range f.Blocks {
-		out := make([]*ir.Value, 0, len(b.Values)+1)
-		at := func(sp *ir.Value) *ir.Value {
-			k, ok := spDistance(sp)
-			switch {
-			case !ok:
-				return sp
-			case k == lowest:
-				return base
-			}
-			c := f.NewValue(ir.Const32, ir.I32)
-			c.Aux = k - lowest
-			sum := f.NewValue(ir.I32Add, ir.I32, base, c)
-			c.Block, sum.Block = b, b
-			out = append(out, c, sum)
-			return sum
-		}
-		for _, v := range b.Values {
+		r := rebaser{b: b, base: base, lowest: lowest}
+		for i, v := range b.Values {
 			if v.Op == ir.Call {
-				v.Args[0] = at(v.Args[0])
+				v.Args[0] = r.at(v.Args[0], i)
 			}
-			out = append(out, v)
 		}
 		if b.Term.Kind == ir.Return {
-			b.Term.Args[3] = at(b.Term.Args[3])
+			b.Term.Args[3] = r.at(b.Term.Args[3], len(b.Values))
 		}
-		b.Values = out
+		r.finish()
+	}
+}
+
+// rebaser inserts values in one block.
+type rebaser struct {
+	b      *ir.Block
+	base   *ir.Value
+	lowest int64
+	out    []*ir.Value // what is in front of b.Values[done], with what is inserted
+	done   int
+}
+
+// at is the stack pointer sp made from the base in front of b.Values[i].
+func (r *rebaser) at(sp *ir.Value, i int) *ir.Value {
+	k, ok := spDistance(sp)
+	switch {
+	case !ok:
+		return sp
+	case k == r.lowest:
+		return r.base
+	}
+	c := r.b.Func.NewValue(ir.Const32, ir.I32)
+	c.Aux = k - r.lowest
+	sum := r.b.Func.NewValue(ir.I32Add, ir.I32, r.base, c)
+	c.Block, sum.Block = r.b, r.b
+	if r.out == nil {
+		r.out = make([]*ir.Value, 0, len(r.b.Values)+8)
+	}
+	r.out = append(append(r.out, r.b.Values[r.done:i]...), c, sum)
+	r.done = i
+	return sum
+}
+
+func (r *rebaser) finish() {
+	if r.out != nil {
+		r.b.Values = append(r.out, r.b.Values[r.done:]...)
 	}
 }
 

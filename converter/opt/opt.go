@@ -34,32 +34,6 @@ func Run(f *ir.Func) {
 	}
 }
 
-// replacer forwards values to what stands for them.
-type replacer map[*ir.Value]*ir.Value
-
-func (r replacer) of(v *ir.Value) *ir.Value {
-	for {
-		w, ok := r[v]
-		if !ok {
-			return v
-		}
-		if x, ok := r[w]; ok { // shorten the path
-			r[v] = x
-		}
-		v = w
-	}
-}
-
-// apply rewrites all uses in f.
-func (r replacer) apply(f *ir.Func) {
-	if len(r) == 0 {
-		return
-	}
-	for _, b := range f.Blocks {
-		b.Operands(func(p **ir.Value) { *p = r.of(*p) })
-	}
-}
-
 // inEdge is an edge into a block.
 type inEdge struct {
 	from *ir.Block
@@ -68,7 +42,18 @@ type inEdge struct {
 
 // predecessors lists the edges into each block, by block ID.
 func predecessors(f *ir.Func) [][]inEdge {
-	in := make([][]inEdge, len(f.Blocks))
+	count := make([]int, len(f.Blocks))
+	total := 0
+	for _, b := range f.Blocks {
+		for i := range b.Term.Succs {
+			count[b.Term.Succs[i].To.ID]++
+		}
+		total += len(b.Term.Succs)
+	}
+	in, all := make([][]inEdge, len(f.Blocks)), make([]inEdge, total)
+	for i, n := range count {
+		in[i], all = all[:0:n], all[n:]
+	}
 	for _, b := range f.Blocks {
 		for i := range b.Term.Succs {
 			e := &b.Term.Succs[i]

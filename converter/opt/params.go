@@ -13,35 +13,39 @@ import (
 func params(f *ir.Func) {
 	in := predecessors(f)
 	order := reversePostorder(f)
-	is := map[*ir.Value]*ir.Value{} // a parameter's value so far; itself when it has several
-	consts := constants{f: f, all: map[constant]*ir.Value{}}
+	is := ir.NewTable[*ir.Value](f) // a parameter's value so far, itself when it has several; what stands for a constant
+	consts := constants{f: f}
 	of := func(v *ir.Value) *ir.Value {
-		if v.Op == ir.Param {
-			return is[v]
+		x := is.Get(v)
+		if x == nil && v.Op != ir.Param {
+			x = consts.shared(v)
+			is.Set(v, x)
 		}
-		return consts.shared(v)
+		return x
 	}
 	for changed := true; changed; {
 		changed = false
 		for _, b := range order {
 			for i, p := range b.Params {
-				if x := meet(in[b.ID], i, p, of); x != is[p] {
-					is[p] = x
+				if x := meet(in[b.ID], i, p, of); x != is.Get(p) {
+					is.Set(p, x)
 					changed = true
 				}
 			}
 		}
 	}
-	repl := replacer{}
-	for p, x := range is {
-		if x != nil && x != p {
-			repl[p] = x
-			consts.use(x)
+	repl := replacer{f: f}
+	for _, b := range order {
+		for _, p := range b.Params {
+			if x := is.Get(p); x != nil && x != p {
+				repl.set(p, x)
+				consts.use(x)
+			}
 		}
 	}
 	consts.place()
-	repl.apply(f)
-	dropParams(f, in, func(p *ir.Value) bool { _, gone := repl[p]; return gone })
+	repl.apply()
+	dropParams(f, in, repl.has)
 }
 
 // constants has one value for all integer constants that are equal, so that
@@ -63,11 +67,16 @@ func (c *constants) shared(v *ir.Value) *ir.Value {
 		return v
 	}
 	k := constant{v.Op, aux}
-	if c.all[k] == nil {
-		c.all[k] = c.f.NewValue(v.Op, v.Type)
-		c.all[k].Aux = aux
+	x := c.all[k]
+	if x == nil {
+		if c.all == nil {
+			c.all = map[constant]*ir.Value{}
+		}
+		x = c.f.NewValue(v.Op, v.Type)
+		x.Aux = aux
+		c.all[k] = x
 	}
-	return c.all[k]
+	return x
 }
 
 // use notes that v takes the place of a parameter.
@@ -81,7 +90,9 @@ func (c *constants) use(v *ir.Value) {
 // place puts the constants that were used in the entry block.
 func (c *constants) place() {
 	slices.SortFunc(c.used, func(a, b *ir.Value) int { return int(a.ID - b.ID) })
-	c.f.Blocks[0].Values = append(c.used, c.f.Blocks[0].Values...)
+	if len(c.used) > 0 {
+		c.f.Blocks[0].Values = append(c.used, c.f.Blocks[0].Values...)
+	}
 }
 
 // meet is the one value that the edges give to parameter i, p, as far as they
@@ -105,8 +116,9 @@ func meet(in []inEdge, i int, p *ir.Value, of func(*ir.Value) *ir.Value) *ir.Val
 
 // dropParams removes the parameters that gone names, and their arguments.
 func dropParams(f *ir.Func, in [][]inEdge, gone func(*ir.Value) bool) {
+	var keep []bool
 	for _, b := range f.Blocks {
-		keep := make([]bool, len(b.Params))
+		keep = append(keep[:0], make([]bool, len(b.Params))...)
 		n := 0
 		for i, p := range b.Params {
 			if keep[i] = !gone(p); keep[i] {

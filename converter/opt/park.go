@@ -13,7 +13,7 @@ import (
 // is written there, in a block of its own on an edge that shares both ends;
 // spill then finds which of these writes are needed.
 func park(f *ir.Func) {
-	p := &parker{f: f, in: predecessors(f), order: reversePostorder(f), reg: map[*ir.Value]abi.Reg{}, hard: map[*ir.Value]bool{}}
+	p := &parker{f: f, in: predecessors(f), order: reversePostorder(f), reg: ir.NewTable[uint8](f), hard: ir.NewTable[bool](f)}
 	p.findUses()
 	p.keepHard()
 	p.rewrite()
@@ -23,8 +23,14 @@ type parker struct {
 	f     *ir.Func
 	in    [][]inEdge
 	order []*ir.Block
-	reg   map[*ir.Value]abi.Reg // of parameters that states name
-	hard  map[*ir.Value]bool    // parameters to be kept
+	reg   ir.Table[uint8] // of parameters that states name: an abi.Reg plus one
+	hard  ir.Table[bool]  // parameters to be kept
+}
+
+// register returns the register that v holds.
+func (p *parker) register(v *ir.Value) (r abi.Reg, known bool) {
+	n := p.reg.Get(v)
+	return abi.Reg(n) - 1, n > 0
 }
 
 // findUses notes which register each parameter is, by the states that name
@@ -37,7 +43,7 @@ func (p *parker) findUses() {
 			p.info(v.Info)
 		}
 		if b.Term.Cond != nil {
-			p.hard[b.Term.Cond] = true
+			p.hard.Set(b.Term.Cond, true)
 		}
 		p.reads(b.Term.Args)
 		p.info(b.Term.Info)
@@ -48,7 +54,7 @@ func (p *parker) findUses() {
 func (p *parker) reads(vs []*ir.Value) {
 	for _, v := range vs {
 		if v.Op == ir.Param {
-			p.hard[v] = true
+			p.hard.Set(v, true)
 		}
 	}
 }
@@ -59,7 +65,7 @@ func (p *parker) info(info *ir.CallInfo) {
 	}
 	p.states(info.State)
 	if info.SP != nil {
-		p.hard[info.SP] = true
+		p.hard.Set(info.SP, true)
 	}
 }
 
@@ -74,14 +80,14 @@ func (p *parker) states(state []ir.RegValue) {
 // is says that v holds r. A value that is another register's is kept: where it
 // begins, r has a value of its own. It reports whether that is news.
 func (p *parker) is(v *ir.Value, r abi.Reg) bool {
-	_, known := p.reg[v]
+	_, known := p.register(v)
 	switch {
-	case p.hard[v] || known && v.Aux == int64(r):
+	case p.hard.Get(v) || known && v.Aux == int64(r):
 		return false
 	case v.Aux != int64(r) || slot(r) < 0:
-		p.hard[v] = true
+		p.hard.Set(v, true)
 	default:
-		p.reg[v] = r
+		p.reg.Set(v, uint8(r)+1)
 	}
 	return true
 }
@@ -109,14 +115,14 @@ func (p *parker) keepHard() {
 }
 
 func (p *parker) edge(x, to *ir.Value, back bool) bool {
-	r, known := p.reg[to]
+	r, known := p.register(to)
 	isReg := x.Op == ir.GetReg && abi.Reg(x.Aux) == r
 	switch {
-	case x.Op == ir.Param && p.hard[to] && !p.hard[x]:
-		p.hard[x] = true
-	case !p.hard[to] && known && back && !isReg && (x.Op != ir.Param || p.hard[x]):
-		p.hard[to] = true
-	case !p.hard[to] && known && x.Op == ir.Param:
+	case x.Op == ir.Param && p.hard.Get(to) && !p.hard.Get(x):
+		p.hard.Set(x, true)
+	case !p.hard.Get(to) && known && back && !isReg && (x.Op != ir.Param || p.hard.Get(x)):
+		p.hard.Set(to, true)
+	case !p.hard.Get(to) && known && x.Op == ir.Param:
 		return p.is(x, r)
 	default:
 		return false
@@ -126,32 +132,32 @@ func (p *parker) edge(x, to *ir.Value, back bool) bool {
 
 // parked reports whether v is not kept, and its register.
 func (p *parker) parked(v *ir.Value) (abi.Reg, bool) {
-	r, known := p.reg[v]
-	return r, known && !p.hard[v]
+	r, known := p.register(v)
+	return r, known && !p.hard.Get(v)
 }
 
 // rewrite turns the parameters that are parked into reads of the register
 // file.
 func (p *parker) rewrite() {
-	repl := replacer{}
+	repl := replacer{f: p.f}
 	for _, b := range p.order {
 		var reads []*ir.Value
 		for _, v := range b.Params {
 			if r, ok := p.parked(v); ok {
 				read := p.f.NewValue(ir.GetReg, v.Type)
 				read.Aux, read.Block = int64(r), b
-				repl[v] = read
+				repl.set(v, read)
 				reads = append(reads, read)
 			}
 		}
 		if len(reads) > 0 {
 			p.write(b)
 			b.Values = append(reads, b.Values...)
-			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl[s.Value] != nil && s.Value.Block == b })
+			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl.has(s.Value) && s.Value.Block == b })
 		}
 	}
-	repl.apply(p.f)
-	dropParams(p.f, predecessors(p.f), func(v *ir.Value) bool { return repl[v] != nil })
+	repl.apply()
+	dropParams(p.f, predecessors(p.f), repl.has)
 }
 
 // write makes each edge into b put the arguments of parked parameters in the

@@ -1,6 +1,8 @@
 package opt
 
 import (
+	"slices"
+
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 )
@@ -10,7 +12,7 @@ import (
 // for each register the value that the file holds. Reads of what is known to be in the
 // file become that value.
 func spill(f *ir.Func) {
-	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]*fileState, len(f.Blocks)), repl: replacer{}}
+	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]fileState, len(f.Blocks)), known: make([]bool, len(f.Blocks)), repl: replacer{f: f}}
 	for _, r := range f.Kept {
 		s.kept[slot(r)] = true
 	}
@@ -19,7 +21,7 @@ func spill(f *ir.Func) {
 		st := s.entry(b)
 		s.rewrite(b, &st)
 	}
-	s.repl.apply(f)
+	s.repl.apply()
 }
 
 // numRegs is the number of registers tracked: general and vector ones.
@@ -51,7 +53,9 @@ type spiller struct {
 	kept  [numRegs]bool // by a callee
 	in    [][]inEdge
 	order []*ir.Block
-	out   []*fileState // by block ID; nil: not reached yet
+	out   []fileState // by block ID
+	known []bool      // by block ID: out was reached
+	edges []inEdge    // see entry
 	repl  replacer
 }
 
@@ -59,17 +63,25 @@ type spiller struct {
 // parameter takes the place of what it merges; rounds bounds that.
 func (s *spiller) solve() {
 	const rounds = 20
+	settled := make([]bool, len(s.f.Blocks)) // nothing changed in front of the block
 	for round := 0; ; round++ {
 		changed := false
 		for _, b := range s.order {
+			if settled[b.ID] && round <= rounds {
+				continue
+			}
+			settled[b.ID] = true
 			st := s.entry(b)
 			if round > rounds {
 				st = fileState{}
 			}
 			s.walk(b, &st)
-			if old := s.out[b.ID]; old == nil || *old != st {
-				s.out[b.ID] = &st
-				changed = true
+			if s.known[b.ID] && s.out[b.ID] == st {
+				continue
+			}
+			s.out[b.ID], s.known[b.ID], changed = st, true, true
+			for i := range b.Term.Succs {
+				settled[b.Term.Succs[i].To.ID] = false
 			}
 		}
 		if !changed || round > rounds+1 {
@@ -82,18 +94,19 @@ func (s *spiller) solve() {
 // through b's parameters.
 func (s *spiller) entry(b *ir.Block) (st fileState) {
 	first := true
-	var edges []inEdge
+	edges := s.edges[:0]
 	for _, e := range s.in[b.ID] {
-		if s.out[e.from.ID] != nil {
+		if s.known[e.from.ID] {
 			edges = append(edges, e)
 		}
 	}
+	s.edges = edges
 	for _, e := range edges {
 		if first {
-			st, first = *s.out[e.from.ID], false
+			st, first = s.out[e.from.ID], false
 			continue
 		}
-		for r, v := range s.out[e.from.ID] {
+		for r, v := range &s.out[e.from.ID] {
 			if st[r] != v {
 				st[r] = nil
 			}
@@ -112,7 +125,7 @@ func (s *spiller) merged(edges []inEdge, i int) int {
 	if len(edges) == 0 {
 		return -1
 	}
-	for r, v := range s.out[edges[0].from.ID] {
+	for r, v := range &s.out[edges[0].from.ID] {
 		if v == nil || v != edges[0].edge.Args[i] {
 			continue
 		}
@@ -207,6 +220,13 @@ func keepState(info *ir.CallInfo, st *fileState) {
 
 // inFile adds to state what st has.
 func inFile(state []ir.RegValue, st *fileState) []ir.RegValue {
+	n := 0
+	for _, x := range st {
+		if x != nil {
+			n++
+		}
+	}
+	state = slices.Grow(state, n)
 	for i, x := range st {
 		if x != nil {
 			state = append(state, ir.RegValue{Reg: regOf(i), Value: x, Kept: true})
@@ -230,7 +250,7 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 	for _, v := range b.Values {
 		if v.Op == ir.GetReg {
 			if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] != nil && st[r] != v {
-				s.repl[v] = st[r]
+				s.repl.set(v, st[r])
 				continue
 			}
 		}

@@ -1,10 +1,6 @@
 package wasm
 
-import (
-	"slices"
-
-	"github.com/megabin/megabin/converter/ir"
-)
+import "github.com/megabin/megabin/converter/ir"
 
 // assigner gives locals to slots, block by block in reverse postorder. In
 // SSA form all that is live where a value is defined was defined in
@@ -13,9 +9,11 @@ import (
 type assigner struct {
 	c      *compiler
 	owner  []int32 // by local: the live slot in it, free, or taken
-	taken  []int32 // locals that are given out for good
+	none   []int32 // by local: what it is when no live slot is in it: free or taken
 	webs   []int32 // by web: the local its first slot got, or -1
 	locals []ir.Type
+	dies   []bool  // by index in reads.slots: nothing reads the slot after it
+	seen   []int32 // by slot: number of the last block that was seen to read it
 }
 
 // What a local is when no live slot is in it.
@@ -27,7 +25,7 @@ const (
 // assign gives each slot a local. Locals below paramCount are the function's
 // parameters; others are numbered as they are needed.
 func (c *compiler) assign() {
-	a := &assigner{c: c, webs: make([]int32, len(c.slots))}
+	a := &assigner{c: c, webs: make([]int32, len(c.slots)), seen: make([]int32, len(c.slots)), dies: make([]bool, len(c.reads.slots))}
 	for i := range a.webs {
 		a.webs[i] = -1
 	}
@@ -35,8 +33,7 @@ func (c *compiler) assign() {
 	for range paramCount - 1 {
 		a.addLocal(ir.I64)
 	}
-	c.siteLive = map[*ir.Value][]int32{}
-	c.pollLive = map[*ir.Block][]int32{}
+	c.pollLive = make([][]int32, len(c.cfg.Order))
 	for i, b := range c.cfg.Order {
 		a.block(i, b)
 		if i == 0 {
@@ -56,7 +53,7 @@ func (a *assigner) keepEntry() {
 	}
 	for _, s := range a.c.slots {
 		if s.def == 0 && s.cross >= 0 {
-			a.taken = append(a.taken, s.local)
+			a.none[s.local] = taken
 		}
 	}
 }
@@ -64,36 +61,36 @@ func (a *assigner) keepEntry() {
 func (a *assigner) addLocal(t ir.Type) int32 {
 	a.locals = append(a.locals, t)
 	a.owner = append(a.owner, free)
+	a.none = append(a.none, free)
 	return int32(len(a.locals) - 1)
 }
 
 func (a *assigner) block(i int, b *ir.Block) {
 	c := a.c
-	for l := range a.owner {
-		a.owner[l] = free
-	}
-	for _, l := range a.taken {
-		a.owner[l] = taken
-	}
-	c.liveIn[i].each(func(x int32) { a.hold(c.crossSlots[x]) })
-	last := a.lastUses(i, b)
+	copy(a.owner, a.none)
+	c.liveIn[i].Each(func(x int32) { a.hold(c.crossSlots[x]) })
+	a.findLastReads(i)
 	if i == 0 {
 		a.functionEntry()
 	}
 	for _, p := range b.Params {
-		if s := c.slotOf[p.ID]; s >= 0 {
+		if s := c.slotOf(p); s >= 0 {
 			a.choose(s)
 		}
 	}
 	if b.Poll != nil {
-		c.pollLive[b] = a.live()
+		c.pollLive[i] = a.live()
 	}
-	a.release(last[0])
+	a.release(i, 0)
 	for k, v := range c.stmts[i] {
-		a.release(last[k+1])
-		c.eachDef(v, func(d *ir.Value) { a.choose(c.slotOf[d.ID]) })
+		a.release(i, k+1)
+		for _, d := range c.defs(v) {
+			if d != nil {
+				a.choose(c.slotOf(d))
+			}
+		}
 		if v.Info != nil {
-			c.siteLive[v] = a.live()
+			c.call(v).live = a.live()
 		}
 	}
 }
@@ -112,39 +109,31 @@ func (a *assigner) functionEntry() {
 	}
 }
 
-// lastUses returns for each statement k of block i, at k+1, the slots that
-// nothing reads after it; at 0 those that die at the block's start.
-func (a *assigner) lastUses(i int, b *ir.Block) [][]int32 {
-	c := a.c
-	seen := map[int32]bool{}
-	out := c.liveOut[i]
-	stays := func(s int32) bool { x := c.slots[s].cross; return seen[s] || x >= 0 && out.has(x) }
-	c.eachTermUse(b, func(s int32) { seen[s] = true })
-	stmts := c.stmts[i]
-	last := make([][]int32, len(stmts)+1)
-	visit := func(k int) func(int32) {
-		return func(s int32) {
-			if !stays(s) {
-				seen[s] = true
-				last[k] = append(last[k], s)
-			}
+// findLastReads finds the reads in block i after which a slot is not needed.
+func (a *assigner) findLastReads(i int) {
+	r := &a.c.reads
+	begin, end := r.bounds(i, 0, r.parts(i))
+	atEnd, _ := r.bounds(i, r.parts(i)-1, r.parts(i))
+	out, number := a.c.liveOut[i], int32(i+1)
+	for at := end - 1; at >= begin; at-- {
+		s := r.slots[at]
+		if x := a.c.slots[s].cross; a.seen[s] != number && at < atEnd && !(x >= 0 && out.Has(x)) {
+			a.dies[at] = true
 		}
+		a.seen[s] = number
 	}
-	for k := len(stmts) - 1; k >= 0; k-- {
-		c.eachUse(stmts[k], visit(k+1))
-	}
-	c.eachPollUse(b, visit(0))
-	return last
 }
 
 func (a *assigner) hold(s int32) { a.owner[a.c.slots[s].local] = s }
 
-func (a *assigner) release(slots []int32) {
-	for _, s := range slots {
-		l := a.c.slots[s].local
-		a.owner[l] = free
-		if slices.Contains(a.taken, l) {
-			a.owner[l] = taken
+// release frees the locals of the slots that nothing reads after part k of
+// block i.
+func (a *assigner) release(i, k int) {
+	begin, end := a.c.reads.bounds(i, k, k+1)
+	for at := begin; at < end; at++ {
+		if a.dies[at] {
+			l := a.c.slots[a.c.reads.slots[at]].local
+			a.owner[l] = a.none[l]
 		}
 	}
 }

@@ -17,7 +17,7 @@ func (c *compiler) findBases() {
 			if !isAccess(v) {
 				continue
 			}
-			if s := c.slotOf[c.canon(v.Args[0]).ID]; s >= 0 {
+			if s := c.slotOf(c.canon(v.Args[0])); s >= 0 {
 				c.isBase[s] = seen[s]
 				seen[s] = true
 			}
@@ -39,7 +39,7 @@ func (e *emitter) keepBases(live []int32) {
 
 // liveBases lists the bases that are live at the start of block i.
 func (c *compiler) liveBases(i int) (live []int32) {
-	c.liveIn[i].each(func(x int32) {
+	c.liveIn[i].Each(func(x int32) {
 		if s := c.crossSlots[x]; c.isBase[s] {
 			live = append(live, s)
 		}

@@ -25,7 +25,7 @@ func (e *emitter) returns() *returnLocals {
 // call emits a call and the check of the return address. What follows is a
 // site: a resumed function goes on there.
 func (e *emitter) call(v *ir.Value) {
-	e.transfer(v.Info, v.Args, e.c.siteLive[v], opCall, opCallIndirect)
+	e.transfer(v.Info, v.Args, e.c.call(v).live, opCall, opCallIndirect)
 	r := e.returns()
 	e.local(opLocalSet, r.sp)
 	e.local(opLocalSet, r.rdx)
@@ -39,7 +39,7 @@ func (e *emitter) call(v *ir.Value) {
 	e.br(e.exitAt)
 	e.closeIf()
 	for i, l := range [2]int32{r.rax, r.rdx} {
-		if res := e.c.results[v.ID][i]; res != nil && e.c.uses[res.ID] > 0 {
+		if res := e.c.results(v)[i]; res != nil && e.c.isUsed(res) {
 			e.local(opLocalGet, l)
 			e.local(opLocalSet, e.slotLocal(res))
 		}

@@ -30,11 +30,15 @@ type emitter struct {
 
 	setAt, setEnd int   // the last local.set in b, if it may become a tee
 	setLocal      int32 // and its local
+
+	restorer restorer
+	targets  []int32 // of copies
 }
 
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
-	e := &emitter{c: c, mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), tableAt: map[int]int{}, counterLocal: -1, setEnd: -1}
+	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1}
+	e.restorer.e = e
 	for i, h := range c.header {
 		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)
@@ -62,7 +66,7 @@ func (e *emitter) constI32(c int64)            { e.op(opI32Const); e.b = wasmenc
 func (e *emitter) constI64(c int64)            { e.op(opI64Const); e.b = wasmenc.AppendS(e.b, c) }
 func (e *emitter) callImport(index int)        { e.op(opCall); e.u(uint64(index)) }
 func (e *emitter) setReg(r abi.Reg)            { e.global(opGlobalSet, uint32(r)) }
-func (e *emitter) slotLocal(v *ir.Value) int32 { return e.c.slots[e.c.slotOf[v.ID]].local }
+func (e *emitter) slotLocal(v *ir.Value) int32 { return e.c.slots[e.c.slotOf(v)].local }
 
 // local emits an access to a local. A get right after a set of the same local
 // makes it a tee.
@@ -90,7 +94,7 @@ func (e *emitter) pushAll(vs []*ir.Value) {
 func (e *emitter) push(v *ir.Value) {
 	v = e.c.canon(v)
 	switch {
-	case e.c.slotOf[v.ID] >= 0:
+	case e.c.slotOf(v) >= 0:
 		e.local(opLocalGet, e.slotLocal(v))
 	case v.Op == ir.Lin:
 		e.pushLin()
@@ -141,7 +145,7 @@ func (e *emitter) statement(v *ir.Value) {
 func (e *emitter) keep(v *ir.Value) {
 	switch {
 	case v.Type == ir.Void:
-	case e.c.uses[v.ID] > 0:
+	case e.c.isUsed(v):
 		e.local(opLocalSet, e.slotLocal(v))
 	default:
 		e.op(opDrop)
@@ -234,7 +238,7 @@ func (e *emitter) helper(v *ir.Value) {
 	e.constI32(v.Aux)
 	e.pushAll(v.Args)
 	e.callImport(abi.FuncHelper)
-	if second := e.c.results[v.ID][1]; second != nil {
+	if second := e.c.results(v)[1]; second != nil {
 		e.keep(second)
 	} else {
 		e.op(opDrop)

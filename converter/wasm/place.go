@@ -57,7 +57,7 @@ func (e effects) conflicts(o effects) bool { return e.mem && o.mem || e.regs&o.r
 
 // canon is the value that stands for v.
 func (c *compiler) canon(v *ir.Value) *ir.Value {
-	if a := c.alias[v.ID]; a != nil {
+	if a := c.values[v.ID].alias; a != nil {
 		return a
 	}
 	return v
@@ -66,35 +66,33 @@ func (c *compiler) canon(v *ir.Value) *ir.Value {
 // place finds which values are needed and in which form, and the statements
 // of each block.
 func (c *compiler) place() {
-	n := c.f.NumValues()
-	c.alias = make([]*ir.Value, n)
-	c.uses = make([]int32, n)
-	c.usedIn = make([]*ir.Block, n)
-	c.places = make([]place, n)
-	c.results = make([][2]*ir.Value, n)
+	c.reset(c.f)
 	c.findAliases()
 	c.countUses()
 	c.placeRemade()
 	c.stmts = make([][]*ir.Value, len(c.cfg.Order))
+	s := scheduler{c: c, stmts: c.stmt[:0]}
 	for i, b := range c.cfg.Order {
-		s := scheduler{c: c}
-		c.stmts[i] = s.block(b)
+		from := len(s.stmts)
+		s.block(b)
+		c.stmts[i] = s.stmts[from:len(s.stmts):len(s.stmts)]
 	}
+	c.stmt = s.stmts
 }
 
 // findAliases makes one value of all that name the same argument, the stack
 // pointer, the unit's address, or the same result of a call.
 func (c *compiler) findAliases() {
-	first := map[[2]int64]*ir.Value{}
+	var first [ir.Lin - ir.SP + 1][len(abi.ParamRegs)]*ir.Value
 	for _, b := range c.cfg.Order {
 		for _, v := range b.Values {
 			switch v.Op {
 			case ir.SP, ir.Lin, ir.Arg:
-				key := [2]int64{int64(v.Op), v.Aux}
-				if first[key] == nil {
-					first[key] = v
+				same := &first[v.Op-ir.SP][v.Aux]
+				if *same == nil {
+					*same = v
 				}
-				c.alias[v.ID] = first[key]
+				c.values[v.ID].alias = *same
 			case ir.Result:
 				c.result(v, v.Aux)
 			case ir.Helper2:
@@ -105,11 +103,11 @@ func (c *compiler) findAliases() {
 }
 
 func (c *compiler) result(v *ir.Value, i int64) {
-	r := &c.results[v.Args[0].ID][i]
+	r := &c.call(v.Args[0]).results[i]
 	if *r == nil {
 		*r = v
 	}
-	c.alias[v.ID] = *r
+	c.values[v.ID].alias = *r
 }
 
 // isRoot reports whether v is executed even if nothing uses its result. A
@@ -125,64 +123,64 @@ func isRoot(v *ir.Value) bool {
 // countUses counts the uses of values by what is executed. What a call's
 // State names is no use: the registers are in the register file.
 func (c *compiler) countUses() {
-	var work []*ir.Value
-	use := func(v *ir.Value, in *ir.Block) {
-		v = c.canon(v)
-		c.usedIn[v.ID] = in
-		if c.uses[v.ID]++; c.uses[v.ID] == 1 && !isRoot(v) {
-			work = append(work, v)
-		}
-	}
+	c.work = c.work[:0]
 	for _, b := range c.cfg.Order {
 		for _, v := range b.Values {
 			if isRoot(v) {
-				eachArg(v, func(a *ir.Value) { use(a, b) })
+				c.useAll(evaluated(v), b)
 			}
 		}
-		termUses(b, func(a *ir.Value) { use(a, b) })
+		if b.Term.Cond != nil {
+			c.use(b.Term.Cond, b)
+		}
+		c.useAll(b.Term.Args, b)
 		for _, r := range b.Poll {
 			if !r.Kept {
-				use(r.Value, nil)
+				c.use(r.Value, nil)
 			}
 		}
 	}
-	for len(work) > 0 {
-		v := work[len(work)-1]
-		work = work[:len(work)-1]
+	for len(c.work) > 0 {
+		v := c.work[len(c.work)-1]
+		c.work = c.work[:len(c.work)-1]
 		if v.Op == ir.Param {
-			c.paramArgs(v, use)
+			c.useArgs(v)
 		}
-		eachArg(v, func(a *ir.Value) { use(a, v.Block) })
+		c.useAll(evaluated(v), v.Block)
 	}
 }
 
-// eachArg calls fn with the operands of v that are evaluated for it. Results
-// of a call are made by the call.
-func eachArg(v *ir.Value, fn func(*ir.Value)) {
+// use counts a use of v in block in; nil stands for a poll.
+func (c *compiler) use(v *ir.Value, in *ir.Block) {
+	v = c.canon(v)
+	info := &c.values[v.ID]
+	info.usedIn = in
+	if info.uses++; info.uses == 1 && !isRoot(v) {
+		c.work = append(c.work, v)
+	}
+}
+
+func (c *compiler) useAll(vs []*ir.Value, in *ir.Block) {
+	for _, v := range vs {
+		c.use(v, in)
+	}
+}
+
+// useArgs counts a use of each value that an edge gives to parameter p.
+func (c *compiler) useArgs(p *ir.Value) {
+	i, n := paramIndex(p), c.cfg.Num[p.Block.ID]
+	for k, e := range c.cfg.In[n] {
+		c.use(e.Args[i], c.cfg.Preds[n][k])
+	}
+}
+
+// evaluated gives the operands of v that are evaluated for it. Results of a
+// call are made by the call.
+func evaluated(v *ir.Value) []*ir.Value {
 	if v.Op == ir.Result || v.Op == ir.Helper2 {
-		return
+		return nil
 	}
-	for _, a := range v.Args {
-		fn(a)
-	}
-}
-
-// paramArgs calls fn with each value that an edge gives to parameter p.
-func (c *compiler) paramArgs(p *ir.Value, fn func(v *ir.Value, pred *ir.Block)) {
-	i := paramIndex(p)
-	n := c.cfg.Num[p.Block.ID]
-	seen := map[*ir.Block]bool{}
-	for _, pred := range c.cfg.Preds[n] {
-		if seen[pred] {
-			continue
-		}
-		seen[pred] = true
-		for _, e := range pred.Term.Succs {
-			if e.To == p.Block {
-				fn(e.Args[i], pred)
-			}
-		}
-	}
+	return v.Args
 }
 
 func paramIndex(p *ir.Value) int {
@@ -193,32 +191,12 @@ func paramIndex(p *ir.Value) int {
 	return i
 }
 
-// termUses calls fn with the operands of b's terminator except those given to
-// parameters.
-func termUses(b *ir.Block, fn func(*ir.Value)) {
-	if b.Term.Cond != nil {
-		fn(b.Term.Cond)
-	}
-	for _, a := range b.Term.Args {
-		fn(a)
-	}
-}
-
-// edgeArgs calls fn with the values and parameters of the copies on an edge.
-func (c *compiler) edgeArgs(e *ir.Edge, fn func(arg, param *ir.Value)) {
-	for i, p := range e.To.Params {
-		if c.uses[p.ID] > 0 {
-			fn(c.canon(e.Args[i]), p)
-		}
-	}
-}
-
 // placeRemade marks what is cheaper to make again than to keep.
 func (c *compiler) placeRemade() {
 	for _, b := range c.cfg.Order {
 		for _, v := range b.Values {
-			if c.canon(v) == v && c.uses[v.ID] > 0 && c.isCheap(v) {
-				c.places[v.ID] = remade
+			if c.canon(v) == v && c.isUsed(v) && c.isCheap(v) {
+				c.values[v.ID].place = remade
 			}
 		}
 	}
@@ -233,9 +211,9 @@ func (c *compiler) isCheap(v *ir.Value) bool {
 	case ir.Const32, ir.Const64, ir.ConstF32, ir.ConstF64:
 		return true
 	case ir.ConstV128:
-		return c.uses[v.ID] == 1
+		return c.values[v.ID].uses == 1
 	case ir.I32Add:
-		return isFrameAddress(v) && c.uses[v.ID] < sharedBase
+		return isFrameAddress(v) && c.values[v.ID].uses < sharedBase
 	}
 	return false
 }

@@ -2,14 +2,14 @@ package wasm
 
 import "github.com/megabin/megabin/converter/ir"
 
-// scheduler finds the statements of one block. A value with one use, in the
+// scheduler finds the statements of blocks. A value with one use, in the
 // same block, waits until that use and becomes part of its expression,
 // unless something that it depends on changes before.
 type scheduler struct {
 	c       *compiler
 	block_  *ir.Block
-	waiting []tree // in order of definition
-	stmts   []*ir.Value
+	waiting []tree      // in order of definition
+	stmts   []*ir.Value // of all blocks so far
 }
 
 // tree is a waiting value with the values that are already part of its
@@ -20,17 +20,16 @@ type tree struct {
 	local bool // it has an operand in a local
 }
 
-func (s *scheduler) block(b *ir.Block) []*ir.Value {
-	s.block_ = b
+func (s *scheduler) block(b *ir.Block) {
+	s.block_, s.waiting = b, s.waiting[:0]
 	for _, v := range b.Values {
 		s.value(v)
 	}
-	return s.stmts
 }
 
 func (s *scheduler) value(v *ir.Value) {
 	c := s.c
-	if c.canon(v) != v || c.places[v.ID] == remade || c.uses[v.ID] == 0 && !isRoot(v) {
+	if c.canon(v) != v || c.values[v.ID].place == remade || !c.isUsed(v) && !isRoot(v) {
 		return
 	}
 	switch v.Op {
@@ -40,7 +39,7 @@ func (s *scheduler) value(v *ir.Value) {
 	t := s.grow(v)
 	s.settle(v)
 	if s.mayWait(v) {
-		c.places[v.ID] = inTree
+		c.values[v.ID].place = inTree
 		s.waiting = append(s.waiting, t)
 		return
 	}
@@ -58,7 +57,7 @@ func (s *scheduler) grow(v *ir.Value) tree {
 			s.waiting = append(s.waiting[:j], s.waiting[j+1:]...)
 			continue
 		}
-		if s.c.places[a.ID] != remade {
+		if s.c.values[a.ID].place != remade {
 			t.local = true
 		}
 	}
@@ -66,6 +65,9 @@ func (s *scheduler) grow(v *ir.Value) tree {
 }
 
 func (s *scheduler) find(v *ir.Value) int {
+	if s.c.values[v.ID].place != inTree {
+		return -1
+	}
 	for j := len(s.waiting) - 1; j >= 0; j-- {
 		if s.waiting[j].root == v {
 			return j
@@ -98,12 +100,13 @@ func (s *scheduler) settle(v *ir.Value) {
 // an edge or of the terminator counts as used at the end of the block; a use
 // elsewhere can't be found in the waiting list and needs a local.
 func (s *scheduler) mayWait(v *ir.Value) bool {
-	return s.c.uses[v.ID] == 1 && v.Type != ir.Void && writes(v) == (effects{}) && s.c.usedIn[v.ID] == s.block_
+	info := &s.c.values[v.ID]
+	return info.uses == 1 && v.Type != ir.Void && writes(v) == (effects{}) && info.usedIn == s.block_
 }
 
 func (s *scheduler) emit(v *ir.Value) {
-	if s.c.uses[v.ID] > 0 {
-		s.c.places[v.ID] = inLocal
+	if s.c.isUsed(v) {
+		s.c.values[v.ID].place = inLocal
 	}
 	s.stmts = append(s.stmts, v)
 }

@@ -1,9 +1,12 @@
 package wasm
 
 import (
+	"slices"
+
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/unit"
+	"github.com/megabin/megabin/layers/wasmenc"
 )
 
 // A site is a place where execution can go on with an empty wasm stack: after
@@ -17,7 +20,8 @@ import (
 // callSite notes that a resumed function may start here, after call or system
 // call v.
 func (e *emitter) callSite(v *ir.Value) {
-	r := newRestorer(e)
+	live := e.c.call(v).live
+	r := e.newSite()
 	r.results(v)
 	if v.Op == ir.Call {
 		r.linear(v.Args[0], 8)
@@ -30,24 +34,24 @@ func (e *emitter) callSite(v *ir.Value) {
 			r.register(s.Reg, s.Value, 0)
 		}
 	}
-	e.site(v.Info.Return, r, e.c.siteLive[v])
+	e.site(v.Info.Return, r, live)
 }
 
 // pollSite notes that a resumed function may start here, in front of block b,
 // where the register file has what b.Poll says.
 func (e *emitter) pollSite(b *ir.Block) {
-	r := newRestorer(e)
+	r := e.newSite()
 	for _, s := range b.Poll {
 		r.register(s.Reg, s.Value, 0)
 	}
-	e.site(b.Addr, r, e.c.pollLive[b])
+	e.site(b.Addr, r, e.c.pollLive[e.c.cfg.Num[b.ID]])
 }
 
 // site ends the emission of what is in front of a site: what follows starts
 // with an empty operand stack.
 func (e *emitter) site(at uint32, r *restorer, live []int32) {
 	e.setEnd = -1
-	s := unit.Site{At: at, Off: uint32(len(e.b))}
+	s := unit.Site{At: at, Off: uint32(len(e.b)), Restore: make([][]byte, 0, len(live)+1)}
 	if e.counterLocal >= 0 {
 		s.Restore = append(s.Restore, e.code(func() {
 			e.constI32(abi.LoopStrip)
@@ -64,8 +68,8 @@ func (e *emitter) site(at uint32, r *restorer, live []int32) {
 			e.lost++
 			return
 		}
-		set := e.code(func() { e.local(opLocalSet, e.c.slots[at].local) })
-		s.Restore = append(s.Restore, append(code[:len(code):len(code)], set...))
+		code = append(append(make([]byte, 0, len(code)+6), code...), opLocalSet)
+		s.Restore = append(s.Restore, wasmenc.AppendU(code, uint64(e.c.slots[at].local)))
 	}
 	e.sites = append(e.sites, s)
 }
@@ -80,19 +84,47 @@ func (e *emitter) code(emit func()) []byte {
 	return code
 }
 
-func (e *emitter) lin() []byte {
-	return e.code(func() { e.global(opGlobalGet, abi.GlobalLin) })
-}
+func (e *emitter) lin() []byte { return globalGets[abi.GlobalLin] }
+
+// globalGets is the code that reads each global.
+var globalGets = func() (code [][]byte) {
+	for i := range uint64(abi.GlobalSlots + 1) {
+		code = append(code, slices.Clip(wasmenc.AppendU([]byte{opGlobalGet}, i)))
+	}
+	return code
+}()
 
 // restorer finds code for values at one site.
 type restorer struct {
 	e     *emitter
-	known map[*ir.Value][]byte // nil: there is none
-	sp    []byte               // of the function's stack pointer, if known
+	site  int32
+	codes [][]byte // of what it came across; nil: there is none
+	sp    []byte   // of the function's stack pointer, if known
 }
 
-func newRestorer(e *emitter) *restorer {
-	return &restorer{e: e, known: map[*ir.Value][]byte{}}
+// newSite makes the emitter's restorer forget the site before.
+func (e *emitter) newSite() *restorer {
+	r := &e.restorer
+	r.site++
+	r.codes, r.sp = r.codes[:0], nil
+	return r
+}
+
+// known gives what r knows of v.
+func (r *restorer) known(v *ir.Value) (code []byte, ok bool) {
+	if info := &r.e.c.values[v.ID]; info.site == r.site {
+		return r.codes[info.code], true
+	}
+	return nil, false
+}
+
+func (r *restorer) note(v *ir.Value, code []byte) {
+	info := &r.e.c.values[v.ID]
+	if info.site != r.site {
+		info.site, info.code = r.site, int32(len(r.codes))
+		r.codes = append(r.codes, nil)
+	}
+	r.codes[info.code] = code
 }
 
 // results says that rax and rdx are what call v gave.
@@ -103,7 +135,7 @@ func (r *restorer) results(v *ir.Value) {
 		return
 	}
 	for i, code := range [][]byte{rax, r.global(abi.RDX)} {
-		if res := r.e.c.results[v.ID][i]; res != nil {
+		if res := r.e.c.results(v)[i]; res != nil {
 			r.learn(res, code)
 		}
 	}
@@ -119,32 +151,28 @@ func (r *restorer) register(reg abi.Reg, v *ir.Value, d int64) {
 }
 
 func (r *restorer) global(reg abi.Reg) []byte {
-	return r.e.code(func() { r.e.global(opGlobalGet, uint32(reg)) })
+	return globalGets[reg]
 }
 
 // linear says that rsp is the linear address v plus d.
 func (r *restorer) linear(v *ir.Value, d int64) {
-	r.learn(v, r.add(append(r.global(abi.RSP), opI32WrapI64), ir.I32, -d-abi.PageBias))
+	r.learn(v, r.add(append(slices.Clip(r.global(abi.RSP)), opI32WrapI64), ir.I32, -d-abi.PageBias))
 }
 
 func (r *restorer) add(code []byte, t ir.Type, c int64) []byte {
-	return append(code[:len(code):len(code)], r.e.code(func() {
-		if t == ir.I32 {
-			r.e.constI32(c)
-			r.e.op(opI32Add)
-		} else {
-			r.e.constI64(c)
-			r.e.op(opI64Add)
-		}
-	})...)
+	out := append(make([]byte, 0, len(code)+12), code...)
+	if t == ir.I32 {
+		return append(wasmenc.AppendS(append(out, opI32Const), int64(int32(c))), opI32Add)
+	}
+	return append(wasmenc.AppendS(append(out, opI64Const), c), opI64Add)
 }
 
 // learn says that code gives v, and so what v was made from by operations
 // that can be undone.
 func (r *restorer) learn(v *ir.Value, code []byte) {
 	v = r.e.c.canon(v)
-	if r.known[v] == nil {
-		r.known[v] = code
+	if known, _ := r.known(v); known == nil {
+		r.note(v, code)
 	}
 	switch v.Op {
 	case ir.SP:
@@ -169,14 +197,14 @@ func (r *restorer) value(v *ir.Value, depth int) ([]byte, bool) {
 		return nil, false
 	}
 	v = r.e.c.canon(v)
-	if code, ok := r.known[v]; ok {
+	if code, ok := r.known(v); ok {
 		return code, code != nil
 	}
 	code, ok := r.remake(v, depth)
 	if !ok {
 		code = nil
 	}
-	r.known[v] = code
+	r.note(v, code)
 	return code, ok
 }
 

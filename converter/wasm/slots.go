@@ -16,36 +16,22 @@ type slot struct {
 	local int32 // or -1: not assigned yet
 }
 
-// bitset is a set of cross-block slots.
-type bitset []uint64
-
-func (s bitset) add(i int32)      { s[i>>6] |= 1 << (i & 63) }
-func (s bitset) has(i int32) bool { return s[i>>6]>>(i&63)&1 != 0 }
-
-func (s bitset) each(fn func(int32)) {
-	for w, x := range s {
-		for ; x != 0; x &= x - 1 {
-			fn(int32(w<<6 + bits.TrailingZeros64(x)))
-		}
-	}
-}
-
 // findSlots gives a slot to each value that is kept in a local.
 func (c *compiler) findSlots() {
-	c.slotOf = make([]int32, c.f.NumValues())
-	for i := range c.slotOf {
-		c.slotOf[i] = -1
-	}
 	c.linAt, c.spAt = -1, -1
 	c.entrySlots()
 	for i, b := range c.cfg.Order {
 		for _, p := range b.Params {
-			if c.uses[p.ID] > 0 {
+			if c.isUsed(p) {
 				c.addSlot(p, i)
 			}
 		}
 		for _, v := range c.stmts[i] {
-			c.eachDef(v, func(d *ir.Value) { c.addSlot(d, i) })
+			for _, d := range c.defs(v) {
+				if d != nil {
+					c.addSlot(d, i)
+				}
+			}
 		}
 	}
 	c.findWebs()
@@ -58,7 +44,7 @@ func (c *compiler) entrySlots() {
 	linUses := int32(0)
 	for _, b := range c.cfg.Order {
 		for _, v := range b.Values {
-			if c.canon(v) == v && c.uses[v.ID] > 0 {
+			if c.canon(v) == v && c.isUsed(v) {
 				switch v.Op {
 				case ir.SP:
 					c.spAt = c.addSlot(v, 0)
@@ -67,7 +53,7 @@ func (c *compiler) entrySlots() {
 					c.slots[c.addSlot(v, 0)].local = 1 + int32(v.Aux)
 				case ir.Lin:
 					lin = v
-					linUses += c.uses[v.ID]
+					linUses += c.values[v.ID].uses
 				}
 			}
 			if v.Op == ir.Call {
@@ -79,7 +65,7 @@ func (c *compiler) entrySlots() {
 		c.linAt = c.addSlot(lin, 0)
 		c.slots[c.linAt].t = ir.I32
 	} else if lin != nil {
-		c.places[lin.ID] = remade
+		c.values[lin.ID].place = remade
 	}
 }
 
@@ -88,58 +74,24 @@ func (c *compiler) addSlot(v *ir.Value, def int) int32 {
 	s := slot{v: v, def: def, cross: -1, web: i, local: -1}
 	if v != nil {
 		s.t = v.Type
-		c.slotOf[v.ID] = i
-		c.places[v.ID] = inLocal
+		info := &c.values[v.ID]
+		info.slot, info.place = i+1, inLocal
 	}
 	c.slots = append(c.slots, s)
 	return i
 }
 
-// eachDef calls fn with the values in locals that statement v makes.
-func (c *compiler) eachDef(v *ir.Value, fn func(*ir.Value)) {
-	if c.uses[v.ID] > 0 {
-		fn(v)
+// defs gives the values in locals that statement v makes; some may be nil.
+func (c *compiler) defs(v *ir.Value) (list [3]*ir.Value) {
+	if c.isUsed(v) {
+		list[0] = v
 	}
-	for _, r := range c.results[v.ID] {
-		if r != nil && c.uses[r.ID] > 0 {
-			fn(r)
+	for i, r := range c.results(v) {
+		if r != nil && c.isUsed(r) {
+			list[i+1] = r
 		}
 	}
-}
-
-// eachUse calls fn with the slots that evaluating the operands of v reads.
-func (c *compiler) eachUse(v *ir.Value, fn func(int32)) {
-	eachArg(v, func(a *ir.Value) { c.eachLeaf(a, fn) })
-	if v.Op == ir.Call && c.linAt >= 0 {
-		fn(c.linAt)
-	}
-}
-
-// eachLeaf calls fn with the slots that making v reads.
-func (c *compiler) eachLeaf(v *ir.Value, fn func(int32)) {
-	v = c.canon(v)
-	if s := c.slotOf[v.ID]; s >= 0 {
-		fn(s)
-		return
-	}
-	eachArg(v, func(a *ir.Value) { c.eachLeaf(a, fn) })
-}
-
-// eachTermUse calls fn with the slots that the end of b reads.
-func (c *compiler) eachTermUse(b *ir.Block, fn func(int32)) {
-	termUses(b, func(v *ir.Value) { c.eachLeaf(v, fn) })
-	for i := range b.Term.Succs {
-		c.edgeArgs(&b.Term.Succs[i], func(arg, _ *ir.Value) { c.eachLeaf(arg, fn) })
-	}
-}
-
-// eachPollUse calls fn with the slots that a poll at b reads.
-func (c *compiler) eachPollUse(b *ir.Block, fn func(int32)) {
-	for _, r := range b.Poll {
-		if !r.Kept {
-			c.eachLeaf(r.Value, fn)
-		}
-	}
+	return list
 }
 
 // findWebs joins parameters with the values that edges give them, so that
@@ -147,11 +99,15 @@ func (c *compiler) eachPollUse(b *ir.Block, fn func(int32)) {
 func (c *compiler) findWebs() {
 	for _, b := range c.cfg.Order {
 		for i := range b.Term.Succs {
-			c.edgeArgs(&b.Term.Succs[i], func(arg, p *ir.Value) {
-				if a := c.slotOf[arg.ID]; a >= 0 {
-					c.slots[c.web(a)].web = c.web(c.slotOf[p.ID])
+			e := &b.Term.Succs[i]
+			for k, p := range e.To.Params {
+				if !c.isUsed(p) {
+					continue
 				}
-			})
+				if a := c.slotOf(c.canon(e.Args[k])); a >= 0 {
+					c.slots[c.web(a)].web = c.web(c.slotOf(p))
+				}
+			}
 		}
 	}
 }
@@ -167,19 +123,20 @@ func (c *compiler) web(i int32) int32 {
 // liveness finds the slots that are live at the start and the end of each
 // block. Only those used outside their own block take part.
 func (c *compiler) liveness() {
+	c.findReads()
 	cross := c.findCross()
-	words := (len(cross) + 63) / 64
+	words := ir.SetWords(len(cross))
 	n := len(c.cfg.Order)
 	flat := make([]uint64, 2*n*words)
-	take := func() bitset { s := flat[:words:words]; flat = flat[words:]; return s }
-	c.liveIn, c.liveOut = make([]bitset, n), make([]bitset, n)
-	for i, b := range c.cfg.Order {
+	take := func() ir.Set { s := flat[:words:words]; flat = flat[words:]; return s }
+	c.liveIn, c.liveOut = make([]ir.Set, n), make([]ir.Set, n)
+	for i := range n {
 		c.liveIn[i], c.liveOut[i] = take(), take()
-		c.eachBlockUse(b, func(s int32) {
+		for _, s := range c.reads.all(i) {
 			if c.slots[s].def != i {
-				c.liveIn[i].add(c.slots[s].cross)
+				c.liveIn[i].Add(c.slots[s].cross)
 			}
-		})
+		}
 	}
 	for changed := true; changed; {
 		changed = false
@@ -200,8 +157,8 @@ func (c *compiler) flow(i int, cross []int32) bool {
 			out[w] |= fresh
 			for ; fresh != 0; fresh &= fresh - 1 {
 				s := int32(w<<6 + bits.TrailingZeros64(fresh))
-				if c.slots[cross[s]].def != i && !in.has(s) {
-					in.add(s)
+				if c.slots[cross[s]].def != i && !in.Has(s) {
+					in.Add(s)
 					changed = true
 				}
 			}
@@ -210,24 +167,16 @@ func (c *compiler) flow(i int, cross []int32) bool {
 	return changed
 }
 
-func (c *compiler) eachBlockUse(b *ir.Block, fn func(int32)) {
-	c.eachPollUse(b, fn)
-	for _, v := range c.stmts[c.cfg.Num[b.ID]] {
-		c.eachUse(v, fn)
-	}
-	c.eachTermUse(b, fn)
-}
-
 // findCross numbers the slots that are used outside their block.
 func (c *compiler) findCross() []int32 {
 	var cross []int32
-	for i, b := range c.cfg.Order {
-		c.eachBlockUse(b, func(s int32) {
+	for i := range c.cfg.Order {
+		for _, s := range c.reads.all(i) {
 			if c.slots[s].def != i && c.slots[s].cross < 0 {
 				c.slots[s].cross = int32(len(cross))
 				cross = append(cross, s)
 			}
-		})
+		}
 	}
 	return cross
 }

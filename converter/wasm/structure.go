@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/megabin/megabin/converter/ir"
@@ -86,20 +85,24 @@ func (e *emitter) states() (labels []int, extra []tableEdge) {
 		labels = append(labels, i)
 	}
 	for _, t := range e.c.tables {
+		if e.tableAt == nil {
+			e.tableAt = map[int]int{}
+		}
 		e.tableAt[t] = len(labels)
 		succs := e.c.cfg.Order[t].Term.Succs
 		known := map[string]int{}
+		var key []byte
 		for k := range succs[:len(succs)-1] {
 			to := &succs[k]
 			if !e.needsCopies(to) {
 				labels = append(labels, e.c.state[e.c.cfg.Num[to.To.ID]])
 				continue
 			}
-			key := edgeKey(to)
-			l, ok := known[key]
+			key = appendEdgeKey(key[:0], to)
+			l, ok := known[string(key)]
 			if !ok {
 				l = len(e.c.roots) + len(extra)
-				known[key] = l
+				known[string(key)] = l
 				extra = append(extra, tableEdge{t, to})
 			}
 			labels = append(labels, l)
@@ -110,12 +113,18 @@ func (e *emitter) states() (labels []int, extra []tableEdge) {
 
 // needsCopies reports whether values change their locals on an edge.
 func (e *emitter) needsCopies(edge *ir.Edge) bool {
-	needs := false
-	e.c.edgeArgs(edge, func(arg, p *ir.Value) {
-		s := e.c.slotOf[arg.ID]
-		needs = needs || s < 0 || e.c.slots[s].local != e.slotLocal(p)
-	})
-	return needs
+	for k, p := range edge.To.Params {
+		if e.c.isUsed(p) && !e.isIn(edge.Args[k], e.slotLocal(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isIn reports whether v is kept in local l.
+func (e *emitter) isIn(v *ir.Value, l int32) bool {
+	s := e.c.slotOf(e.c.canon(v))
+	return s >= 0 && e.c.slots[s].local == l
 }
 
 // tree emits block i and all that it dominates in its region. Control does
@@ -224,15 +233,17 @@ func (e *emitter) edge(from int, edge *ir.Edge) {
 // copies assigns the edge's arguments to the target's parameters. All are on
 // the stack before the first is assigned, so the copies are parallel.
 func (e *emitter) copies(edge *ir.Edge) {
-	var to []int32
-	e.c.edgeArgs(edge, func(arg, p *ir.Value) {
-		l := e.c.slots[e.c.slotOf[p.ID]].local
-		if s := e.c.slotOf[arg.ID]; s >= 0 && e.c.slots[s].local == l {
-			return
+	to := e.targets[:0]
+	for k, p := range edge.To.Params {
+		if !e.c.isUsed(p) {
+			continue
 		}
-		e.push(arg)
-		to = append(to, l)
-	})
+		if l := e.slotLocal(p); !e.isIn(edge.Args[k], l) {
+			e.push(edge.Args[k])
+			to = append(to, l)
+		}
+	}
+	e.targets = to
 	for k := len(to) - 1; k >= 0; k-- {
 		e.local(opLocalSet, to[k])
 	}
@@ -262,12 +273,13 @@ func (e *emitter) branchTable(from int, t *ir.Term) {
 	var cases []*ir.Edge
 	caseOf := map[string]int{}
 	index := make([]int, len(t.Succs))
+	var key []byte
 	for k := range t.Succs {
-		key := edgeKey(&t.Succs[k])
-		n, known := caseOf[key]
+		key = appendEdgeKey(key[:0], &t.Succs[k])
+		n, known := caseOf[string(key)]
 		if !known {
 			n = len(cases)
-			caseOf[key] = n
+			caseOf[string(key)] = n
 			cases = append(cases, &t.Succs[k])
 		}
 		index[k] = n
@@ -287,14 +299,13 @@ func (e *emitter) branchTable(from int, t *ir.Term) {
 	}
 }
 
-// edgeKey is equal for edges that do the same.
-func edgeKey(edge *ir.Edge) string {
-	var b bytes.Buffer
-	b.Write(wasmenc.AppendU(nil, uint64(edge.To.ID)))
+// appendEdgeKey appends what is equal for edges that do the same.
+func appendEdgeKey(b []byte, edge *ir.Edge) []byte {
+	b = wasmenc.AppendU(b, uint64(edge.To.ID))
 	for _, a := range edge.Args {
-		b.Write(wasmenc.AppendU(nil, uint64(a.ID)))
+		b = wasmenc.AppendU(b, uint64(a.ID))
 	}
-	return b.String()
+	return b
 }
 
 func (e *emitter) open(op byte) {

@@ -13,6 +13,8 @@
 package wasm
 
 import (
+	"sync"
+
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/unit"
@@ -37,7 +39,9 @@ type Code struct {
 // Compile emits f. It returns an error for a function it can't express; a
 // malformed one (ir.Verify) may panic.
 func Compile(f *ir.Func, env Env) (Code, error) {
-	c := &compiler{f: f, env: env, cfg: ir.NewCFG(f)}
+	c := compilers.Get().(*compiler)
+	*c = compiler{f: f, env: env, cfg: ir.NewCFG(f), memory: c.memory}
+	defer compilers.Put(c)
 	c.place()
 	c.findSlots()
 	c.liveness()
@@ -55,32 +59,94 @@ type compiler struct {
 	env Env
 	cfg *ir.CFG
 
-	alias   []*ir.Value    // by value ID: the value it is the same as
-	uses    []int32        // by value ID: uses by live values
-	usedIn  []*ir.Block    // by value ID: the block of the last use seen, nil for a poll
-	places  []place        // by value ID
-	stmts   [][]*ir.Value  // by block position: what is emitted, in order
-	results [][2]*ir.Value // by value ID of a call: its results
+	stmts [][]*ir.Value // by block position: what is emitted, in order
+	linAt int32         // slot of the unit's linear address, or -1
+	spAt  int32         // slot of the stack pointer, or -1
 
-	slots  []slot
-	slotOf []int32 // by value ID: index in slots, or -1
-	isBase []bool  // by slot: see findBases
-	linAt  int32   // slot of the unit's linear address, or -1
-	spAt   int32   // slot of the stack pointer, or -1
+	isBase []bool // by slot: see findBases
 
-	liveIn, liveOut []bitset // by block position: cross-block slots
+	liveIn, liveOut []ir.Set // by block position: cross-block slots
 	crossSlots      []int32  // by number in those sets
 	locals          []ir.Type
-	siteLive        map[*ir.Value][]int32 // slots live after a call, its results included
-	pollLive        map[*ir.Block][]int32 // slots live at a block's start, its parameters included
+	pollLive        [][]int32 // by block position: slots live at its start, its parameters included
 
 	regions
+	memory
 }
+
+// memory is what is kept from function to function, so as not to be made
+// anew.
+type memory struct {
+	values []valueInfo // by value ID
+	calls  []callInfo
+	slots  []slot
+	reads  readList
+	work   []*ir.Value
+	stmt   []*ir.Value // all of stmts
+	code   []byte
+}
+
+var compilers = sync.Pool{New: func() any { return new(compiler) }}
+
+// valueInfo is what is known of a value.
+type valueInfo struct {
+	alias  *ir.Value // the value that it is the same as, or nil
+	usedIn *ir.Block // the block of the last use seen, nil for a poll
+	uses   int32     // by live values
+	slot   int32     // index in slots plus one; 0: none
+	call   int32     // index in calls plus one; 0: none
+	site   int32     // number of the last site whose restorer came across it
+	code   int32     // index in that restorer's codes
+	place  place
+}
+
+// callInfo is what is known of a value with results or a site.
+type callInfo struct {
+	results [2]*ir.Value
+	live    []int32 // slots live after it, its results included
+}
+
+// reset forgets the last function.
+func (m *memory) reset(f *ir.Func) {
+	n := f.NumValues()
+	if cap(m.values) < n {
+		m.values = make([]valueInfo, n, n+n/4)
+	}
+	m.values = m.values[:n]
+	clear(m.values)
+	clear(m.calls)
+	m.calls, m.slots = m.calls[:0], m.slots[:0]
+	m.reads.reset()
+}
+
+// call is what is known of v, which has results or is a site.
+func (c *compiler) call(v *ir.Value) *callInfo {
+	info := &c.values[v.ID]
+	if info.call == 0 {
+		c.calls = append(c.calls, callInfo{})
+		info.call = int32(len(c.calls))
+	}
+	return &c.calls[info.call-1]
+}
+
+// results gives the results of v; of most values all are nil.
+func (c *compiler) results(v *ir.Value) [2]*ir.Value {
+	if i := c.values[v.ID].call; i > 0 {
+		return c.calls[i-1].results
+	}
+	return [2]*ir.Value{}
+}
+
+// slotOf gives the index of v's slot, or -1.
+func (c *compiler) slotOf(v *ir.Value) int32 { return c.values[v.ID].slot - 1 }
+
+func (c *compiler) isUsed(v *ir.Value) bool { return c.values[v.ID].uses > 0 }
 
 // finish puts the locals in front of the code.
 func (e *emitter) finish() (Code, error) {
 	head := localsVector(e.c.locals[paramCount:])
-	body := append(head, e.b...)
+	body := append(append(make([]byte, 0, len(head)+len(e.b)), head...), e.b...)
+	e.c.code = e.b
 	for i := range e.calls {
 		e.calls[i].Off += uint32(len(head))
 	}
