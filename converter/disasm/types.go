@@ -123,3 +123,10 @@ type Stats struct {
 	Unresolved      []uint64 // indirect jumps whose targets are not known (many are tail calls), ascending
 	Undecodable     []Spot
 }
+
+// Drop lets go of the function's instructions.
+func (f *Func) Drop() {
+	for _, b := range f.Blocks {
+		b.Insts = nil
+	}
+}

@@ -23,11 +23,33 @@ type site struct {
 	term   *ir.Block // tail call: the block it ends
 	info   *ir.CallInfo
 	direct bool
-	vars   [numRegs]*ir.Value // nil: as at the start of the block
-	after  Set                // live after the site
+	vars   *[numRegs]*ir.Value // nil entries: as at the start of the block
+	after  Set                 // live after the site
 	// through is what the site leaves alone and a later call may want.
 	through Set
 	before  Set // what the site needs
+}
+
+// What stands for the calls and system calls of sites that were forgotten.
+var (
+	someCall    = &ir.Value{Op: ir.Call}
+	someSyscall = &ir.Value{Op: ir.Syscall}
+)
+
+// forget drops the site's values.
+func (s *site) forget() {
+	if s == nil {
+		return
+	}
+	s.vars = nil
+	switch {
+	case s.term != nil:
+		s.term = &ir.Block{Term: ir.Term{Kind: s.term.Term.Kind, Info: s.term.Term.Info}}
+	case s.isCall():
+		s.call = someCall
+	default:
+		s.call = someSyscall
+	}
 }
 
 func nop(c *ctx, in *x86.Inst) error { return nil }
@@ -93,9 +115,15 @@ func makesFrame(in *x86.Inst) bool {
 
 // closeSegment ends the block's segment at s and notes the state there.
 func (c *ctx) closeSegment(s *site) {
-	copy(s.vars[:], c.b.vars[:numRegs])
+	s.vars = c.b.registers()
 	c.b.seg().site = s
 	c.b.segs = append(c.b.segs, segment{})
+}
+
+// registers is a copy of the registers' values.
+func (b *block) registers() *[numRegs]*ir.Value {
+	regs := [numRegs]*ir.Value(b.vars[:numRegs])
+	return &regs
 }
 
 // afterCall gives the variables their values after a call.
@@ -278,8 +306,7 @@ func (c *ctx) plainReturn(sp *ir.Value) {
 // exit ends the function; what it hands back is filled in by link.
 func (c *ctx) exit(t ir.Term) {
 	c.B.Term = t
-	s := &site{term: c.B}
-	copy(s.vars[:], c.b.vars[:numRegs])
+	s := &site{term: c.B, vars: c.b.registers()}
 	c.b.exits = append(c.b.exits, s)
 }
 

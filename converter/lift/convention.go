@@ -53,11 +53,11 @@ const (
 func conventionOf(fns []*function) *convention {
 	breaches, ending := 0, 0
 	for _, fn := range fns {
-		if breach, ends := fn.breach(); ends {
+		if fn.ends {
 			ending++
-			if breach {
-				breaches++
-			}
+		}
+		if fn.breach {
+			breaches++
 		}
 	}
 	if breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending) {
@@ -66,26 +66,23 @@ func conventionOf(fns []*function) *convention {
 	return systemV
 }
 
-// breach reports whether fn goes back or on to another anywhere, and whether it then
+// findBreach finds whether fn goes back or on to another anywhere, and whether it then
 // has a register changed that System V has it keep.
-func (fn *function) breach() (breach, ends bool) {
+func (fn *function) findBreach() {
 	if fn.src.Partial { // it restores what the function that it is of has saved
-		return false, false
+		return
 	}
 	for _, b := range fn.blocks {
 		for _, s := range b.exits {
 			if k := s.term.Term.Kind; k != ir.Return && k != ir.TailCall {
 				continue
 			}
-			ends = true
-			for v := Var(0); v < numRegs; v++ {
-				if calleeSaved.has(v) && !fn.mayBeKept(b, s, v) {
-					return true, true
-				}
+			fn.ends = true
+			for v := Var(0); v < numRegs && !fn.breach; v++ {
+				fn.breach = calleeSaved.has(v) && !fn.mayBeKept(b, s, v)
 			}
 		}
 	}
-	return false, ends
 }
 
 // mayBeKept reports whether register v may have at exit s of b what it had at

@@ -14,6 +14,7 @@ package lift
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/megabin/megabin/converter/disasm"
@@ -23,66 +24,65 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// Result is a lifted program.
+// Result is a lifted program. Of a big one it has what functions need to know of
+// each other, and lifts each function again when it is asked for.
 type Result struct {
-	Funcs []*ir.Func // one for each of the program's functions, in its order
 	// Untranslated counts the instructions that became traps, by mnemonic or reason.
 	Untranslated map[string]int
 	Instructions int
-	at           map[uint64]string // vaddr of an untranslated instruction → why; nil if nobody asks
+
+	unit *unit
+	at   map[uint64]string // vaddr of an untranslated instruction → why; nil if nobody asks
+}
+
+// Len is the number of functions: the program's, in its order.
+func (r *Result) Len() int { return len(r.unit.fns) }
+
+// Entry is the entry of function i, a unit offset.
+func (r *Result) Entry(i int) uint32 { return r.unit.fns[i].ir.Entry }
+
+// Size is the number of values that function i has. It is known before Func(i).
+func (r *Result) Size(i int) int { return r.unit.fns[i].size }
+
+// Func gives function i. It can be asked for once, and then no more for its entry.
+func (r *Result) Func(i int) *ir.Func { return r.unit.finish(i) }
+
+// Funcs gives all functions.
+func (r *Result) Funcs() iter.Seq[*ir.Func] {
+	return func(yield func(*ir.Func) bool) {
+		for i := range r.Len() {
+			if !yield(r.Func(i)) {
+				return
+			}
+		}
+	}
 }
 
 // Untranslated gives the addresses of the instructions of p that would become
 // traps, and why. It is much cheaper than Program.
 func Untranslated(p *disasm.Program) map[uint64]string {
-	res := &Result{Untranslated: map[string]int{}, at: map[uint64]string{}}
-	liftFuncs(p, systemV, res)
-	return res.at
+	l := newLifter(p, systemV)
+	l.res.at = map[uint64]string{}
+	l.liftAll(p)
+	return l.res.at
 }
 
 // Program lifts all functions of p. It takes the instructions out of p's
 // blocks, for they are much of what a translation has in memory.
 func Program(p *disasm.Program) *Result {
-	res := &Result{Untranslated: map[string]int{}}
-	fns := liftFuncs(p, systemV, res)
+	l := newLifter(p, systemV)
+	fns := l.liftAll(p)
 	if conventionOf(fns) != systemV {
 		return Fragment(p)
 	}
-	return res.link(systemV, fns)
+	return l.link(fns)
 }
 
 // Fragment lifts functions of p that are a part of a program: whatever
 // convention the others follow, they can call these.
 func Fragment(p *disasm.Program) *Result {
-	res := &Result{Untranslated: map[string]int{}}
-	return res.link(anyRegister, liftFuncs(p, anyRegister, res))
-}
-
-// link completes the functions.
-func (res *Result) link(conv *convention, fns []*function) *Result {
-	for _, fn := range fns {
-		for _, b := range fn.src.Blocks {
-			b.Insts = nil
-		}
-	}
-	u := newUnit(conv, fns)
-	u.summarize()
-	u.recursion()
-	for _, fn := range fns {
-		u.link(fn)
-		res.Funcs = append(res.Funcs, fn.ir)
-	}
-	return res
-}
-
-// liftFuncs lifts the program's functions without connecting them.
-func liftFuncs(p *disasm.Program, conv *convention, res *Result) []*function {
-	l := lifter{conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0, res: res}
-	fns := make([]*function, len(p.Funcs))
-	for i, f := range p.Funcs {
-		fns[i] = l.lift(f)
-	}
-	return fns
+	l := newLifter(p, anyRegister)
+	return l.link(l.liftAll(p))
 }
 
 // lifter is what lifting the functions of a program has in common.
@@ -90,7 +90,90 @@ type lifter struct {
 	conv        *convention
 	vmin        uint64
 	checkpoints bool
+	big         bool
 	res         *Result
+}
+
+// bigProgram is the number of instructions from which on a program's IR is
+// not kept: each takes some 2 kB.
+const bigProgram = 400_000
+
+func newLifter(p *disasm.Program, conv *convention) *lifter {
+	return &lifter{
+		conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0,
+		big: p.Stats.Instructions >= bigProgram,
+		res: &Result{Untranslated: map[string]int{}},
+	}
+}
+
+// liftAll lifts the program's functions without connecting them.
+func (l *lifter) liftAll(p *disasm.Program) []*function {
+	fns := make([]*function, len(p.Funcs))
+	for i, f := range p.Funcs {
+		fns[i] = l.lift(f)
+		fns[i].size = fns[i].ir.NumValues()
+		fns[i].findBreach()
+		if l.big {
+			fns[i].forget()
+		} else if l.res.at != nil {
+			fns[i] = nil
+		}
+	}
+	return fns
+}
+
+// link finds what the functions need to know of each other.
+func (l *lifter) link(fns []*function) *Result {
+	if !l.big {
+		for _, fn := range fns {
+			fn.src.Drop()
+		}
+	}
+	u := newUnit(l, fns)
+	u.summarize()
+	u.recursion()
+	l.res.unit = u
+	return l.res
+}
+
+// forget drops the values; what the data flow needs stays.
+func (fn *function) forget() {
+	fn.ir = &ir.Func{Entry: fn.ir.Entry}
+	fn.bySrc, fn.loads, fn.indexes, fn.entrySP = nil, nil, nil, nil
+	for _, b := range fn.blocks {
+		b.blockValues, b.first, b.pivot, b.edges = nil, nil, nil, nil
+		for i := range b.segs {
+			b.segs[i].site.forget()
+		}
+		for _, s := range b.exits {
+			s.forget()
+		}
+	}
+}
+
+// finish completes function i.
+func (u *unit) finish(i int) *ir.Func {
+	fn := u.fns[i]
+	if u.lifter.big {
+		fn = u.again(fn)
+	}
+	u.link(fn)
+	f := fn.ir
+	fn.ir = nil
+	return f
+}
+
+// again lifts a function whose values were forgotten.
+func (u *unit) again(old *function) *function {
+	l := *u.lifter
+	l.res = &Result{Untranslated: map[string]int{}}
+	fn := l.lift(old.src)
+	fn.ir.PollAtEntry, fn.sum = old.ir.PollAtEntry, old.sum
+	old.src.Drop()
+	old.blocks, old.ir = nil, nil
+	u.forwardDefs(fn)
+	u.liveness(fn)
+	return fn
 }
 
 // function is a function being lifted.
@@ -113,6 +196,9 @@ type function struct {
 	indexes     map[*disasm.Switch]indexValue // see noteSwitchIndex
 	loads       map[switchAt][]*disasm.Switch
 	sum         summary
+	size        int  // values before linking
+	breach      bool // see findBreach
+	ends        bool
 }
 
 // lift lifts the blocks of f without connecting them.
@@ -155,10 +241,11 @@ const valuesPerInst = 10
 func (fn *function) order() {
 	post := postorder(fn.src)
 	all := make([]block, len(post)+1)
+	vals := make([]blockValues, len(all))
 	fn.blocks = make([]*block, len(all))
 	fn.bySrc = make([]*block, len(fn.src.Blocks))
 	// The entry gets a block of its own when something jumps back to it.
-	all[0] = block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry)}
+	all[0] = block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry), blockValues: &vals[0]}
 	edges, insts := 1, 0
 	for _, d := range post {
 		insts += len(d.Insts)
@@ -171,7 +258,7 @@ func (fn *function) order() {
 			continue
 		}
 		d := post[len(post)-i]
-		*b = block{fn: fn, index: i, src: d, first: fn.ir.NewBlock(uint32(d.Addr - fn.vmin))}
+		*b = block{fn: fn, index: i, src: d, first: fn.ir.NewBlock(uint32(d.Addr - fn.vmin)), blockValues: &vals[i]}
 		fn.bySrc[d.Index] = b
 		n := valuesPerInst * len(d.Insts)
 		b.first.Values, values = values[:0:n], values[n:]

@@ -91,11 +91,7 @@ type block struct {
 	preds  []*block
 	succs  []*block
 	parent *block // the only predecessor: its end state is this one's start state
-	// vars is the current value of each variable; nil means not touched here.
-	vars  [numVars]*ir.Value
-	flags [numFlags]*recipe // for flags whose vars entry is nil
-	// in are the parameters of a block that has no parent; nil if it has none.
-	in   *[numVars]*ir.Value
+	*blockValues
 	segs []segment // split at calls; for the data flow
 	// sp is rsp's distance from its value at function entry, at the block's start.
 	sp      int64
@@ -107,6 +103,14 @@ type block struct {
 	saves   bool // see savesVectors
 	edges   []edge
 	exits   []*site // returns, tail calls, abnormal exits
+}
+
+// blockValues are the values at the end of a block as lifted so far.
+type blockValues struct {
+	vars  [numVars]*ir.Value // nil: not touched here
+	flags [numFlags]*recipe  // for flags whose vars entry is nil
+	// in are the parameters of a block that has no parent; nil if it has none.
+	in *[numVars]*ir.Value
 }
 
 // edge is a jump out of a block, to be completed with arguments.

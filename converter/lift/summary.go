@@ -29,22 +29,23 @@ type summary struct {
 
 // unit is all functions of a unit, for what one function has to know of another.
 type unit struct {
+	lifter  *lifter
 	conv    *convention
 	fns     []*function
 	byEntry map[uint32]*function
 	callers map[*function][]*function
 }
 
-func newUnit(conv *convention, fns []*function) *unit {
-	u := &unit{conv: conv, fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
+func newUnit(l *lifter, fns []*function) *unit {
+	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
 	for _, fn := range fns {
 		u.byEntry[fn.ir.Entry] = fn
 	}
 	u.modifies()
 	for _, fn := range fns {
 		u.forwardDefs(fn)
-		if fn.src.AddressTaken || conv.passed != 0 {
-			fn.sum.gives = conv.given
+		if fn.src.AddressTaken || u.conv.passed != 0 {
+			fn.sum.gives = u.conv.given
 		}
 		fn.eachDirect(func(info *ir.CallInfo) {
 			if t := u.byEntry[info.Target]; t != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/elf"
-	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/converter/lift"
 	"github.com/megabin/megabin/converter/opt"
 	"github.com/megabin/megabin/converter/wasm"
@@ -88,7 +87,7 @@ func left(f *elf.File, covered []unit.Span, addr uint64) (disasm.Span, error) {
 func emit(ctx context.Context, prog *disasm.Program, lifted *lift.Result, source blob.ID) (*unit.Unit, error) {
 	u := &unit.Unit{Meta: meta(prog.File, prog, lifted)}
 	u.Source = source
-	if err := compile(ctx, u, lifted.Funcs); err != nil {
+	if err := compile(ctx, u, lifted); err != nil {
 		return nil, fmt.Errorf("%s: %w", prog.File.Name, err)
 	}
 	return u, nil
@@ -125,10 +124,10 @@ func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 	return m
 }
 
-// partValues is about how many IR values go into one part: small enough that
+// partValues is about how many IR values, as lifted, go into one part: small enough that
 // a program compiles little that it does not run, big enough that calls between
 // neighbours are direct.
-const partValues = 6000
+const partValues = 4450
 
 // env places functions in parts, by neighbourhood in the file.
 type env struct {
@@ -146,34 +145,33 @@ func (e *env) Callee(entry uint32) (ordinal uint32, samePart bool) {
 	return uint32(i), e.parts[i] == e.part
 }
 
-func newEnv(fns []*ir.Func) *env {
+func newEnv(l *lift.Result) *env {
 	e := &env{}
 	size := 0
 	part := uint32(0)
-	for _, f := range fns {
-		n := f.NumValues()
+	for i := range l.Len() {
+		n := l.Size(i)
 		if size > 0 && size+n > partValues {
 			part++
 			size = 0
 		}
 		size += n
-		e.entries = append(e.entries, f.Entry)
+		e.entries = append(e.entries, l.Entry(i))
 		e.parts = append(e.parts, part)
 	}
 	return e
 }
 
-// compile optimises and emits all functions.
-func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
-	for _, f := range fns {
-		opt.Run(f)
-	}
-	e := newEnv(fns)
+// compile optimises and emits all functions, one after the other.
+func compile(ctx context.Context, u *unit.Unit, l *lift.Result) error {
+	e := newEnv(l)
 	var sites []unit.Site
-	for i, f := range fns {
+	for i := range l.Len() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		f := l.Func(i)
+		opt.Run(f)
 		e.part = e.parts[i]
 		code, err := wasm.Compile(f, e)
 		if err != nil {
@@ -184,7 +182,6 @@ func compile(ctx context.Context, u *unit.Unit, fns []*ir.Func) error {
 			s.Ordinal = uint32(i)
 			sites = append(sites, s)
 		}
-		fns[i] = nil
 	}
 	u.Sites = unit.EncodeSites(sites)
 	return nil

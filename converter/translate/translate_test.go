@@ -39,7 +39,7 @@ func TestPassesKeepFunctionsWellFormed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fn := range lift.Program(prog).Funcs {
+	for fn := range lift.Program(prog).Funcs() {
 		if err := ir.Verify(fn); err != nil {
 			t.Fatalf("lifted %#x: %v", fn.Entry, err)
 		}
@@ -98,12 +98,10 @@ func TestSites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fns := lift.Program(prog).Funcs
-		for _, fn := range fns {
+		lifted := lift.Program(prog)
+		env, sites, lost := newEnv(lifted), 0, 0
+		for fn := range lifted.Funcs() {
 			opt.Run(fn)
-		}
-		env, sites, lost := newEnv(fns), 0, 0
-		for _, fn := range fns {
 			code, err := wasm.Compile(fn, env)
 			if err != nil {
 				t.Fatal(err)

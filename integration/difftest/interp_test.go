@@ -42,7 +42,7 @@ func startInterpreted(t *testing.T, image []byte, entries []uint64) *interpreted
 		t.Fatal(err)
 	}
 	n := &interpreted{funcs: map[uint32]*ir.Func{}, entries: entries, vmin: f.VMin, mem: make([]byte, interpretedMemory)}
-	for _, fn := range lift.Program(prog).Funcs {
+	for fn := range lift.Program(prog).Funcs() {
 		opt.Run(fn)
 		n.funcs[fn.Entry] = fn
 	}

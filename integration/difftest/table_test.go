@@ -117,7 +117,7 @@ func (f *Form) status() string {
 		return untranslated
 	}
 	status := translated
-	for _, b := range ir.NewCFG(res.Funcs[0]).Order {
+	for _, b := range ir.NewCFG(res.Func(0)).Order {
 		switch b.Term.Kind {
 		case ir.Return, ir.Leave, ir.TailCall:
 			return translated
