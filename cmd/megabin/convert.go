@@ -112,6 +112,7 @@ func (flags *convertFlags) convert(ctx context.Context, source, target string, e
 	if err != nil {
 		return err
 	}
+	spendMemory(options.Jobs)
 	job := &conversion{flags, from, to, variant, options, bar}
 	run := job.one
 	if flags.all {

@@ -109,6 +109,7 @@ func (flags *frontendFlags) run(cmd *cobra.Command, step func(context.Context, c
 	defer stop()
 	errw := cmd.ErrOrStderr()
 	bar := newProgress(errw)
+	spendMemory(0)
 	report, err := step(ctx, flags.options(bar))
 	bar.finish()
 	if err != nil {

@@ -39,6 +39,7 @@ much could be translated.`,
 }
 
 func lift(ctx context.Context, name, output string) (*unit.Unit, error) {
+	spendMemory(1)
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
