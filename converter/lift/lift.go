@@ -111,8 +111,6 @@ func (l *lifter) liftAll(p *disasm.Program) []*function {
 	fns := make([]*function, len(p.Funcs))
 	for i, f := range p.Funcs {
 		fns[i] = l.lift(f)
-		fns[i].size = fns[i].ir.NumValues()
-		fns[i].findBreach()
 		if l.big {
 			fns[i].forget()
 		} else if l.res.at != nil {
@@ -212,6 +210,8 @@ func (l *lifter) lift(f *disasm.Func) *function {
 		fn.res = l.res
 	}
 	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
+	fn.findBreach()
+	fn.size = fn.ir.NumValues()
 	return fn
 }
 
