@@ -43,6 +43,7 @@ const (
 	SiKernel  = 0x80
 	SiQueue   = -1
 	SiTimer   = -2
+	SiMesgq   = -3
 	SiTkill   = -6
 	SegvMaper = 1
 	FpeIntDiv = 1

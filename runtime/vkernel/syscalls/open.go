@@ -181,7 +181,7 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		return ok(t.FDs.SetCloexec(fd, arg&unix.FD_CLOEXEC != 0))
 	},
 	unix.F_GETFL: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
-		return uint64(d.Flags() | linux.O_LARGEFILE), nil
+		return uint64(d.Flags()), nil
 	},
 	unix.F_SETFL: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
 		d.SetFlags(int(arg))

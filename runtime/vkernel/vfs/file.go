@@ -15,6 +15,12 @@ type File interface {
 	Release()
 }
 
+// Flusher is a file that is told when a descriptor of it is closed.
+type Flusher interface {
+	// Flush is told of which table.
+	Flush(table any)
+}
+
 // ReaderAt is a file with positions. At its end it returns 0, nil. Without it and
 // without Reader: EINVAL.
 type ReaderAt interface {

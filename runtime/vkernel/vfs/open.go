@@ -222,7 +222,7 @@ func (o *opening) may(p Path, a *linux.Attr) error {
 // openFile makes the description: the state of the inode is held before the
 // file is opened, so that a FIFO stays the same one.
 func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
-	d := newDescription(nil, p, o.c.Creds, o.flags)
+	d := newDescription(nil, p, o.c.Creds, o.flags|linux.O_LARGEFILE)
 	file, err := o.fileOf(p, a, d.state)
 	if err != nil {
 		d.Unref()
