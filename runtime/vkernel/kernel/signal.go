@@ -50,6 +50,7 @@ const (
 	IllOpn    = 2
 	TrapBrkpt = 1
 	BusAdrErr = 2
+	PollMsg   = 3
 	CldExited = 1
 	CldKilled = 2
 

@@ -168,8 +168,7 @@ func (d *Description) SetFlags(flags int) {
 // Nonblock reports whether O_NONBLOCK is set.
 func (d *Description) Nonblock() bool { return d.Flags()&linux.O_NONBLOCK != 0 }
 
-// Owner is who a description's signals would go to, struct f_owner_ex. It is
-// remembered; no signal is sent.
+// Owner is who a description's signals go to, struct f_owner_ex.
 type Owner struct {
 	Type uint32 // OwnerThread, …
 	ID   uint32
