@@ -18,11 +18,12 @@ type Description struct {
 	path  Path
 	creds *Creds // of who opened it
 
-	refs  atomic.Int64
-	flags atomic.Uint32 // access mode and status flags
-	owner atomic.Uint64 // F_SETOWN: an Owner
-	sigio atomic.Int32  // F_SETSIG
-	state *inodeState
+	refs   atomic.Int64
+	flags  atomic.Uint32 // access mode and status flags
+	owner  atomic.Uint64 // F_SETOWN: an Owner
+	sigio  atomic.Int32  // F_SETSIG
+	state  *inodeState
+	counts int32 // aWriter, aRunner, or 0
 
 	hooksMu sync.Mutex
 	hooks   map[any]func()
@@ -81,6 +82,7 @@ func (d *Description) Unref() {
 		d.tellClosed()
 		d.file.Release()
 	}
+	d.state.writers.leave(d.counts)
 	if d.path.Dentry.super.putState(d.path.Inode()) {
 		d.tellGone()
 	}

@@ -223,12 +223,17 @@ func (o *opening) may(p Path, a *linux.Attr) error {
 // file is opened, so that a FIFO stays the same one.
 func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
 	d := newDescription(nil, p, o.c.Creds, o.flags|linux.O_LARGEFILE)
-	file, err := o.fileOf(p, a, d.state)
+	var err error
+	if o.flags&linux.O_ACCMODE != linux.O_RDONLY {
+		err = d.count(aWriter)
+	}
+	if err == nil {
+		d.file, err = o.fileOf(p, a, d.state)
+	}
 	if err != nil {
 		d.Unref()
 		return nil, err
 	}
-	d.file = file
 	return d, nil
 }
 
