@@ -162,7 +162,23 @@ func contain(root string) error {
 	if err := syscall.Sethostname([]byte("megabin")); err != nil {
 		return fmt.Errorf("setting the host's name: %w", err)
 	}
+	if err := writeNames(root); err != nil {
+		return err
+	}
 	return loopbackUp()
+}
+
+// writeNames writes the files of names that container engines write.
+func writeNames(root string) error {
+	for name, text := range map[string]string{
+		"/etc/hostname": "megabin\n",
+		"/etc/hosts":    "127.0.0.1\tlocalhost megabin\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+	} {
+		if err := os.WriteFile(root+name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loopbackUp starts the loopback interface of a new network namespace.

@@ -102,7 +102,7 @@ func (sc *score) judge(t *testing.T, p *prepared, ref, test string, list known.L
 	if len(want.verdicts) == 0 {
 		t.Logf("no verdicts natively\n%s", differing(nil, want.out))
 	}
-	differ := false
+	differ, before := false, [2]int{sc.passed, sc.native}
 	for _, name := range slices.Sorted(maps.Keys(want.verdicts)) {
 		if v := want.verdicts[name]; v != passed {
 			if v == failed {
@@ -127,6 +127,7 @@ func (sc *score) judge(t *testing.T, p *prepared, ref, test string, list known.L
 			differ = true
 		}
 	}
+	t.Logf("%s: %d of %d", test, sc.passed-before[0], sc.native-before[1]) // for who stops a run
 	for id, cause := range list {
 		name, ours := strings.CutPrefix(id, p.name+": ")
 		of, _, _ := strings.Cut(name, " ")

@@ -135,3 +135,33 @@ CASE(udp_overflow) {
 		got++;
 	T(got > 1 && got < 100);
 }
+
+CASE(udplite) {
+	struct sockaddr_in a = in4(0), b = in4(0);
+	char buf[16] = "";
+	int r = F(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE)), u = F(socket(AF_INET, SOCK_DGRAM, 0));
+	T(bind(r, SA(a)));
+	a = in4(port_of(r));
+	T(bind(u, SA(a))); // the ports of UDP are others
+	int w = F(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE));
+	T(bind(w, SA(b)));
+	T(sendto(w, "hello", 5, 0, SA(a)));
+	T(recv(u, buf, 16, MSG_DONTWAIT));
+	T(recv(r, buf, 16, 0));
+	int values[] = {0, 1, 8, 20, 65535, 70000, -1}, v;
+	socklen_t n = sizeof v;
+	for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+		T(setsockopt(r, IPPROTO_UDPLITE, 10, &values[i], sizeof v));
+		T(getsockopt(r, IPPROTO_UDPLITE, 10, &v, &n));
+		printf("%d\n", v);
+		T(setsockopt(r, IPPROTO_UDPLITE, 11, &values[i], sizeof v));
+		T(getsockopt(r, IPPROTO_UDPLITE, 11, &v, &n));
+		printf("%d\n", v);
+	}
+	T(getsockopt(r, SOL_SOCKET, SO_PROTOCOL, &v, &n));
+	printf("%d\n", v);
+	T(setsockopt(u, IPPROTO_UDPLITE, 10, &v, sizeof v));
+	T(connect(w, SA(a)));
+	T(send(w, "again", 5, 0));
+	T(read(r, buf, 16));
+}

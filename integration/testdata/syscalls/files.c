@@ -1,4 +1,7 @@
 #include "test.h"
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <linux/openat2.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
@@ -385,4 +388,16 @@ TEST(etxtbsy) {
 		int in = open(SELF, O_RDONLY); int out = open("x", O_WRONLY | O_CREAT, 0755); struct stat st; fstat(in, &st); for (off_t n = 0; n < st.st_size;) { ssize_t k = sendfile(out, in, NULL, st.st_size - n); if (k <= 0) break; n += k; }
 		REAP(CHILD(execl("./x", "x", "exit", "4", NULL); P("%s\n", strerrorname_np(errno)))); close(out);
 		pid_t pid = CHILD(execl("./x", "x", "sleep", NULL)); await(pid, 'S'); nap(20); S(open("x", O_WRONLY)); S(open("x", O_RDONLY) >= 0); S(truncate("x", 10)); S(unlink("x")); kill(pid, SIGKILL); REAP(pid));
+}
+
+TEST(large_file_flag) {
+	int p[2], s[2];
+	S(pipe(p));
+	S(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	mkfifo("/tmp/large_file_flag", 0600);
+	int fds[] = {p[0], p[1], s[0], memfd_create("m", 0), eventfd(0, 0), open("/", O_PATH), open("/", O_RDONLY | O_DIRECTORY),
+		open("/tmp/large_file_flag", O_RDWR | O_NONBLOCK), open("/tmp", O_TMPFILE | O_RDWR, 0600), open("/dev/null", O_RDONLY), epoll_create1(0)};
+	for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++)
+		P("%u: %o\n", i, fcntl(fds[i], F_GETFL));
+	unlink("/tmp/large_file_flag");
 }

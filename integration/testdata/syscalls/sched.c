@@ -128,3 +128,26 @@ TEST(copy_file_range_overlap) {
 	P("%ld %ld\n", (long)in, (long)out);
 	unlink(name);
 }
+
+static void io_priority(int which, int who, int class, int level) {
+	P("%d %d: ", class, level);
+	S(syscall(SYS_ioprio_set, which, who, class << 13 | level));
+	S(syscall(SYS_ioprio_get, which, who));
+}
+
+TEST(io_priority) {
+	S(syscall(SYS_ioprio_get, 1, 0));
+	S(syscall(SYS_ioprio_get, 2, 0));
+	unprivileged();
+	static const int list[][2] = {{2, 0}, {2, 7}, {3, 0}, {3, 5}, {0, 0}, {0, 1}, {1, 4}, {4, 0}, {2, 4}};
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) io_priority(1, 0, list[i][0], list[i][1]);
+	REAP(CHILD(S(syscall(SYS_ioprio_get, 1, 0))));
+	io_priority(1, 999999, 2, 3);
+	io_priority(0, 0, 2, 3);
+	io_priority(4, 0, 2, 3);
+	setpgid(0, 0);
+	io_priority(2, 0, 2, 6);
+	io_priority(2, 0, 0, 0);
+	setpriority(PRIO_PROCESS, 0, 19);
+	S(syscall(SYS_ioprio_get, 2, 0));
+}

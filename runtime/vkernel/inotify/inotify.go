@@ -203,6 +203,9 @@ func (i *Instance) Ready() wait.Mask {
 	return 0
 }
 
+// Async implements vfs.Asyncer.
+func (i *Instance) Async() {}
+
 // Queue implements vfs.Poller.
 func (i *Instance) Queue() *wait.Queue { return &i.queue }
 

@@ -1,5 +1,5 @@
-// Package ipc is System V interprocess communication: shared memory segments,
-// semaphore sets and message queues, as sysvipc(7) and Linux' ipc/*.c have them. It knows
+// Package ipc is interprocess communication: System V shared memory segments,
+// semaphore sets and message queues, and POSIX message queues, as sysvipc(7), mq_overview(7) and Linux' ipc/*.c have them. It knows
 // nothing of tasks or guest memory: who asks is a Caller, no method blocks, and who has to
 // wait gets something to sleep on.
 //
@@ -90,6 +90,7 @@ type Namespace struct {
 	Shm ShmTable
 	Sem SemTable
 	Msg MsgTable
+	Mq  MqTable
 }
 
 // now is a time as the structures have it: seconds since 1970.

@@ -5,6 +5,7 @@ package kernel
 type Attributes struct {
 	Sched       SchedPolicy
 	CPUs        uint64 // affinity, a bit for each processor; it has no effect
+	IOPrio      IOPrio
 	Personality uint32
 	TimerSlack  uint64 // nanoseconds; it has no effect
 	Dumpable    bool

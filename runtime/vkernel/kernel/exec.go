@@ -114,6 +114,10 @@ func (t *Task) openExec(at vfs.Path, name string, flags int) (Mapping, error) {
 	if err != nil {
 		return Mapping{}, err
 	}
+	if err := d.DenyWrite(); err != nil {
+		d.Unref()
+		return Mapping{}, err
+	}
 	return t.NewMapping(d), nil
 }
 
@@ -246,6 +250,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		space.Release()
 		return nil, err
 	}
+	space.SetExe(file)
 	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
 }
 

@@ -62,11 +62,13 @@ type Config struct {
 // Kernel is one container's kernel.
 type Kernel struct {
 	Config
-	Futexes futex.Table
-	IPC     ipc.Namespace
-	Boot    time.Time
-	code    *codeGate
-	running sync.WaitGroup // tasks with a goroutine of their own
+	Futexes   futex.Table
+	IPC       ipc.Namespace
+	Boot      time.Time
+	code      *codeGate
+	dnotifies dnotifies
+	watchers  watchers
+	running   sync.WaitGroup // tasks with a goroutine of their own
 
 	mu       sync.Mutex
 	tasks    map[int]*Task         // by thread id; a leader that ended stays until its process is reaped

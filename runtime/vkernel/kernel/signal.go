@@ -43,12 +43,14 @@ const (
 	SiKernel  = 0x80
 	SiQueue   = -1
 	SiTimer   = -2
+	SiMesgq   = -3
 	SiTkill   = -6
 	SegvMaper = 1
 	FpeIntDiv = 1
 	IllOpn    = 2
 	TrapBrkpt = 1
 	BusAdrErr = 2
+	PollMsg   = 3
 	CldExited = 1
 	CldKilled = 2
 

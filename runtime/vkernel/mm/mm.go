@@ -101,9 +101,10 @@ type MM struct {
 	brkStart  uint64
 	brkEnd    uint64
 	layout    Layout
-	mapped    uint64 // bytes in areas, for limits and /proc
-	limit     uint64 // RLIMIT_AS in bytes
-	heapLimit uint64 // RLIMIT_DATA in bytes
+	exe       Backing // the program's file, held as long as it may run
+	mapped    uint64  // bytes in areas, for limits and /proc
+	limit     uint64  // RLIMIT_AS in bytes
+	heapLimit uint64  // RLIMIT_DATA in bytes
 }
 
 // New is an empty map.
@@ -139,7 +140,19 @@ func (m *MM) Release() {
 		}
 	}
 	m.areas = nil
+	if m.exe != nil {
+		m.exe.DecRef()
+	}
 	m.AS.Release()
+}
+
+// SetExe holds the program's file, with a reference of its own. It is called
+// once, by execve.
+func (m *MM) SetExe(file Backing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	file.IncRef()
+	m.exe = file
 }
 
 // initialStack is what Linux maps of a new program's stack, bytes.

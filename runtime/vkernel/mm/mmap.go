@@ -129,9 +129,12 @@ func (m *MM) Fork() (*MM, error) {
 	}
 	child := &MM{
 		AS: as, code: m.code, brkStart: m.brkStart, brkEnd: m.brkEnd,
-		layout: m.layout, mapped: m.mapped, limit: m.limit, heapLimit: m.heapLimit,
+		layout: m.layout, exe: m.exe, mapped: m.mapped, limit: m.limit, heapLimit: m.heapLimit,
 	}
 	child.refs.Store(1)
+	if child.exe != nil {
+		child.exe.IncRef()
+	}
 	for _, a := range m.areas {
 		b := *a
 		if kept, err := child.inherit(&b); err != nil {

@@ -86,6 +86,9 @@ func (f *File) Describe(sys *vfs.System, c *vfs.Creds, flags int) *vfs.Descripti
 	return sys.NewAnon(f, i, fmt.Sprintf("socket:[%d]", f.ino), linux.O_RDWR|flags&linux.O_NONBLOCK)
 }
 
+// Async implements vfs.Asyncer.
+func (f *File) Async() {}
+
 // Ino is the inode number.
 func (f *File) Ino() uint64 { return f.ino }
 

@@ -100,7 +100,7 @@ func memoryFile(t *kernel.Task, name string, seals uint32) (*vfs.Description, er
 	if err != nil {
 		return nil, err
 	}
-	return t.K.NS.System().NewAnon(file, inode, name, linux.O_RDWR), nil
+	return t.K.NS.System().NewAnon(file, inode, name, linux.O_RDWR|linux.O_LARGEFILE), nil
 }
 
 // timerClocks are the clocks of timerfd_create.

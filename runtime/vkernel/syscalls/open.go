@@ -181,11 +181,14 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 		return ok(t.FDs.SetCloexec(fd, arg&unix.FD_CLOEXEC != 0))
 	},
 	unix.F_GETFL: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
-		return uint64(d.Flags() | linux.O_LARGEFILE), nil
+		return uint64(d.Flags()), nil
 	},
-	unix.F_SETFL: func(_ *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
-		d.SetFlags(int(arg))
+	unix.F_SETFL: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		t.K.SetStatusFlags(fd, d, int(arg))
 		return 0, nil
+	},
+	unix.F_NOTIFY: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		return ok(t.NotifyDirectory(fd, d, uint32(arg)))
 	},
 	unix.F_GETOWN:    getOwner,
 	unix.F_SETOWN:    setOwner,
@@ -287,16 +290,16 @@ var ioctls = map[uint32]func(t *kernel.Task, fd int, d *vfs.Description, arg uin
 	fioNClex: func(t *kernel.Task, fd int, _ *vfs.Description, _ uint64) (uint64, error) {
 		return ok(t.FDs.SetCloexec(fd, false))
 	},
-	fioNBIO: func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
-		return setFlag(t, d, arg, linux.O_NONBLOCK)
+	fioNBIO: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		return setFlag(t, fd, d, arg, linux.O_NONBLOCK)
 	},
-	fioAsync: func(t *kernel.Task, _ int, d *vfs.Description, arg uint64) (uint64, error) {
-		return setFlag(t, d, arg, linux.O_ASYNC)
+	fioAsync: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		return setFlag(t, fd, d, arg, linux.O_ASYNC)
 	},
 }
 
 // setFlag sets or clears a status flag as the guest's int at addr says.
-func setFlag(t *kernel.Task, d *vfs.Description, addr uint64, flag int) (uint64, error) {
+func setFlag(t *kernel.Task, fd int, d *vfs.Description, addr uint64, flag int) (uint64, error) {
 	v, err := mem(t).Load32(addr)
 	if err != nil {
 		return 0, err
@@ -305,7 +308,7 @@ func setFlag(t *kernel.Task, d *vfs.Description, addr uint64, flag int) (uint64,
 	if v != 0 {
 		flags |= flag
 	}
-	d.SetFlags(flags)
+	t.K.SetStatusFlags(fd, d, flags)
 	return 0, nil
 }
 

@@ -3,6 +3,7 @@ package syscalls
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"runtime"
 	"time"
 
@@ -93,3 +94,17 @@ func sysSyslog(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }
 
 // notPermitted is for what a container may not do.
 func notPermitted(*kernel.Task, Args) (uint64, error) { return 0, unix.EPERM }
+
+// sysIoprioGet and sysIoprioSet name what setpriority does by numbers that are
+// one higher.
+func sysIoprioGet(t *kernel.Task, a Args) (uint64, error) {
+	p, err := t.IOPrio(a.Int(0)-1, a.Int(1))
+	return uint64(p), err
+}
+
+func sysIoprioSet(t *kernel.Task, a Args) (uint64, error) {
+	if a.Uint(2) > math.MaxUint16 {
+		return 0, unix.EINVAL
+	}
+	return ok(t.SetIOPrio(a.Int(0)-1, a.Int(1), kernel.IOPrio(a[2])))
+}

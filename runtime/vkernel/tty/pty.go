@@ -111,6 +111,9 @@ func (m *Master) Ready() (mask wait.Mask) {
 	return mask
 }
 
+// Async implements vfs.Asyncer.
+func (m *Master) Async() {}
+
 // Queue implements vfs.Poller.
 func (m *Master) Queue() *wait.Queue { return &m.pty.masterQ }
 
@@ -252,6 +255,9 @@ func (s *Slave) Ready() (mask wait.Mask) {
 	}
 	return mask
 }
+
+// Async implements vfs.Asyncer.
+func (s *Slave) Async() {}
 
 // Queue implements vfs.Poller.
 func (s *Slave) Queue() *wait.Queue { return &s.pty.slaveQ }

@@ -256,6 +256,12 @@ func (c *Caller) truncate(p Path, size int64) error {
 	if _, ok := p.Inode().(AttrSetter); !ok {
 		return nil // proc's files ignore O_TRUNC
 	}
+	state := p.Dentry.super.getState(p.Inode())
+	defer p.Dentry.super.putState(p.Inode())
+	if err := state.writers.enter(aWriter); err != nil {
+		return err
+	}
+	defer state.writers.leave(aWriter)
 	return p.setAttr(ch)
 }
 

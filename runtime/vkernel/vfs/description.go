@@ -18,11 +18,12 @@ type Description struct {
 	path  Path
 	creds *Creds // of who opened it
 
-	refs  atomic.Int64
-	flags atomic.Uint32 // access mode and status flags
-	owner atomic.Uint64 // F_SETOWN: an Owner
-	sigio atomic.Int32  // F_SETSIG
-	state *inodeState
+	refs   atomic.Int64
+	flags  atomic.Uint32 // access mode and status flags
+	owner  atomic.Uint64 // F_SETOWN: an Owner
+	sigio  atomic.Int32  // F_SETSIG
+	state  *inodeState
+	counts int32 // aWriter, aRunner, or 0
 
 	hooksMu sync.Mutex
 	hooks   map[any]func()
@@ -81,6 +82,7 @@ func (d *Description) Unref() {
 		d.tellClosed()
 		d.file.Release()
 	}
+	d.state.writers.leave(d.counts)
 	if d.path.Dentry.super.putState(d.path.Inode()) {
 		d.tellGone()
 	}
@@ -168,8 +170,7 @@ func (d *Description) SetFlags(flags int) {
 // Nonblock reports whether O_NONBLOCK is set.
 func (d *Description) Nonblock() bool { return d.Flags()&linux.O_NONBLOCK != 0 }
 
-// Owner is who a description's signals would go to, struct f_owner_ex. It is
-// remembered; no signal is sent.
+// Owner is who a description's signals go to, struct f_owner_ex.
 type Owner struct {
 	Type uint32 // OwnerThread, …
 	ID   uint32

@@ -122,6 +122,9 @@ func (t *FDTable) closed(d *Description) {
 	if d.state.locks.releaseOwner(t) {
 		d.system().lockWaits.wake(t)
 	}
+	if f, ok := d.file.(Flusher); ok {
+		f.Flush(t)
+	}
 	d.Unref()
 }
 

@@ -15,6 +15,18 @@ type File interface {
 	Release()
 }
 
+// Asyncer is a Poller whose owner gets signals with O_ASYNC.
+type Asyncer interface {
+	Poller
+	Async()
+}
+
+// Flusher is a file that is told when a descriptor of it is closed.
+type Flusher interface {
+	// Flush is told of which table.
+	Flush(table any)
+}
+
 // ReaderAt is a file with positions. At its end it returns 0, nil. Without it and
 // without Reader: EINVAL.
 type ReaderAt interface {

@@ -222,13 +222,18 @@ func (o *opening) may(p Path, a *linux.Attr) error {
 // openFile makes the description: the state of the inode is held before the
 // file is opened, so that a FIFO stays the same one.
 func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
-	d := newDescription(nil, p, o.c.Creds, o.flags)
-	file, err := o.fileOf(p, a, d.state)
+	d := newDescription(nil, p, o.c.Creds, o.flags|linux.O_LARGEFILE)
+	var err error
+	if o.flags&linux.O_ACCMODE != linux.O_RDONLY {
+		err = d.count(aWriter)
+	}
+	if err == nil {
+		d.file, err = o.fileOf(p, a, d.state)
+	}
 	if err != nil {
 		d.Unref()
 		return nil, err
 	}
-	d.file = file
 	return d, nil
 }
 

@@ -92,8 +92,9 @@ func (s *Super) attr(i Inode) (linux.Attr, error) {
 // inodeState is what the vfs keeps about an inode while it is open: the file
 // locks and the FIFO.
 type inodeState struct {
-	refs  int // guarded by Super.stateMu
-	locks lockSet
+	refs    int // guarded by Super.stateMu
+	locks   lockSet
+	writers writers
 
 	fifoMu sync.Mutex
 	fifo   Fifo

@@ -128,6 +128,9 @@ func (e *end) Ready() wait.Mask {
 	return m
 }
 
+// Async implements vfs.Asyncer.
+func (e *end) Async() {}
+
 // Queue implements vfs.Poller.
 func (e *end) Queue() *wait.Queue { return &e.pipe.queue }
 

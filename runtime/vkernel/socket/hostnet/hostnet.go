@@ -39,7 +39,7 @@ func (f *Family) New(k socket.Kind) (socket.Socket, error) {
 
 // ProcFiles implements socket.Prober: the host's.
 func (f *Family) ProcFiles() []socket.ProcFile {
-	return socket.HostProcFiles("tcp tcp6 udp udp6 route")
+	return socket.HostProcFiles("tcp tcp6 udp udp6 udplite udplite6 route")
 }
 
 func (f *Family) wrap(fd int, k socket.Kind) (socket.Socket, error) {

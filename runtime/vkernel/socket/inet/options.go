@@ -82,6 +82,22 @@ var udpOptions = socket.Table{
 	{Level: levelUDP, Name: unix.UDP_GRO}:     {Fit: socket.Bool},
 }
 
+// liteOptions are those of UDP-Lite, uapi/linux/udp.h, besides udpOptions.
+var liteOptions = socket.Table{
+	{Level: unix.IPPROTO_UDPLITE, Name: 10}: {Fit: coverage}, // UDPLITE_SEND_CSCOV
+	{Level: unix.IPPROTO_UDPLITE, Name: 11}: {Fit: coverage}, // UDPLITE_RECV_CSCOV
+}
+
+// coverage keeps how many bytes a checksum is of: the header's at least, or 0
+// for all.
+func coverage(v int) (int, error) {
+	const header, most = 8, 1<<16 - 1
+	if v == 0 {
+		return 0, nil
+	}
+	return min(max(v, header), most), nil
+}
+
 // memberships are the options that join or leave multicast groups.
 var memberships = map[socket.OptionName]bool{
 	{Level: levelIP, Name: unix.IP_ADD_MEMBERSHIP}: true, {Level: levelIP, Name: unix.IP_DROP_MEMBERSHIP}: true,
@@ -108,8 +124,12 @@ func tables(k socket.Kind) []socket.Table {
 	if k.Type == unix.SOCK_DGRAM {
 		own = udpOptions
 	}
-	if k.Domain == unix.AF_INET6 {
-		return []socket.Table{own, ip4Options, ip6Options}
+	list := []socket.Table{own, ip4Options}
+	if k.Protocol == unix.IPPROTO_UDPLITE {
+		list = append(list, liteOptions)
 	}
-	return []socket.Table{own, ip4Options}
+	if k.Domain == unix.AF_INET6 {
+		list = append(list, ip6Options)
+	}
+	return list
 }

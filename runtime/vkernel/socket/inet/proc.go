@@ -16,12 +16,13 @@ import (
 // ProcFiles implements socket.Prober.
 func (f family) ProcFiles() []socket.ProcFile {
 	s := f.stack
-	file := func(name string, domain, typ int) socket.ProcFile {
-		return socket.ProcFile{Name: name, Read: func() []byte { return s.proc(domain, typ) }}
+	file := func(name string, domain, protocol int) socket.ProcFile {
+		return socket.ProcFile{Name: name, Read: func() []byte { return s.proc(domain, protocol) }}
 	}
 	return []socket.ProcFile{
-		file("tcp", unix.AF_INET, unix.SOCK_STREAM), file("tcp6", unix.AF_INET6, unix.SOCK_STREAM),
-		file("udp", unix.AF_INET, unix.SOCK_DGRAM), file("udp6", unix.AF_INET6, unix.SOCK_DGRAM),
+		file("tcp", unix.AF_INET, unix.IPPROTO_TCP), file("tcp6", unix.AF_INET6, unix.IPPROTO_TCP),
+		file("udp", unix.AF_INET, unix.IPPROTO_UDP), file("udp6", unix.AF_INET6, unix.IPPROTO_UDP),
+		file("udplite", unix.AF_INET, unix.IPPROTO_UDPLITE), file("udplite6", unix.AF_INET6, unix.IPPROTO_UDPLITE),
 		{Name: "route", Read: func() []byte {
 			return fmt.Appendf(nil, "%-127s\n", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT")
 		}},
@@ -44,11 +45,11 @@ func (s *Stack) drop(b *base) {
 }
 
 // sockets lists those of a kind, the oldest first.
-func (s *Stack) sockets(domain, typ int) (list []*base) {
+func (s *Stack) sockets(domain, protocol int) (list []*base) {
 	s.allMu.Lock()
 	defer s.allMu.Unlock()
 	for _, n := range slices.Sorted(maps.Keys(s.all)) {
-		if b := s.all[n]; b.Domain == domain && b.Type == typ {
+		if b := s.all[n]; b.Domain == domain && b.Protocol == protocol {
 			list = append(list, b)
 		}
 	}
@@ -56,7 +57,7 @@ func (s *Stack) sockets(domain, typ int) (list []*base) {
 }
 
 // proc is /proc/net/tcp and its kin.
-func (s *Stack) proc(domain, typ int) []byte {
+func (s *Stack) proc(domain, protocol int) []byte {
 	var b bytes.Buffer
 	title := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 	if domain == unix.AF_INET6 {
@@ -64,7 +65,7 @@ func (s *Stack) proc(domain, typ int) []byte {
 	}
 	fmt.Fprintf(&b, "%-149s\n", title)
 	line := 0
-	for _, sock := range s.sockets(domain, typ) {
+	for _, sock := range s.sockets(domain, protocol) {
 		s.mu.Lock()
 		local, remote, bound := sock.local, sock.remote, sock.bound || sock.remote.IsValid()
 		state := byte(stateClose)

@@ -1,4 +1,4 @@
-// Package inet is TCP and UDP, over IPv4 and IPv6, inside one container: its
+// Package inet is TCP, UDP and UDP-Lite, over IPv4 and IPv6, inside one container: its
 // only addresses are those of the loopback interface, so a connection is two
 // queues and a datagram is put into the receiver's. Nothing is ever lost,
 // reordered or sent twice; what programs can see of the protocols (states,
@@ -11,6 +11,7 @@ package inet
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,7 @@ type Stack struct {
 	// mu guards names and states of all its sockets.
 	mu       sync.Mutex
 	tcp, udp ports
+	lite     ports // UDP-Lite's
 	turn     uint // counts what is shared out among SO_REUSEPORT sockets
 	// outside are clients of published ports: addresses that are not ours.
 	outside map[netip.AddrPort]*udp
@@ -34,7 +36,7 @@ type Stack struct {
 
 // NewStack makes a stack without sockets.
 func NewStack() *Stack {
-	return &Stack{tcp: newPorts(), udp: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
+	return &Stack{tcp: newPorts(), udp: newPorts(), lite: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
 }
 
 // Family is AF_INET or AF_INET6 of the stack.
@@ -43,20 +45,23 @@ func (s *Stack) Family() socket.Family { return family{s} }
 type family struct{ stack *Stack }
 
 // protocols are those that a type of socket may have; the first is its default.
-var protocols = map[int]int{unix.SOCK_STREAM: unix.IPPROTO_TCP, unix.SOCK_DGRAM: unix.IPPROTO_UDP}
+var protocols = map[int][]int{
+	unix.SOCK_STREAM: {unix.IPPROTO_TCP},
+	unix.SOCK_DGRAM:  {unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE},
+}
 
 // New implements socket.Family.
 func (f family) New(k socket.Kind) (socket.Socket, error) {
 	if k.Type == unix.SOCK_RAW {
 		return nil, unix.EPERM
 	}
-	own, known := protocols[k.Type]
+	own := protocols[k.Type]
 	switch {
-	case !known:
+	case own == nil:
 		return nil, unix.ESOCKTNOSUPPORT
 	case k.Protocol == 0:
-		k.Protocol = own
-	case k.Protocol != own:
+		k.Protocol = own[0]
+	case !slices.Contains(own, k.Protocol):
 		return nil, unix.EPROTONOSUPPORT
 	}
 	if k.Type == unix.SOCK_STREAM {

@@ -11,7 +11,8 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
-// udp is a SOCK_DGRAM socket.
+// udp is a SOCK_DGRAM socket: of UDP, or of UDP-Lite, which says of how much of
+// a datagram errors matter (there are none here).
 type udp struct {
 	base
 	socket.Unsupported
@@ -22,6 +23,9 @@ type udp struct {
 func newUDP(s *Stack, k socket.Kind) *udp {
 	u := &udp{}
 	u.stack, u.ports, u.owner = s, &s.udp, u
+	if k.Protocol == unix.IPPROTO_UDPLITE {
+		u.ports = &s.lite
+	}
 	u.Init(k, tables(k)...)
 	u.local = netip.AddrPortFrom(u.any(), 0)
 	u.in = socket.Half{Reader: &u.Common}
