@@ -28,8 +28,9 @@ const (
 	dirLayers = "/layers"
 )
 
-// cacheID names the cache mount that keeps units between builds.
-const cacheID = "megabin-units"
+// cacheID names the cache mount that keeps units between builds: what a
+// Dockerfile calls id=megabin-units.
+const cacheID = "/megabin-units"
 
 // converted is what an image was made into.
 type converted struct {
