@@ -2,6 +2,7 @@ package converter
 
 import (
 	"bytes"
+	"image/png"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -114,5 +115,41 @@ func TestHTMLInBrowser(t *testing.T) {
 		if got := strings.Count(string(dom), tag); got != want {
 			t.Errorf("%d times %s, want %d", got, tag, want)
 		}
+	}
+	picture := filepath.Join(dir, "report.png")
+	cmd = exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir, "--window-size=1000,1500", "--screenshot="+picture, page)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("chromium: %v\n%s", err, out)
+	}
+	checkPicture(t, picture)
+}
+
+// checkPicture checks that a page is to be seen: the treemap has its place in
+// colour, the rest is text on a plain ground.
+func checkPicture(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, ground, coloured := img.Bounds(), 0, 0
+	for y := size.Min.Y; y < size.Max.Y; y++ {
+		for x := size.Min.X; x < size.Max.X; x++ {
+			r, g, b, _ := img.At(x, y).RGBA()
+			switch {
+			case img.At(x, y) == img.At(size.Max.X-1, size.Max.Y-1):
+				ground++
+			case max(r, g, b)-min(r, g, b) > 0x1000:
+				coloured++
+			}
+		}
+	}
+	if all := size.Dx() * size.Dy(); ground < all/10 || coloured < all/20 {
+		t.Errorf("of %d pixels %d are ground and %d coloured", all, ground, coloured)
 	}
 }

@@ -56,7 +56,7 @@ type layerELF struct {
 
 // Names in LayerDirs.State.
 const (
-	StateFile    = "layer.json"
+	stateFile    = "layer.json"
 	stateEntries = "entries"
 	stateUnits   = "units"
 )
@@ -243,7 +243,7 @@ func (l *layerConversion) save(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(l.dirs.State, StateFile), b, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(l.dirs.State, stateFile), b, 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(l.dirs.State, stateEntries), tarfs.EncodeIndex(l.entries, 0), 0o644)
@@ -256,14 +256,4 @@ func sortedIDs(set map[blob.ID]bool) []blob.ID {
 	}
 	slices.SortFunc(list, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) })
 	return list
-}
-
-// LayerChanged reads from a layer's StateFile whether ConvertLayer made
-// another layer of it.
-func LayerChanged(file []byte) (bool, error) {
-	var s layerState
-	if err := json.Unmarshal(file, &s); err != nil {
-		return false, fmt.Errorf("%s of a layer: %w", StateFile, err)
-	}
-	return s.Changed, nil
 }

@@ -98,7 +98,7 @@ func convertTrees(t *testing.T, trees []string, o converter.Options) (packed str
 		lower = upper
 	}
 	packed = t.TempDir()
-	if _, _, err := converter.PackLayers(t.Context(), states, packed, o); err != nil {
+	if _, err := converter.PackLayers(t.Context(), states, packed, o); err != nil {
 		t.Fatal(err)
 	}
 	return packed, outs
@@ -215,7 +215,7 @@ func TestDamagedState(t *testing.T) {
 			return err
 		}
 		change(t, name, string(good[:len(good)/2]))
-		if _, _, err := converter.PackLayers(t.Context(), []string{state}, t.TempDir(), o); err == nil {
+		if _, err := converter.PackLayers(t.Context(), []string{state}, t.TempDir(), o); err == nil {
 			t.Errorf("half of %s is enough", name)
 		}
 		return os.WriteFile(name, good, 0o644)

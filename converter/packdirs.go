@@ -17,30 +17,37 @@ import (
 	"github.com/megabin/megabin/layers/tarfs"
 )
 
+// Packed is what PackLayers tells about the image.
+type Packed struct {
+	Annotations map[string]string `json:"annotations"` // those that the image's manifest is to have
+	Changed     []bool            `json:"changed"`     // per layer: LayerResult.Changed
+	Report      *Report           `json:"-"`           // without digests
+}
+
 // PackLayers makes the last layer of an image, whose layers ConvertLayer has
 // converted, in the tree out, which is empty. states are the layers'
-// LayerDirs.State, the lowest first. The annotations are those that the
-// image's manifest is to have; the report's digests stay empty.
-func PackLayers(ctx context.Context, states []string, out string, o Options) (annotations map[string]string, report *Report, err error) {
+// LayerDirs.State, the lowest first.
+func PackLayers(ctx context.Context, states []string, out string, o Options) (_ *Packed, err error) {
 	p := &packing{conversion: conversion{Options: o.withDefaults()}, states: states, known: map[blob.ID]layerELF{}, knownScripts: map[blob.ID]bool{}}
 	defer p.closeTemporary()
 	if p.CacheDir, err = os.MkdirTemp("", "megabin-*"); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer os.RemoveAll(p.CacheDir)
 	for _, step := range []func(context.Context) error{p.load, p.resolve, p.pack} {
 		if err := step(ctx); err != nil {
-			return nil, nil, fmt.Errorf("packing: %w", err)
+			return nil, fmt.Errorf("packing: %w", err)
 		}
 	}
 	if err := p.place(out); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return map[string]string{
+	annotations := map[string]string{
 		image.AnnotationFormat:     strconv.Itoa(abi.Version),
 		image.AnnotationTranslator: p.Translator,
 		image.AnnotationManifest:   blob.Hash(p.manifest).String(),
-	}, p.report, nil
+	}
+	return &Packed{annotations, p.changed, p.report}, nil
 }
 
 type packing struct {
@@ -48,6 +55,7 @@ type packing struct {
 	states       []string
 	known        map[blob.ID]layerELF
 	knownScripts map[blob.ID]bool
+	changed      []bool
 }
 
 // load reads the states. Their units are linked into one cache.
@@ -74,7 +82,7 @@ func (p *packing) kind(id blob.ID) contentKind {
 }
 
 func (p *packing) loadState(dir string) error {
-	b, err := os.ReadFile(filepath.Join(dir, StateFile))
+	b, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if err != nil {
 		return err
 	}
@@ -90,6 +98,7 @@ func (p *packing) loadState(dir string) error {
 		return err
 	}
 	p.layers = append(p.layers, &scannedLayer{entries: entries})
+	p.changed = append(p.changed, state.Changed)
 	units := unitCache{filepath.Join(dir, stateUnits), p.Translator}
 	for _, id := range state.Scripts {
 		p.knownScripts[id] = true

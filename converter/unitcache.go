@@ -35,13 +35,14 @@ func openUnitCache(dir, translator string) (*unitCache, error) {
 // path is where what is known of an ELF is cached: a unit, or with another
 // suffix why there is none.
 func (c *unitCache) path(source blob.ID, suffix string) string {
-	name := c.key(source)
+	name := UnitKey(c.translator, source)
 	return filepath.Join(c.dir, name[:2], name+suffix)
 }
 
-// key is the hash of an ELF and the translator.
-func (c *unitCache) key(source blob.ID) string {
-	key := wasmenc.AppendName([]byte("megabin unit 1\n"), c.translator)
+// UnitKey is what the unit that a translator makes of an ELF is called in
+// caches.
+func UnitKey(translator string, source blob.ID) string {
+	key := wasmenc.AppendName([]byte("megabin unit 1\n"), translator)
 	return blob.Hash(append(key, source[:]...)).String()
 }
 

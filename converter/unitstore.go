@@ -23,7 +23,7 @@ func (c *conversion) fetch(ctx context.Context, e *elf) (*unit.Unit, error) {
 	if c.Units == nil {
 		return nil, nil
 	}
-	b, err := c.Units.Load(ctx, c.cache.key(e.id))
+	b, err := c.Units.Load(ctx, UnitKey(c.Translator, e.id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -42,7 +42,7 @@ func (c *conversion) share(ctx context.Context, u *unit.Unit) error {
 	if c.Units == nil {
 		return nil
 	}
-	if err := c.Units.Store(ctx, c.cache.key(u.Source), appendSum(u.Encode())); err != nil {
+	if err := c.Units.Store(ctx, UnitKey(c.Translator, u.Source), appendSum(u.Encode())); err != nil {
 		return fmt.Errorf("storing its unit: %w", err)
 	}
 	return nil

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -41,10 +39,6 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if _, ok := opts["cmdline"]; !ok {
 		opts["cmdline"] = opts["source"]
 	}
-	// Asking the registry for our own image takes as long as the rest.
-	found := make(chan error, 1)
-	b := &builder{settings: settings, client: c}
-	go func() { found <- b.prepare(ctx) }()
 	res, err := dockerfile.Build(ctx, c)
 	if err != nil {
 		return nil, err
@@ -52,7 +46,8 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if res.Ref == nil && len(res.Refs) == 0 {
 		return res, nil // a subrequest, which has an answer but no image
 	}
-	if err := <-found; err != nil {
+	b, err := newBuilder(c, settings)
+	if err != nil {
 		return nil, err
 	}
 	return res, b.convertAll(ctx, res)
@@ -66,47 +61,37 @@ type builder struct {
 	self    llb.State // the frontend's own image
 }
 
-// prepare finds what all conversions of a build need.
-func (b *builder) prepare(ctx context.Context) error {
-	opts := b.client.BuildOpts()
+// newBuilder finds what all conversions of a build need.
+func newBuilder(c client.Client, s settings) (*builder, error) {
+	opts := c.BuildOpts()
 	for _, need := range []apicaps.CapID{pb.CapMergeOp, pb.CapDiffOp} {
 		if err := opts.LLBCaps.Supports(need); err != nil {
-			return fmt.Errorf("this BuildKit can't convert layer by layer: %w", err)
+			return nil, fmt.Errorf("this BuildKit can't convert layer by layer: %w", err)
 		}
 	}
-	ui, err := dockerui.NewClient(b.client)
+	ui, err := dockerui.NewClient(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.imports = ui.CacheImports
-	b.self, err = ownImage(ctx, b.client)
-	return err
+	self, err := ownImage(c)
+	return &builder{s, c, ui.CacheImports, self}, err
 }
 
-// ownImage is the image that this process runs from, by its digest, so that
-// its tag may move.
-func ownImage(ctx context.Context, c client.Client) (llb.State, error) {
-	name := c.BuildOpts().Opts["source"]
-	if name == "" {
-		return llb.State{}, errors.New("BuildKit did not tell the frontend's image")
+// ownImage is the image that this process runs from. BuildKit has put the
+// operation that loaded it, by its digest, into the container.
+func ownImage(c client.Client) (llb.State, error) {
+	contained, ok := c.(interface{ CurrentFrontend() (*llb.State, error) })
+	if !ok {
+		return llb.State{}, errors.New("the frontend does not run in a container of BuildKit's")
 	}
-	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return llb.State{}, fmt.Errorf("the frontend's image %q: %w", name, err)
-	}
-	named = reference.TagNameOnly(named)
-	_, digest, _, err := c.ResolveImageConfig(ctx, named.String(), sourceresolver.Opt{
-		LogName:  "[megabin] resolve the converter",
-		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: llb.ResolveModePreferLocal.String()},
-	})
+	st, err := contained.CurrentFrontend()
 	if err != nil {
 		return llb.State{}, fmt.Errorf("finding the frontend's image: %w", err)
 	}
-	pinned, err := reference.WithDigest(named, digest)
-	if err != nil {
-		return llb.State{}, err
+	if st == nil {
+		return llb.State{}, errors.New("BuildKit did not tell the frontend's image; version 0.11 and newer do")
 	}
-	return llb.Image(pinned.String(), llb.Platform(platform), llb.ResolveModePreferLocal, llb.WithCustomName("[megabin] load the converter")), nil
+	return *st, nil
 }
 
 // convertAll converts each image of a result in its place.
@@ -154,13 +139,4 @@ func (b *builder) solve(ctx context.Context, st llb.State) (client.Reference, er
 		return nil, err
 	}
 	return res.SingleRef()
-}
-
-// readFile reads a small file of a state.
-func (b *builder) readFile(ctx context.Context, st llb.State, name string) ([]byte, error) {
-	ref, err := b.solve(ctx, st)
-	if err != nil {
-		return nil, err
-	}
-	return ref.ReadFile(ctx, client.ReadRequest{Filename: name})
 }

@@ -13,7 +13,6 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/result"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/megabin/megabin/converter"
 )
@@ -29,8 +28,9 @@ const (
 	dirLayers = "/layers"
 )
 
-// cacheID names the cache mount that keeps units between builds.
-const cacheID = "megabin-units"
+// cacheID names the cache mount that keeps units between builds: what a
+// Dockerfile calls id=megabin-units.
+const cacheID = "/megabin-units"
 
 // converted is what an image was made into.
 type converted struct {
@@ -54,40 +54,37 @@ func (b *builder) convert(ctx context.Context, ref client.Reference) (*converted
 	if err != nil {
 		return nil, err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	for _, l := range layers {
-		group.Go(func() error {
-			file, err := b.readFile(groupCtx, l.state, converter.StateFile)
-			if err == nil {
-				l.changed, err = converter.LayerChanged(file)
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
 	pack, meta := b.pack(layers)
 	c := &converted{}
-	group, groupCtx = errgroup.WithContext(ctx)
-	group.Go(func() error { return b.readMeta(groupCtx, meta, c) })
-	group.Go(func() (err error) {
-		c.ref, err = b.solve(groupCtx, stack(layers, result, pack))
-		return err
-	})
-	return c, group.Wait()
+	if err := b.readMeta(ctx, meta, layers, c); err != nil {
+		return nil, err
+	}
+	c.ref, err = b.solve(ctx, stack(layers, result, pack))
+	return c, err
 }
 
-// readMeta reads what packing tells about the image.
-func (b *builder) readMeta(ctx context.Context, meta llb.State, c *converted) (err error) {
+// readMeta reads what packing, for which all layers have to be converted,
+// tells about them and the image.
+func (b *builder) readMeta(ctx context.Context, meta llb.State, layers []*layer, c *converted) (err error) {
 	if c.report, err = b.solve(ctx, meta); err != nil {
 		return err
 	}
-	file, err := c.report.ReadFile(ctx, client.ReadRequest{Filename: AnnotationsFile})
+	file, err := c.report.ReadFile(ctx, client.ReadRequest{Filename: PackedFile})
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(file, &c.annotations)
+	var p converter.Packed
+	if err := json.Unmarshal(file, &p); err != nil {
+		return fmt.Errorf("%s: %w", PackedFile, err)
+	}
+	if len(p.Changed) != len(layers) {
+		return fmt.Errorf("%s: %d layers of %d", PackedFile, len(p.Changed), len(layers))
+	}
+	for i, l := range layers {
+		l.changed = p.Changed[i]
+	}
+	c.annotations = p.Annotations
+	return nil
 }
 
 // layers finds the layers of a result; state is all of it.

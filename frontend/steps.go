@@ -11,8 +11,8 @@ import (
 
 // Files that Pack writes beside the layer.
 const (
-	AnnotationsFile = "annotations.json" // of the image's manifest
-	ReportFile      = "report.json"      // converter.Report
+	PackedFile = "packed.json" // converter.Packed
+	ReportFile = "report.json" // converter.Report
 )
 
 // ReportType is the predicate type of the attestation that holds a
@@ -21,11 +21,11 @@ const ReportType = "https://megabin.dev/report/v1"
 
 // Pack makes the last layer in out and the files about it in meta.
 func Pack(ctx context.Context, states []string, out, meta string, o converter.Options) (*converter.Report, error) {
-	annotations, report, err := converter.PackLayers(ctx, states, out, o)
+	packed, err := converter.PackLayers(ctx, states, out, o)
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range map[string]any{AnnotationsFile: annotations, ReportFile: report} {
+	for name, v := range map[string]any{PackedFile: packed, ReportFile: packed.Report} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			return nil, err
@@ -34,5 +34,5 @@ func Pack(ctx context.Context, states []string, out, meta string, o converter.Op
 			return nil, err
 		}
 	}
-	return report, nil
+	return packed.Report, nil
 }

@@ -80,6 +80,9 @@ func (e *environment) start() (err error) {
 	if e.dir, err = os.MkdirTemp("", "megabin-images-"); err != nil {
 		return err
 	}
+	if err := e.separateCache(); err != nil {
+		return err
+	}
 	if err := e.startRegistry(); err != nil {
 		return err
 	}
@@ -95,6 +98,31 @@ func (e *environment) start() (err error) {
 		return err
 	}
 	return ref.Write(ctxBackground, img, nil)
+}
+
+// shared are the parts of the caches that outlive the tests. The others, such
+// as unpacked layers, are of images that nobody has again.
+var shared = []string{"megabin-test", "megabin/units", "megabin/code"}
+
+// separateCache makes a cache for the tests, with the user's own as parts of it.
+func (e *environment) separateCache() error {
+	own, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(e.dir, "xdg")
+	for _, name := range shared {
+		from, to := filepath.Join(own, name), filepath.Join(dir, name)
+		for _, d := range []string{from, filepath.Dir(to)} {
+			if err := os.MkdirAll(d, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := os.Symlink(from, to); err != nil {
+			return err
+		}
+	}
+	return os.Setenv("XDG_CACHE_HOME", dir)
 }
 
 // image is a name in the registry.

@@ -153,6 +153,21 @@ func TestPassword(t *testing.T) {
 	if o := convertTo(); o.status != 0 {
 		t.Errorf("with a password: %+v", o)
 	}
+	// By a credential helper, of this registry and of all.
+	bin := t.TempDir()
+	write(t, filepath.Join(bin, "docker-credential-some"), "#!/bin/sh\nread host; echo $1 $host >> "+bin+"/asked; echo '{\"Username\": \"user\", \"Secret\": \"secret\"}'\n")
+	for _, config := range []string{`{"credHelpers": {"` + host + `": "some"}}`, `{"credsStore": "some"}`} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "config.json"), config)
+		cmd := exec.Command(megabin(), "inspect", name)
+		cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+dir, "PATH="+bin+":"+os.Getenv("PATH"))
+		if o := capture(t, cmd); o.status != 0 || !strings.Contains(o.stdout, "/tool") {
+			t.Errorf("with %s: %+v", config, o)
+		}
+	}
+	if asked := read(t, filepath.Join(bin, "asked")); !strings.Contains(asked, "get "+host) {
+		t.Errorf("the helper was asked %q", asked)
+	}
 }
 
 // TestSigned signs with a key of openssl's and runs with the right key, with
