@@ -25,7 +25,7 @@ type Stack struct {
 	mu       sync.Mutex
 	tcp, udp ports
 	lite     ports // UDP-Lite's
-	turn     uint // counts what is shared out among SO_REUSEPORT sockets
+	turn     uint  // counts what is shared out among SO_REUSEPORT sockets
 	// outside are clients of published ports: addresses that are not ours.
 	outside map[netip.AddrPort]*udp
 
