@@ -39,9 +39,20 @@ func (c *ctx) update(size int, atomic ir.Op, arg *ir.Value, f func(old *ir.Value
 	return old, new, nil
 }
 
+// cancels reports whether in is a register less itself, or xor itself: the result
+// does not depend on it.
+func cancels(op ir.Op, in *x86.Inst) bool {
+	return (op == ir.I32Xor || op == ir.I32Sub) && in.Args[0] == in.Args[1]
+}
+
 func binary(op ir.Op, kind recipeKind, atomic ir.Op) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
+		if cancels(op, in) {
+			zero := c.Const(intType(size), 0)
+			c.setAll(kind, size, zero, zero, zero)
+			return c.write(0, size, zero)
+		}
 		y, err := c.read(1, size)
 		if err != nil {
 			return err
@@ -91,12 +102,18 @@ func incDec(by int64, kind recipeKind) row {
 func withCarry(op ir.Op, kind recipeKind) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
+		cin := c.flag(CF)
+		carry := c.widen(cin, size, false)
+		if cancels(op, in) {
+			zero := c.Const(intType(size), 0)
+			r := c.low(c.Sub(zero, carry), size)
+			c.setFlags(arithFlags, &recipe{kind: kind, size: size, a: zero, b: zero, r: r, cin: cin})
+			return c.write(0, size, r)
+		}
 		y, err := c.read(1, size)
 		if err != nil {
 			return err
 		}
-		cin := c.flag(CF)
-		carry := c.widen(cin, size, false)
 		x, r, err := c.update(size, ir.OpInvalid, nil, func(x *ir.Value) *ir.Value {
 			return c.Bin(op, c.Bin(op, x, y), carry)
 		})

@@ -214,8 +214,19 @@ func (c *compiler) isCheap(v *ir.Value) bool {
 		return c.values[v.ID].uses == 1
 	case ir.I32Add:
 		return isFrameAddress(v) && c.values[v.ID].uses < sharedBase
+	case ir.I64ExtendI32U, ir.I64Add:
+		return isStackPointer(v)
 	}
 	return false
+}
+
+// isStackPointer reports whether v is rsp at some place, or half way there: two
+// instructions on a parameter, which most often only polls want.
+func isStackPointer(v *ir.Value) bool {
+	if v.Op == ir.I64Add {
+		return v.Args[1].Op == ir.Const64 && v.Args[0].Op == ir.I64ExtendI32U && isStackPointer(v.Args[0])
+	}
+	return v.Op == ir.I64ExtendI32U && v.Args[0].Op == ir.SP
 }
 
 // isFrameAddress reports whether v is sp + constant.
