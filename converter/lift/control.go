@@ -76,7 +76,10 @@ func call(c *ctx, in *x86.Inst) error {
 	info := &ir.CallInfo{Kind: ir.Indirect, Return: c.fn.offset(in.Next())}
 	var target *ir.Value
 	if rel, ok := in.Args[0].(x86asm.Rel); ok {
-		info.Kind, info.Target = ir.Direct, c.fn.offset(in.Next()+uint64(int64(rel)))
+		entry := in.Next() + uint64(int64(rel))
+		if target = c.behind(entry); target == nil {
+			info.Kind, info.Target = ir.Direct, c.fn.offset(entry)
+		}
 	} else {
 		t, err := c.read(0, 8)
 		if err != nil {
@@ -193,9 +196,9 @@ func (c *ctx) end(t *disasm.Term) {
 		c.B = next
 		c.jump(t.Succs[0])
 		c.B = tail
-		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, nil)
+		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, c.behind(t.Target))
 	case disasm.TailCall:
-		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, nil)
+		c.tailCall(&ir.CallInfo{Kind: ir.Direct, Target: c.fn.offset(t.Target)}, c.behind(t.Target))
 	case disasm.Ret:
 		c.ret()
 	case disasm.IndirectJump, disasm.SwitchJump:

@@ -91,6 +91,7 @@ type lifter struct {
 	vmin        uint64
 	checkpoints bool
 	big         bool
+	stubs       map[uint64]*x86.Inst
 	res         *Result
 }
 
@@ -101,7 +102,7 @@ const bigProgram = 400_000
 func newLifter(p *disasm.Program, conv *convention) *lifter {
 	return &lifter{
 		conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0,
-		big: p.Stats.Instructions >= bigProgram,
+		big: p.Stats.Instructions >= bigProgram, stubs: stubs(p),
 		res: &Result{Untranslated: map[string]int{}},
 	}
 }
@@ -193,6 +194,7 @@ type function struct {
 	entrySP     *ir.Value                     // made where it is needed
 	indexes     map[*disasm.Switch]indexValue // see noteSwitchIndex
 	loads       map[switchAt][]*disasm.Switch
+	stubs       map[uint64]*x86.Inst
 	sum         summary
 	size        int  // values before linking
 	breach      bool // see findBreach
@@ -217,7 +219,7 @@ func (l *lifter) lift(f *disasm.Func) *function {
 
 func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 	return &function{
-		src: f, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, res: res,
+		src: f, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, stubs: l.stubs, res: res,
 		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.keptRegs()},
 		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
 	}
