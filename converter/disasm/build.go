@@ -41,6 +41,9 @@ func (p *partition) build(entry uint64) *Func {
 	}
 	f.Blocks = append(f.Blocks, b.exits...)
 	slices.SortFunc(f.Blocks[1:], byAddress)
+	for i, blk := range f.Blocks {
+		blk.Index = i
+	}
 	b.placeLoads(f)
 	return f
 }
