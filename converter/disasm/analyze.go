@@ -61,17 +61,22 @@ func (p *Program) directTargets() map[uint64]bool {
 	to := map[uint64]bool{}
 	for _, f := range p.Funcs {
 		for _, b := range f.Blocks {
-			if b.Term.Kind == TailCall || b.Term.Kind == CondTail {
-				to[b.Term.Target] = true
-			}
-			for i := range b.Insts {
-				if t, ok := directCall(&b.Insts[i]); ok {
-					to[t] = true
-				}
-			}
+			b.eachTarget(func(entry uint64) { to[entry] = true })
 		}
 	}
 	return to
+}
+
+// eachTarget visits the functions that b calls or jumps to directly.
+func (b *Block) eachTarget(visit func(entry uint64)) {
+	if b.Term.Kind == TailCall || b.Term.Kind == CondTail {
+		visit(b.Term.Target)
+	}
+	for i := range b.Insts {
+		if t, ok := directCall(&b.Insts[i]); ok {
+			visit(t)
+		}
+	}
 }
 
 // count fills in the statistics and the covered bytes.
@@ -104,14 +109,42 @@ func (d *discovery) count(p *Program) {
 		st.Undecodable = append(st.Undecodable, Spot{a, bad[a]})
 	}
 	st.Instructions = covered.insts
-	p.covered = covered.spans()
+	p.covered = d.certain(p).spans()
 	p.missed, p.dropped = d.missed(covered)
-	for _, s := range p.covered {
+	for _, s := range covered.spans() {
 		st.CodeBytes += s.End - s.Start
 	}
 	for _, s := range d.file.ExecutableSpans() {
 		st.ExecutableBytes += s.Size
 	}
+}
+
+// certain covers the functions that the file lists and what those call or jump to.
+// The others were found by address or in gaps because they look like code; a table
+// of constants may do so too.
+func (d *discovery) certain(p *Program) *coverage {
+	byEntry := make(map[uint64]*Func, len(p.Funcs))
+	for _, f := range p.Funcs {
+		byEntry[f.Entry] = f
+	}
+	var work []*Func
+	reach := func(entry uint64) {
+		if f := byEntry[entry]; f != nil {
+			delete(byEntry, entry)
+			work = append(work, f)
+		}
+	}
+	d.eachListed(func(addr uint64, _ evidence) { reach(addr) })
+	c := newCoverage(d.image)
+	for len(work) > 0 {
+		f := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, b := range f.Blocks {
+			c.add(b)
+			b.eachTarget(reach)
+		}
+	}
+	return c
 }
 
 // isSlotJump: jmp [rip+x] through one pointer, as PLT stubs do.

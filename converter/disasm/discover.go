@@ -95,34 +95,7 @@ func (d *discovery) run() {
 // seed queues what the file itself says is code.
 func (d *discovery) seed() {
 	f := d.file
-	for _, fde := range f.FDEs {
-		d.enter(fde.Start, byFDE)
-	}
-	for _, g := range f.GoFuncs {
-		d.enter(g.Start, byPointer)
-		d.enterPads(&g)
-	}
-	for _, s := range f.Symbols {
-		why := bySymbol
-		if s.Dynamic {
-			why = byExport
-		}
-		d.enter(s.Addr, why)
-	}
-	if f.Entry != 0 {
-		d.enter(f.Entry, byExport)
-	}
-	for _, a := range f.InitFuncs {
-		d.enter(a, byExport)
-	}
-	for _, fde := range f.FDEs {
-		for _, pad := range fde.LandingPads {
-			d.enter(pad, byPad)
-		}
-	}
-	for _, a := range d.pltEntries() {
-		d.enter(a, byPointer)
-	}
+	d.eachListed(d.enter)
 	for _, p := range f.Pointers {
 		switch label := d.isLabel(p.Target); {
 		case p.Guess && label:
@@ -199,15 +172,48 @@ func (d *discovery) drain() {
 	}
 }
 
-// enterPads enters a Go function where the runtime does.
-func (d *discovery) enterPads(g *elf.GoFunc) {
+// eachListed visits the entries that the file lists as code.
+func (d *discovery) eachListed(visit func(addr uint64, why evidence)) {
+	f := d.file
+	for i := range f.FDEs {
+		visit(f.FDEs[i].Start, byFDE)
+	}
+	for i := range f.GoFuncs {
+		visit(f.GoFuncs[i].Start, byPointer)
+		d.eachGoPad(&f.GoFuncs[i], visit)
+	}
+	for _, s := range f.Symbols {
+		why := bySymbol
+		if s.Dynamic {
+			why = byExport
+		}
+		visit(s.Addr, why)
+	}
+	if f.Entry != 0 {
+		visit(f.Entry, byExport)
+	}
+	for _, a := range f.InitFuncs {
+		visit(a, byExport)
+	}
+	for i := range f.FDEs {
+		for _, pad := range f.FDEs[i].LandingPads {
+			visit(pad, byPad)
+		}
+	}
+	for _, a := range d.pltEntries() {
+		visit(a, byPointer)
+	}
+}
+
+// eachGoPad visits where the runtime enters a Go function besides its start.
+func (d *discovery) eachGoPad(g *elf.GoFunc, visit func(addr uint64, why evidence)) {
 	for _, a := range g.Pads {
-		d.enter(a, byPad)
+		visit(a, byPad)
 	}
 	// A goroutine's first function returns to runtime.goexit+1, so that goexit
 	// seems to have called it; a nop is there for that alone (runtime/asm_amd64.s).
 	if in, err := d.inst(g.Start); err == nil && in.Op == x86asm.NOP {
-		d.enter(in.Next(), byPad)
+		visit(in.Next(), byPad)
 	}
 }
 

@@ -93,7 +93,8 @@ type Switch struct {
 }
 
 // Covered gives the file offsets of all bytes that belong to instructions of
-// the program, ascending and not touching each other.
+// the program for certain, ascending and not touching each other. What only looks like
+// code, and is recompiled in case it is, is left out: a program may read it as data.
 func (p *Program) Covered() []Span { return p.covered }
 
 // Missed gives the vaddrs in executable sections that are neither
