@@ -56,6 +56,8 @@ type CallInfo struct {
 	// are not passed as arguments. Package opt turns it into SetRegs in front
 	// of the call and keeps what a resumed function has to read back.
 	State []RegValue
+	// Changed are registers that this callee changes although Func.Kept has them.
+	Changed []abi.Reg
 	// SP is rsp at a Call, the pushed return address included, for resumed
 	// functions. It need not be in the register file.
 	SP *Value

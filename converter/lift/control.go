@@ -94,9 +94,11 @@ func call(c *ctx, in *x86.Inst) error {
 		v.Args = append(v.Args, target)
 	}
 	v.Info = info
+	broken := c.fn.brokenBy(info)
+	info.Changed = broken.regs()
 	c.closeSegment(&site{call: v, info: info, direct: info.Kind == ir.Direct})
 	c.B.Append(v)
-	c.afterCall(v)
+	c.afterCall(v, broken)
 	if c.fn.checkpoints {
 		c.checkpoint(in.Next())
 	}
@@ -129,11 +131,15 @@ func (b *block) registers() *[numRegs]*ir.Value {
 	return &regs
 }
 
-// afterCall gives the variables their values after a call.
-func (c *ctx) afterCall(call *ir.Value) {
+// afterCall gives the variables their values after a call of a function that
+// changes the registers in broken besides those it may.
+func (c *ctx) afterCall(call *ir.Value, broken Set) {
 	for v := Var(0); v < numRegs; v++ {
-		if c.fn.conv.changed.has(v) {
+		switch {
+		case c.fn.conv.changed.has(v):
 			c.b.vars[v] = inFile
+		case broken.has(v):
+			c.b.vars[v] = fromCallee
 		}
 	}
 	c.result(RAX, call, 0)

@@ -31,14 +31,14 @@ var (
 	}
 )
 
-// keptRegs is the convention's kept registers as IR has them.
-func (c *convention) keptRegs() (regs []abi.Reg) {
+// regs lists the registers in s as IR has them.
+func (s Set) regs() (list []abi.Reg) {
 	for v := Var(0); v < numRegs; v++ {
-		if c.kept.has(v) {
-			regs = append(regs, v.reg())
+		if s.has(v) {
+			list = append(list, v.reg())
 		}
 	}
-	return regs
+	return list
 }
 
 // A unit is taken not to follow System V if this part of its functions, and so
@@ -56,7 +56,7 @@ func conventionOf(fns []*function) *convention {
 		if fn.ends {
 			ending++
 		}
-		if fn.breach {
+		if fn.broken != 0 {
 			breaches++
 		}
 	}
@@ -66,9 +66,10 @@ func conventionOf(fns []*function) *convention {
 	return systemV
 }
 
-// findBreach finds whether fn goes back or on to another anywhere, and whether it then
-// has a register changed that System V has it keep.
-func (fn *function) findBreach() {
+// findBroken finds whether fn goes back or on to another anywhere, and which
+// registers it then has changed that System V has it keep.
+func (fn *function) findBroken() {
+	fn.broken, fn.ends = 0, false
 	if fn.src.Partial { // it restores what the function that it is of has saved
 		return
 	}
@@ -78,36 +79,95 @@ func (fn *function) findBreach() {
 				continue
 			}
 			fn.ends = true
-			for v := Var(0); v < numRegs && !fn.breach; v++ {
-				fn.breach = calleeSaved.has(v) && !fn.mayBeKept(b, s, v)
+			for v := Var(0); v < numRegs; v++ {
+				if calleeSaved.has(v) && !s.mayKeep(b, v) {
+					fn.broken |= setOf(v)
+				}
 			}
 		}
 	}
 }
 
-// mayBeKept reports whether register v may have at exit s of b what it had at
+// mayKeep reports whether register v may have at exit s of b what it had at
 // the function's entry: that, what a block got, or what the stack holds.
-func (fn *function) mayBeKept(b *block, s *site, v Var) bool {
-	x := s.vars[v]
-	if x == nil {
-		x = b.find(v)
+func (s *site) mayKeep(b *block, v Var) bool {
+	value := func(v Var) *ir.Value {
+		if x := s.vars[v]; x != nil {
+			return x
+		}
+		return b.find(v)
 	}
-	switch x.Op {
-	case ir.Load64:
-		return onStack(x.Args[0])
-	case ir.Param, ir.GetReg, ir.OpInvalid:
-		return true
+	switch x := value(v); {
+	case x.Op == ir.Load64:
+		at, sp := root(x.Args[0]), root(value(RSP))
+		return at == sp || at.Op == ir.SP && sp.Op == ir.SP
+	default:
+		return x == inFile || x.Op == ir.Param || x.Op == ir.GetReg
 	}
-	return false
 }
 
-// onStack reports whether the address x is formed from rsp or rbp.
-func onStack(x *ir.Value) bool {
-	switch x.Op {
-	case ir.SP, ir.Param:
-		return true
-	case ir.I32Add, ir.I32Sub, ir.I64Add, ir.I64Sub, ir.I32WrapI64, ir.I64ExtendI32U:
-		return onStack(x.Args[0])
+// root is what the address x is at a distance from.
+func root(x *ir.Value) *ir.Value {
+	for {
+		switch x.Op {
+		case ir.I32Add, ir.I32Sub, ir.I64Add, ir.I64Sub, ir.I32WrapI64, ir.I64ExtendI32U:
+			x = x.Args[0]
+		default:
+			return x
+		}
 	}
-	return false
+}
+
+// Within a unit that follows System V, hand-written functions may still return
+// something in a register that they should keep, to callers that know. Those
+// have to be lifted with that in mind.
+
+// brokenBy is what a call changes besides what the convention lets it.
+func (fn *function) brokenBy(info *ir.CallInfo) Set {
+	if info.Kind != ir.Direct {
+		return 0
+	}
+	return fn.lifter.broken[info.Target]
+}
+
+// liftCallers lifts the callers of functions that keep less than they should
+// again, until no more is found.
+func (l *lifter) liftCallers(fns []*function) {
+	again := *l
+	again.res = &Result{Untranslated: map[string]int{}}
+	for {
+		fresh := map[uint32]bool{}
+		for _, fn := range fns {
+			broken := fn.broken
+			fn.eachTail(func(target uint32) { broken |= l.broken[target] })
+			if entry := fn.ir.Entry; broken&^l.broken[entry] != 0 {
+				l.broken[entry] |= broken
+				fresh[entry] = true
+			}
+		}
+		if len(fresh) == 0 {
+			return
+		}
+		for i, fn := range fns {
+			calls := false
+			fn.eachDirect(func(info *ir.CallInfo) { calls = calls || fresh[info.Target] })
+			if calls {
+				fns[i] = again.lift(fn.src)
+				if l.big {
+					fns[i].forget()
+				}
+			}
+		}
+	}
+}
+
+// eachTail visits where the function's direct tail calls go.
+func (fn *function) eachTail(visit func(target uint32)) {
+	for _, b := range fn.blocks {
+		for _, s := range b.exits {
+			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
+				visit(t.Info.Target)
+			}
+		}
+	}
 }

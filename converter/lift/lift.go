@@ -75,6 +75,7 @@ func Program(p *disasm.Program) *Result {
 	if conventionOf(fns) != systemV {
 		return Fragment(p)
 	}
+	l.liftCallers(fns)
 	return l.link(fns)
 }
 
@@ -92,6 +93,7 @@ type lifter struct {
 	checkpoints bool
 	big         bool
 	stubs       map[uint64]*x86.Inst
+	broken      map[uint32]Set // by entry: see liftCallers
 	res         *Result
 }
 
@@ -102,7 +104,7 @@ const bigProgram = 400_000
 func newLifter(p *disasm.Program, conv *convention) *lifter {
 	return &lifter{
 		conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0,
-		big: p.Stats.Instructions >= bigProgram, stubs: stubs(p),
+		big: p.Stats.Instructions >= bigProgram, stubs: stubs(p), broken: map[uint32]Set{},
 		res: &Result{Untranslated: map[string]int{}},
 	}
 }
@@ -178,6 +180,7 @@ func (u *unit) again(old *function) *function {
 // function is a function being lifted.
 type function struct {
 	src    *disasm.Func
+	lifter *lifter
 	conv   *convention
 	vmin   uint64
 	ir     *ir.Func
@@ -196,8 +199,8 @@ type function struct {
 	loads       map[switchAt][]*disasm.Switch
 	stubs       map[uint64]*x86.Inst
 	sum         summary
-	size        int  // values before linking
-	breach      bool // see findBreach
+	size        int // values before linking
+	broken      Set // see findBroken
 	ends        bool
 }
 
@@ -212,15 +215,15 @@ func (l *lifter) lift(f *disasm.Func) *function {
 		fn.res = l.res
 	}
 	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
-	fn.findBreach()
+	fn.findBroken()
 	fn.size = fn.ir.NumValues()
 	return fn
 }
 
 func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 	return &function{
-		src: f, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, stubs: l.stubs, res: res,
-		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.keptRegs()},
+		src: f, lifter: l, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, stubs: l.stubs, res: res,
+		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.kept.regs()},
 		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
 	}
 }

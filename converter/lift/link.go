@@ -141,7 +141,7 @@ func (l *linker) edgeState(c *ctx, e edge) {
 // isInFile tells whether x stands for what the register file holds: after a
 // call, or as a parameter that its block did not get.
 func isInFile(x *ir.Value) bool {
-	return x == inFile || x.Op == ir.Param && !slices.Contains(x.Block.Params, x)
+	return x == inFile || x == fromCallee || x.Op == ir.Param && !slices.Contains(x.Block.Params, x)
 }
 
 // atEnd is v's value at the end of c's block, made at its pivot if need be.

@@ -81,6 +81,9 @@ var (
 // that point: after a call, and at entry.
 var inFile = &ir.Value{}
 
+// fromCallee is inFile for a register that the callee should have kept.
+var fromCallee = &ir.Value{}
+
 // block is a guest block being lifted.
 type block struct {
 	fn     *function
@@ -148,7 +151,7 @@ type ctx struct {
 func (c *ctx) get(v Var) *ir.Value {
 	c.used(v)
 	x := c.b.find(v)
-	if x == inFile {
+	if x == inFile || x == fromCallee {
 		x = c.GetReg(int(v.reg()), v.typ())
 	}
 	c.b.vars[v] = x

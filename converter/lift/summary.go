@@ -182,7 +182,7 @@ func (u *unit) siteMods(s *site) Set {
 func (u *unit) calleeMods(info *ir.CallInfo) Set {
 	if info.Kind == ir.Direct {
 		if t := u.byEntry[info.Target]; t != nil {
-			return t.sum.mods&u.conv.changed | retSet
+			return t.sum.mods&u.conv.changed | retSet | u.lifter.broken[info.Target]
 		}
 	}
 	return u.conv.changed
@@ -217,10 +217,14 @@ func (u *unit) forwardDefs(fn *function) {
 func (u *unit) defsAfter(s *segment, in Set) Set {
 	out := in | s.fresh
 	if s.site != nil && s.site.isCall() {
-		out &^= u.calleeMods(s.site.info)
+		out = out&^u.calleeMods(s.site.info) | handedOn
 	}
 	return out
 }
+
+// handedOn are the registers in which a call's result may be meant for the next call as
+// it is: those of results that arguments have too.
+var handedOn = setOf(RDX, XMM0, XMM0+1)
 
 func (s *site) isCall() bool { return s.call.Op == ir.Call }
 
@@ -285,6 +289,7 @@ func (u *unit) throughSite(s *site, after live, fresh Set) live {
 		n.soft |= after.soft &^ u.kills(s)
 	} else { // what the callee leaves alone may still be meant for the next one
 		s.through = after.soft &^ u.calleeMods(s.info) &^ flagSet
+		s.after |= after.soft & handedOn
 		n.soft |= s.through
 	}
 	s.before = n.hard | n.soft

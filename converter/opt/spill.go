@@ -181,6 +181,9 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 				st[r] = nil
 			}
 		}
+		for _, r := range v.Info.Changed {
+			st[slot(r)] = nil
+		}
 	case ir.Syscall:
 		s.need(v.Info.State, st, write)
 		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
