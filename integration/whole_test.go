@@ -1,0 +1,115 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/megabin/megabin/integration/debian"
+	"github.com/megabin/megabin/integration/oracle"
+)
+
+// wholeImage has programs that people use whole, in C, C++ and Rust.
+var wholeImage = debian.Spec{
+	Suite: debian.Minbase.Suite,
+	Include: strings.Fields("busybox-static xz-utils sqlite3 lua5.4 perl jq bc openssl zstd bzip2 tcc gcc libc6-dev ripgrep " +
+		"imagemagick gnuplot-nox tesseract-ocr gawk git python3"),
+}
+
+// wholePrograms are shell commands and what they get on standard input, some of
+// which is repeated.
+var wholePrograms = []struct {
+	name, command, input string
+	times                int
+}{
+	{"sqlite3", "sqlite3 :memory:", statements(), 1},
+	{"lua", `lua5.4 -e 'local t={} for i=1,20000 do t[i]=(i*7919)%1009 end table.sort(t) local s=0 for i,v in ipairs(t) do s=s+i*v end print(s,string.format("%.5f",math.sin(s)),pcall(error,"x"))'`, "", 1},
+	{"perl", `perl -e 'my %h; $h{$_ % 97} .= chr(65+$_%26) for 1..20000; print join(",", map {"$_:".length($h{$_})} sort {$a<=>$b} keys %h),"\n"; eval {die {x=>1}}; print ref $@,"\n"; printf "%.10g\n", atan2(1,1)*4;'`, "", 1},
+	{"jq", `jq -c '.a, (.s|ascii_upcase), ([range(.a)]|map(.*.)|add)'`, `{"a":7,"s":"text"}` + "\n", 100},
+	{"bc", "bc -l", "scale=300\n4*a(1)\n2^500\nsqrt(2)\nfor(i=0;i<10;i++) i^i\n", 1},
+	{"digests", `cat > /tmp/in; for d in md5 sha1 sha256 sha512 sha3-256 blake2b512 ripemd160; do openssl dgst -$d /tmp/in; done`, "some text ", 1000},
+	{"ciphers", `cat > /tmp/in; for c in aes-128-cbc aes-128-ctr aes-256-ecb aes-256-ctr chacha20 camellia-128-cbc aria-256-cbc des-ede3-cbc; do echo $c
+		openssl enc -$c -pbkdf2 -S 0102030405060708 -k pw -in /tmp/in | tee /tmp/out | md5sum; openssl enc -d -$c -pbkdf2 -S 0102030405060708 -k pw -in /tmp/out | cmp - /tmp/in; done
+		head -c 5 /tmp/in | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00112233445566778899aabbccddeeff | md5sum`, "some text ", 1000},
+	{"signatures", `for t in "RSA -pkeyopt rsa_keygen_bits:1024" "EC -pkeyopt ec_paramgen_curve:P-256" ED25519; do openssl genpkey -algorithm $t -out /tmp/k 2>/dev/null; openssl pkey -in /tmp/k -pubout -out /tmp/p
+		openssl pkeyutl -sign -rawin -inkey /tmp/k -in /etc/passwd -out /tmp/s && openssl pkeyutl -verify -rawin -pubin -inkey /tmp/p -in /etc/passwd -sigfile /tmp/s; done`, "", 1},
+	{"compressors", `cat > /tmp/in; for c in "xz -3" "zstd -q -9" "bzip2" "gzip -9"; do $c < /tmp/in | tee /tmp/out | md5sum; $c -d < /tmp/out | cmp - /tmp/in; done`, "some text that repeats, and 1234567890 ", 20000},
+	{"tcc", "cat > /tmp/a.c; tcc -c -o /tmp/a.o /tmp/a.c && md5sum < /tmp/a.o", program, 1},
+	{"gcc", "cat > /tmp/a.c; for o in -O0 -O2 '-O3 -g'; do gcc $o -S -o - /tmp/a.c | md5sum; done; gcc -O2 -o /tmp/a /tmp/a.c && nm /tmp/a | sed 's/^ *[0-9a-f]*//' | md5sum", program, 1},
+	{"ripgrep", `rg -n --sort path 'root|daemon' /etc/passwd /etc/group /etc/ssl/openssl.cnf; rg -c --sort path '^[a-z]+:' /etc | head -50`, "", 1},
+	{"imagemagick", "convert -size 64x64 gradient:red-blue -rotate 30 -blur 0x2 /tmp/o.ppm; md5sum < /tmp/o.ppm; convert /tmp/o.ppm -resize 20x20 txt:- | md5sum; convert rose: -colorspace gray png:- | convert - ppm:- | md5sum", "", 1},
+	{"gnuplot", "gnuplot -e 'set term svg; plot sin(x)*exp(-x*x/10) t \"f\"; splot x*y'", "", 1},
+	{"tesseract", `convert -size 300x60 xc:white -pointsize 30 -annotate +10+40 "Hello World" ppm:/tmp/t.ppm && md5sum < /tmp/t.ppm && OMP_THREAD_LIMIT=1 tesseract /tmp/t.ppm - 2>&1`, "", 1},
+	{"gawk", `gawk 'BEGIN{for(i=0;i<20000;i++) a[i%101]+=i; n=asorti(a,b); for(i=1;i<=5;i++) print b[i],a[b[i]]; printf "%.6f %s\n", exp(1), substr("hello",2,3)}'`, "", 1},
+	{"python3", "python3 -", `
+import json, re, hashlib, zlib, decimal, itertools, collections, fractions, random
+print(json.dumps({str(i): i**3 for i in range(50)}, sort_keys=True))
+print(re.sub(r"(\w+) (\w+)", r"\2 \1", "a b c d"), decimal.Decimal(2).sqrt(), fractions.Fraction(3, 7) ** 5)
+print([hashlib.new(n, b"x" * 1000).hexdigest() for n in ("md5", "sha1", "sha256", "sha512", "sha3_256", "blake2b")], zlib.crc32(b"y" * 999))
+random.seed(7)
+print(collections.Counter(random.choices("abc", k=1000)), sum(x * x for x in range(100000)), 3 ** 500 % 1000007)
+`, 1},
+	{"git", `cd /tmp && git init -q g && cd g && git config user.email a@b && git config user.name n && for i in 1 2 3 4 5; do echo $i > f$i; git add .; GIT_AUTHOR_DATE="2020-01-01T00:00:0$i" GIT_COMMITTER_DATE="2020-01-01T00:00:0$i" git commit -qm "c $i"; done
+		git log --stat; git checkout -q -b x HEAD~2; echo y > f1; git commit -qam y; git merge -q -m m master; git gc -q; git fsck 2>&1; ls; git diff HEAD~1 | cat`, "", 1},
+}
+
+const program = `#include <stdio.h>
+#include <string.h>
+static double g(double x) { return x * x + 1; }
+int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); }
+int main(void) { char b[100]; memset(b, f(5), 99); b[99] = 0; printf("%d %f %s\n", f(20), g(2.5), b); return 0; }
+`
+
+// statements is SQL for a few thousand rows.
+func statements() string {
+	return `create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i+1 from n where i < 5000) insert into t select i, 'row ' || (i*7%101), i/3.0 from n;
+select count(*), sum(c), max(b) from t; select b, count(*) from t group by b order by 2 desc, 1 limit 5;
+update t set c = c*2 where a%3 = 0; select printf('%.3f', avg(c)) from t; create index x on t(b); explain query plan select * from t where b = 'row 5';
+select group_concat(a) from (select a from t where b like '%3%' limit 20); delete from t where a%2; select count(*), total(c) from t; vacuum; pragma integrity_check;
+`
+}
+
+// TestWholePrograms runs large programs natively and converted. Making and converting
+// their image takes minutes, so it is part of make conformance.
+func TestWholePrograms(t *testing.T) {
+	if os.Getenv("MEGABIN_CONFORMANCE") == "" {
+		t.Skip("set MEGABIN_CONFORMANCE: the image takes minutes")
+	}
+	dir, err := debian.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := debian.Build(t.Context(), wholeImage, dir, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := os.Getenv("MEGABIN_WHOLE") // converted before
+	if target == "" {
+		target = "oci:" + filepath.Join(t.TempDir(), "whole")
+		if err := convert(img.Ref(), target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range wholePrograms {
+		t.Run(p.name, func(t *testing.T) {
+			native, err := oracle.Command(t.Context(), oracle.Spec{Rootfs: img.Rootfs, Dir: "/", Env: baseEnv, Args: []string{"sh", "-c", p.command}, Container: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			converted := exec.Command(megabin(), "run", "-i", "-e", "TZ=UTC0", target, "sh", "-c", p.command)
+			for _, cmd := range []*exec.Cmd{native, converted} {
+				cmd.Stdin = strings.NewReader(strings.Repeat(p.input, p.times))
+			}
+			want, got := capture(t, native), capture(t, converted)
+			if want.status != 0 || len(want.stdout) == 0 {
+				t.Errorf("natively: status %d, %s%s", want.status, want.stdout, want.stderr)
+			}
+			for _, d := range crashDiffs(want, got) {
+				t.Error(d)
+			}
+		})
+	}
+}
