@@ -10,7 +10,7 @@ import (
 
 // neighbours are what runs in another container of the same process.
 var neighbours = []struct{ name, guest string }{
-	{"alone", ""}, {"fork bomb", "bomb"}, {"memory hog", "hog"}, {"spinning guest", "loop"}, {"fd leak", "leak"},
+	{"fork bomb", "bomb"}, {"memory hog", "hog"}, {"spinning guest", "loop"}, {"fd leak", "leak"},
 }
 
 // neighbourBounds leave the rest of the machine to others.
@@ -29,26 +29,24 @@ func (b *bench) bounds(ctx context.Context) error {
 		return err
 	}
 	defer img.Close()
-	fmt.Printf("medians of a container's latency, alone and with a neighbour in the same process\n(which has %d MiB, %d tasks, %g processor)\n\n%-16s",
+	fmt.Printf("median latency of a container beside a neighbour in the same process, alone right before = 1\n(the neighbour has %d MiB, %d tasks, %g processor)\n\n%-16s",
 		neighbourBounds.Memory>>20, neighbourBounds.Tasks, neighbourBounds.CPUs, "")
 	for _, l := range latencies {
-		fmt.Printf(" %12s", l)
+		fmt.Printf(" %10s", l)
 	}
 	fmt.Println()
-	alone := make([]float64, len(latencies))
-	for i, n := range neighbours {
-		medians, err := b.neighbour(ctx, img, n.name, n.guest)
+	for _, n := range neighbours {
+		alone, err := b.neighbour(ctx, img, n.name, "")
+		if err != nil {
+			return fmt.Errorf("alone: %w", err)
+		}
+		beside, err := b.neighbour(ctx, img, n.name, n.guest)
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}
 		fmt.Printf("%-16s", n.name)
-		for j, m := range medians {
-			if i == 0 {
-				alone[j] = m
-				fmt.Printf(" %9.2f µs", m/1e3)
-			} else {
-				fmt.Printf(" %11.2f×", m/alone[j])
-			}
+		for j := range latencies {
+			fmt.Printf(" %9.2f×", beside[j]/alone[j])
 		}
 		fmt.Println()
 	}
@@ -58,7 +56,9 @@ func (b *bench) bounds(ctx context.Context) error {
 
 // neighbour measures all latencies beside a guest; none if it is empty.
 func (b *bench) neighbour(ctx context.Context, img *container.Image, name, guest string) (medians []float64, err error) {
+	engine := "alone"
 	if guest != "" {
+		engine = "beside"
 		g, err := startGuests(ctx, img, guest, 1, neighbourBounds)
 		if err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func (b *bench) neighbour(ctx context.Context, img *container.Image, name, guest
 		if err != nil {
 			return nil, err
 		}
-		b.add(sample{"bound", l, name, "ns", values})
+		b.add(sample{"bound", l + ", " + name, engine, "ns", values})
 		medians = append(medians, median(values))
 	}
 	return medians, nil

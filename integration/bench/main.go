@@ -155,4 +155,7 @@ func (b *bench) write(dir string) error {
 	return nil
 }
 
+// fewRuns is how often what takes seconds is measured.
+func (b *bench) fewRuns() int { return max(b.runs/2, 1) }
+
 func (b *bench) add(s sample) { b.samples = append(b.samples, s) }

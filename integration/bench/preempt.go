@@ -91,11 +91,11 @@ func (b *bench) polls(ctx context.Context) error {
 	if err := b.convertWithoutPolls(ctx, without); err != nil {
 		return err
 	}
-	fmt.Printf("CPU time of kernels with polls, without = 1 (least of %d runs)\n\n", b.runs)
+	fmt.Printf("CPU time of kernels with polls, without = 1 (least of %d runs)\n\n", b.fewRuns())
 	logs := 0.0
 	for _, k := range kernels {
 		values := make([][]float64, 2)
-		for range b.runs {
+		for range b.fewRuns() {
 			for i, ref := range []string{"oci:" + without, b.kernelImage()} {
 				_, ns, err := runKernel(ctx, []string{b.megabin, "run", ref, "/" + k.name, strconv.Itoa(k.n)})
 				if err != nil {

@@ -29,7 +29,7 @@ func (b *bench) trees(ctx context.Context) error {
 	for i := range values {
 		values[i] = make([][]float64, len(treeRows))
 	}
-	for range max(b.runs/2, 1) {
+	for range b.fewRuns() {
 		for i, r := range by {
 			took, err := runMicro(ctx, r, []string{"/bin/sh", "-c", treeScript})
 			if err != nil {
