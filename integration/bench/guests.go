@@ -61,7 +61,7 @@ func startGuests(ctx context.Context, img *container.Image, name string, n int, 
 		running.Go(func() {
 			_, err := img.Run(ctx, runner.Spec{Argv: []string{"/bin/guests", name}, Stdout: w, Stderr: os.Stderr, Bounds: bounds, Messages: io.Discard})
 			if !errors.Is(err, context.Canceled) {
-				failed <- fmt.Errorf("%s ended by itself: %w", name, err)
+				failed <- fmt.Errorf("%s ended by itself (%v)", name, err)
 				w.Close()
 			}
 		})
