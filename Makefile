@@ -10,6 +10,8 @@ TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user 
          csmith:csmith musl-gcc:musl-tools openssl:openssl \
          skopeo:skopeo busybox:busybox-static xz:xz-utils clang:clang wasm-ld:lld
 FUZZTIME ?= 10s
+# What `make bench` measures: a regular expression of PART or PART/ROW, such as programs/python.
+RUN ?=
 # Where frontend-image puts the image; a registry's is docker://HOST/REPO.
 FRONTEND ?= oci:$(OUT)/frontend
 
@@ -20,7 +22,7 @@ help:
 	@echo 'make test         everything that must pass, within minutes'
 	@echo 'make integration  BuildKit, buildx, registry, crane and skopeo, started for it'
 	@echo 'make conformance  longer suites, and those of bash, busybox, coreutils, git, Python and others'
-	@echo 'make bench        speed and size, side by side with native, qemu, runc and wasm from source'
+	@echo 'make bench        speed and size, side by side with native, qemu, runc, gVisor and wasm from source; RUN=programs/python for a part'
 	@echo 'make coverage     what code discovery and translation miss in some 150 Debian packages'
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make build        bin/megabin, static'
@@ -59,7 +61,8 @@ bench: deps build
 	@mkdir -p $(OUT)
 	@./.ci/deps docker-registry:docker-registry
 	@./.ci/tools $(OUT)/tools
-	$(GO) run ./integration/bench -megabin $(MEGABIN) -out $(OUT)
+	@./.ci/tools $(OUT)/tools gvisor || echo 'gVisor could not be built: the tables are without it'
+	$(GO) run ./integration/bench -megabin $(MEGABIN) -out $(OUT) -tools $(OUT)/tools -run '$(RUN)'
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./integration/images
 
 coverage:

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-var update = flag.Bool("update", false, "renew what docs/translator.md shows")
+var update = flag.Bool("update", false, "renew what docs/translator.md shows, and testdata/sizes")
 
 // walked is what gcc -O2 makes of
 //

@@ -20,6 +20,9 @@ import (
 // conversions prints how long the whole image takes with an empty and with a
 // filled unit cache, and what goes in and comes out.
 func (b *bench) conversions(ctx context.Context) error {
+	if !b.wants("convert") {
+		return nil
+	}
 	img, err := debianImage(ctx)
 	if err != nil {
 		return err

@@ -16,11 +16,13 @@ import (
 // kernelSources is where the C sources are.
 const kernelSources = "examples/kernels"
 
-// work of each kernel, so that it takes some 0.15 s natively.
-var kernels = []struct {
+// kernel is one of the C programs.
+type kernel struct {
 	name string
-	n    int
-}{
+	n    int // work, so that it takes some 0.15 s natively
+}
+
+var kernels = []kernel{
 	{"fib", 4000}, {"fibs", 2500}, {"crc32", 3500}, {"sha256", 35000}, {"qsort", 750}, {"interp", 500},
 	{"str", 6000}, {"matmul", 500}, {"hash", 15000}, {"tree", 40000}, {"tok", 20000},
 }
@@ -45,6 +47,10 @@ func (b *bench) wasmrun() string         { return filepath.Join(b.work, "wasmrun
 
 // kernels prints the CPU time of each kernel by each engine, as a ratio.
 func (b *bench) kernels(ctx context.Context) error {
+	rows := wanted(b, "kernels", kernels, func(k kernel) string { return k.name })
+	if len(rows) == 0 {
+		return nil
+	}
 	if err := b.buildKernels(ctx); err != nil {
 		return err
 	}
@@ -54,7 +60,7 @@ func (b *bench) kernels(ctx context.Context) error {
 	}
 	fmt.Println()
 	logs := make([]float64, len(engines)) // sums of logarithms, for the geometric mean
-	for _, k := range kernels {
+	for _, k := range rows {
 		best, err := b.measureKernel(ctx, k.name, k.n)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
@@ -68,7 +74,7 @@ func (b *bench) kernels(ctx context.Context) error {
 	}
 	fmt.Printf("%-10s %10s", "geomean", "")
 	for i := 1; i < len(engines); i++ {
-		fmt.Printf(" %12.2f", math.Exp(logs[i]/float64(len(kernels))))
+		fmt.Printf(" %12.2f", math.Exp(logs[i]/float64(len(rows))))
 	}
 	fmt.Print("\n\n")
 	return nil

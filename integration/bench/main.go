@@ -1,10 +1,11 @@
 // Command bench measures megabin side by side with what it stands beside:
-// native programs, qemu-user, runc, and C compiled to wasm for the same
+// native programs, qemu-user, runc, gVisor, and C compiled to wasm for the same
 // engine. All of a comparison's measurements are taken in one run, in turn,
 // so that a noisy machine disturbs them alike. Tables go to stdout, raw samples to a
 // JSON file.
 //
 //	go run ./integration/bench -megabin bin/megabin -out out
+//	go run ./integration/bench -run programs/python -work out/bench
 package main
 
 import (
@@ -16,21 +17,28 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"time"
+
+	"github.com/megabin/megabin/integration/oracle"
 )
 
 // bench is what all measurements share.
 type bench struct {
 	megabin string // path of the binary
+	tools   string // directory with programs that Debian does not have
 	work    string // scratch directory
 	runs    int    // measurements of each thing
+	only    *regexp.Regexp
 	samples []sample
+
+	image *toolbox // nil until it is needed
 }
 
 // sample is one row of the raw data.
 type sample struct {
-	Group  string    `json:"group"`  // "kernel", "start", "convert", "size"
+	Group  string    `json:"group"`  // "kernel", "program", "syscall", "tree", "bound", "preempt", "start", "convert", "size"
 	Name   string    `json:"name"`   // what was measured
 	Engine string    `json:"engine"` // by what it was run
 	Unit   string    `json:"unit"`   // "ns", "bytes"
@@ -43,45 +51,88 @@ var parts = []struct {
 	run  func(*bench, context.Context) error
 }{
 	{"kernels", (*bench).kernels},
+	{"programs", (*bench).programs},
+	{"syscalls", (*bench).syscalls},
+	{"trees", (*bench).trees},
+	{"bounds", (*bench).bounds},
+	{"polls", (*bench).polls},
+	{"pauses", (*bench).pauses},
+	{"code", (*bench).code},
 	{"start", (*bench).starts},
 	{"convert", (*bench).conversions},
 }
 
 func main() {
+	oracle.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	megabin := flag.String("megabin", "bin/megabin", "binary to measure")
+	b := &bench{}
+	flag.StringVar(&b.megabin, "megabin", "bin/megabin", "binary to measure")
+	flag.StringVar(&b.tools, "tools", "out/tools", "directory with runsc, if it is there")
+	flag.StringVar(&b.work, "work", "", "scratch directory that is kept, so that the next run prepares less (default: a temporary one)")
+	flag.IntVar(&b.runs, "runs", 5, "measurements of each thing")
 	out := flag.String("out", "out", "directory for the raw samples")
-	runs := flag.Int("runs", 5, "measurements of each thing")
-	only := flag.String("only", "", "only this part: kernels, start or convert")
+	only := flag.String("run", "", "measure only what the regular expression matches: PART or PART/ROW")
 	flag.Parse()
-	if err := run(ctx, *megabin, *out, *runs, *only); err != nil {
+	err := b.prepare(*only)
+	if err == nil {
+		err = errors.Join(b.run(ctx), b.write(*out)) // what was measured was measured
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, megabin, out string, runs int, only string) error {
-	path, err := filepath.Abs(megabin)
-	if err != nil {
+// prepare makes what the flags say usable.
+func (b *bench) prepare(only string) (err error) {
+	if b.only, err = regexp.Compile(only); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", "megabin-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	b := &bench{megabin: path, work: work, runs: runs}
-	for _, p := range parts {
-		if only != "" && only != p.name {
+	for _, p := range []*string{&b.megabin, &b.tools, &b.work} {
+		if *p == "" {
 			continue
 		}
-		if err := p.run(b, ctx); err != nil {
-			err = fmt.Errorf("%s: %w", p.name, err)
-			return errors.Join(err, b.write(out)) // what was measured was measured
+		if *p, err = filepath.Abs(*p); err != nil {
+			return err
 		}
 	}
-	return b.write(out)
+	return nil
+}
+
+func (b *bench) run(ctx context.Context) error {
+	if b.work != "" {
+		if err := os.MkdirAll(b.work, 0o755); err != nil {
+			return err
+		}
+	} else {
+		work, err := os.MkdirTemp("", "megabin-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(work)
+		b.work = work
+	}
+	for _, p := range parts {
+		if err := p.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// wants tells whether a row, "PART/ROW", is to be measured; a part without
+// rows of its own is its own row.
+func (b *bench) wants(row string) bool { return b.only.MatchString(row) }
+
+// wanted are the rows of a part that are to be measured.
+func wanted[R any](b *bench, part string, rows []R, name func(R) string) (list []R) {
+	for _, r := range rows {
+		if b.wants(part + "/" + name(r)) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // write saves the raw samples.
@@ -103,5 +154,8 @@ func (b *bench) write(dir string) error {
 	fmt.Println("raw samples:", path)
 	return nil
 }
+
+// fewRuns is how often what takes seconds is measured.
+func (b *bench) fewRuns() int { return max(b.runs/2, 1) }
 
 func (b *bench) add(s sample) { b.samples = append(b.samples, s) }

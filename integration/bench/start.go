@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,6 +26,9 @@ type starter struct {
 
 // starts prints how long a whole process takes to say hi.
 func (b *bench) starts(ctx context.Context) error {
+	if !b.wants("start") {
+		return nil
+	}
 	img, err := debianImage(ctx)
 	if err != nil {
 		return err
@@ -35,8 +37,11 @@ func (b *bench) starts(ctx context.Context) error {
 	if err := command(ctx, b.megabin, "convert", img.Ref(), ref); err != nil {
 		return err
 	}
-	bundle, err := b.runcBundle(ctx, img.Rootfs)
+	bundle, err := newBundle(ctx, filepath.Join(b.work, "start-bundle"), img.Rootfs)
 	if err != nil {
+		return err
+	}
+	if err := bundle.set([]string{"echo", "hi"}); err != nil {
 		return err
 	}
 	cold := filepath.Join(b.work, "cold-cache")
@@ -50,7 +55,7 @@ func (b *bench) starts(ctx context.Context) error {
 			return exec.CommandContext(ctx, "qemu-x86_64", "-L", img.Rootfs, img.Rootfs+"/bin/echo", "hi")
 		}},
 		{"runc", startRuns, nil, func(ctx context.Context) *exec.Cmd {
-			return exec.CommandContext(ctx, "runc", "run", "--bundle", bundle, fmt.Sprintf("megabin-bench-%d", time.Now().UnixNano()))
+			return exec.CommandContext(ctx, "runc", "run", "--bundle", bundle.dir, containerID())
 		}},
 		{"megabin", startRuns, nil, func(ctx context.Context) *exec.Cmd {
 			return exec.CommandContext(ctx, b.megabin, "run", ref, "echo", "hi")
@@ -126,34 +131,4 @@ func debianImage(ctx context.Context) (debian.Image, error) {
 		return debian.Image{}, err
 	}
 	return debian.Build(ctx, debian.Minbase, cache, os.Stderr)
-}
-
-// runcBundle makes a bundle whose process is `echo hi` in rootfs.
-func (b *bench) runcBundle(ctx context.Context, rootfs string) (string, error) {
-	dir := filepath.Join(b.work, "bundle")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	if err := command(ctx, "runc", "spec", "--bundle", dir); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	var spec map[string]any
-	if err := json.Unmarshal(data, &spec); err != nil {
-		return "", err
-	}
-	process, ok := spec["process"].(map[string]any)
-	if !ok {
-		return "", fmt.Errorf("%s has no process", path)
-	}
-	process["terminal"], process["args"] = false, []string{"echo", "hi"}
-	spec["root"] = map[string]any{"path": rootfs, "readonly": true}
-	if data, err = json.Marshal(spec); err != nil {
-		return "", err
-	}
-	return dir, os.WriteFile(path, data, 0o644)
 }

@@ -49,6 +49,9 @@ cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/
 integration/debian:
 integration/coverage: integration/debian converter/elf converter/disasm converter/lift
 integration/difftest: converter/x86
+integration/oracle:
+integration/container: layers/image/... layers/tarfs runtime/runner runtime/vkernel/...
+integration/bench: integration/container integration/debian integration/oracle converter/translate layers/unit/... runtime/runner
 integration/...: layers/image/...
 `
 
@@ -56,7 +59,7 @@ integration/...: layers/image/...
 var onlyIn = map[string][]string{
 	"debug/elf":                              {"converter/elf"},
 	"golang.org/x/arch":                      {"converter/x86", "converter/disasm", "converter/lift", "integration/difftest"}, // names of opcodes
-	"github.com/tetratelabs/wazero":          {"runtime/machine"},
+	"github.com/tetratelabs/wazero":          {"runtime/machine", "integration/bench"},
 	"github.com/moby/buildkit":               {"frontend"},
 	"github.com/spf13/cobra":                 {"cmd/megabin"},
 	"github.com/schollz/progressbar":         {"cmd/megabin"},
