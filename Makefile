@@ -46,11 +46,10 @@ test: deps build
 	@test -z "$$(gofmt -l .)" || { echo 'not gofmt-ed:'; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) test ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
-	$(GO) test -v -timeout 40m -parallel 2 ./integration/...
+	$(GO) test -v -timeout 40m -parallel 2 $$($(GO) list ./integration/... | grep -v /integration/images)
 
 integration: deps build
-	@./.ci/deps docker-registry:docker-registry
-	@./.ci/tools $(OUT)/tools
+	@[ "$$(id -u)" != 0 ] || { ./.ci/deps docker-registry:docker-registry && ./.ci/tools $(OUT)/tools; }
 	$(GO) test -v -count=1 -timeout 30m ./integration/images
 
 conformance: deps build
