@@ -170,6 +170,7 @@ func (u *unit) again(old *function) *function {
 	fn.ir.PollAtEntry, fn.sum = old.ir.PollAtEntry, old.sum
 	old.src.Drop()
 	old.blocks, old.ir = nil, nil
+	u.findCallees(fn)
 	u.forwardDefs(fn)
 	u.liveness(fn)
 	return fn
@@ -196,9 +197,12 @@ type function struct {
 	loads       map[switchAt][]*disasm.Switch
 	stubs       map[uint64]*x86.Inst
 	sum         summary
-	size        int  // values before linking
-	breach      bool // see findBreach
-	ends        bool
+	size        int         // values before linking
+	breach      bool        // see findBreach
+	ends        bool        // likewise
+	callees     []*function // called directly, once for each call
+	callers     []*function // the other way round
+	queued      bool        // see summarize and modifies
 }
 
 // lift lifts the blocks of f without connecting them.
