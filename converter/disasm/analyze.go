@@ -121,7 +121,7 @@ func (d *discovery) count(p *Program) {
 
 // certain covers the functions that the file lists and what those call or jump to.
 // The others were found by address or in gaps because they look like code; a table
-// of constants may do so too.
+// of constants may do so too, but not where there is unwind information.
 func (d *discovery) certain(p *Program) *coverage {
 	byEntry := make(map[uint64]*Func, len(p.Funcs))
 	for _, f := range p.Funcs {
@@ -135,6 +135,11 @@ func (d *discovery) certain(p *Program) *coverage {
 		}
 	}
 	d.eachListed(func(addr uint64, _ evidence) { reach(addr) })
+	for _, f := range p.Funcs {
+		if f.Partial && d.unwinds(f.Entry) || d.isPLT(f.Entry) {
+			reach(f.Entry)
+		}
+	}
 	c := newCoverage(d.image)
 	for len(work) > 0 {
 		f := work[len(work)-1]
@@ -145,6 +150,16 @@ func (d *discovery) certain(p *Program) *coverage {
 		}
 	}
 	return c
+}
+
+// unwinds reports whether addr is in the range of an FDE.
+func (d *discovery) unwinds(addr uint64) bool {
+	fdes := d.file.FDEs
+	i, found := slices.BinarySearchFunc(fdes, addr, func(f elf.FDE, a uint64) int { return cmp.Compare(f.Start, a) })
+	if !found {
+		i--
+	}
+	return i >= 0 && addr < fdes[i].End
 }
 
 // isSlotJump: jmp [rip+x] through one pointer, as PLT stubs do.

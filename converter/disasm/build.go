@@ -2,12 +2,9 @@ package disasm
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"golang.org/x/arch/x86/x86asm"
-
-	"github.com/megabin/megabin/converter/x86"
 )
 
 // builder makes one Func.
@@ -183,7 +180,7 @@ func (b *builder) makeBlocks() []*Block {
 	return list
 }
 
-// makeBlock decodes from leader to the next leader or the block's end.
+// makeBlock goes from leader to the next leader or the block's end.
 func (b *builder) makeBlock(blk *Block, leader uint64) {
 	n, end := 0, leader
 	for a := leader; ; {
@@ -197,14 +194,9 @@ func (b *builder) makeBlock(blk *Block, leader uint64) {
 			break
 		}
 	}
-	blk.Addr, blk.End, blk.Insts = leader, end, make([]x86.Inst, 0, n)
-	for a := leader; a < end; {
-		in, err := b.inst(a)
-		if err != nil {
-			panic(fmt.Sprintf("BUG: instruction at %#x no longer decodes: %v", a, err))
-		}
-		blk.Insts = append(blk.Insts, in)
-		a = in.Next()
+	blk.Addr, blk.End = leader, end
+	if n > 0 {
+		blk.Insts = b.straight(leader, n)
 	}
 }
 

@@ -1,6 +1,8 @@
 package disasm
 
 import (
+	"slices"
+
 	"golang.org/x/arch/x86/x86asm"
 
 	"github.com/megabin/megabin/converter/elf"
@@ -79,6 +81,7 @@ type region struct {
 	base  uint64
 	code  []byte
 	size  []uint8 // length of the instruction that starts here, or 0
+	inst  []int32 // its number
 	flow  []flow
 	cover []bool // belongs to an instruction
 	entry []evidence
@@ -98,7 +101,12 @@ const (
 type image struct {
 	file    *elf.File
 	regions []region
+	insts   [][]x86.Inst // all known ones, by number, in chunks of instChunk
+	count   int          // of them
 }
+
+// instChunk is the number of instructions that are kept together.
+const instChunk = 512
 
 func newImage(f *elf.File) *image {
 	m := &image{file: f}
@@ -111,7 +119,7 @@ func newImage(f *elf.File) *image {
 func newRegion(base uint64, code []byte) region {
 	n := len(code)
 	return region{
-		base: base, code: code, size: make([]uint8, n), flow: make([]flow, n), cover: make([]bool, n),
+		base: base, code: code, size: make([]uint8, n), inst: make([]int32, n), flow: make([]flow, n), cover: make([]bool, n),
 		entry: make([]evidence, n), role: make([]role, n),
 	}
 }
@@ -179,20 +187,59 @@ func (m *image) mark(addr uint64, as role) {
 	r.role[off] |= as
 }
 
-// inst decodes the instruction at addr.
+// inst gives the instruction at addr.
 func (m *image) inst(addr uint64) (x86.Inst, error) {
 	r, off := m.region(addr)
-	if r == nil {
+	switch {
+	case r == nil:
 		return x86.Inst{}, errNotCode
+	case r.size[off] != 0:
+		return *m.known(r.inst[off]), nil
 	}
 	return x86.Decode(r.code[off:], addr)
+}
+
+// known gives an instruction by its number.
+func (m *image) known(number int32) *x86.Inst { return &m.insts[number/instChunk][number%instChunk] }
+
+// straight gives n known instructions that follow one another from addr on.
+func (m *image) straight(addr uint64, n int) []x86.Inst {
+	r, off := m.region(addr)
+	first := int(r.inst[off])
+	if last := first + n - 1; first/instChunk == last/instChunk && last < m.count && m.follow(first, last) {
+		return slices.Clip(m.insts[first/instChunk][first%instChunk : last%instChunk+1])
+	}
+	list := make([]x86.Inst, 0, n)
+	for range n {
+		r, off := m.region(addr)
+		list = append(list, *m.known(r.inst[off]))
+		addr += uint64(r.size[off])
+	}
+	return list
+}
+
+// follow reports whether the instructions with these numbers and all between
+// follow one another in memory.
+func (m *image) follow(first, last int) bool {
+	for i := first; i < last; i++ {
+		if m.known(int32(i)).Next() != m.known(int32(i+1)).Addr {
+			return false
+		}
+	}
+	return true
 }
 
 // record notes the instruction.
 func (m *image) record(in *x86.Inst) flow {
 	r, off := m.region(in.Addr)
 	f := flowOf(in)
-	r.size[off], r.flow[off] = uint8(in.Len), f
+	if m.count%instChunk == 0 {
+		m.insts = append(m.insts, make([]x86.Inst, 0, instChunk))
+	}
+	chunk := &m.insts[len(m.insts)-1]
+	*chunk = append(*chunk, *in)
+	r.size[off], r.inst[off], r.flow[off] = uint8(in.Len), int32(m.count), f
+	m.count++
 	for i := range uint64(in.Len) {
 		r.cover[off+i] = true
 	}

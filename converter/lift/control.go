@@ -23,6 +23,7 @@ type site struct {
 	term   *ir.Block // tail call: the block it ends
 	info   *ir.CallInfo
 	direct bool
+	callee *function           // of a direct call or tail call, if it is in the unit
 	vars   *[numRegs]*ir.Value // nil entries: as at the start of the block
 	after  Set                 // live after the site
 	// through is what the site leaves alone and a later call may want.

@@ -149,9 +149,7 @@ func (l *lifter) liftCallers(fns []*function) {
 			return
 		}
 		for i, fn := range fns {
-			calls := false
-			fn.eachDirect(func(info *ir.CallInfo) { calls = calls || fresh[info.Target] })
-			if calls {
+			if fn.callsOneOf(fresh) {
 				fns[i] = again.lift(fn.src)
 				if l.big {
 					fns[i].forget()
@@ -159,6 +157,18 @@ func (l *lifter) liftCallers(fns []*function) {
 			}
 		}
 	}
+}
+
+// callsOneOf reports whether fn calls one of the functions at entries directly.
+func (fn *function) callsOneOf(entries map[uint32]bool) bool {
+	for _, b := range fn.blocks {
+		for i := range b.segs {
+			if s := b.segs[i].site; s != nil && s.direct && entries[s.info.Target] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // eachTail visits where the function's direct tail calls go.

@@ -172,6 +172,7 @@ func (u *unit) again(old *function) *function {
 	fn.ir.PollAtEntry, fn.sum = old.ir.PollAtEntry, old.sum
 	old.src.Drop()
 	old.blocks, old.ir = nil, nil
+	u.findCallees(fn)
 	u.forwardDefs(fn)
 	u.liveness(fn)
 	return fn
@@ -199,9 +200,12 @@ type function struct {
 	loads       map[switchAt][]*disasm.Switch
 	stubs       map[uint64]*x86.Inst
 	sum         summary
-	size        int // values before linking
-	broken      Set // see findBroken
-	ends        bool
+	size        int         // values before linking
+	broken      Set         // see findBroken
+	ends        bool        // likewise
+	callees     []*function // called directly, once for each call
+	callers     []*function // the other way round
+	queued      bool        // see summarize and modifies
 }
 
 // lift lifts the blocks of f without connecting them.
@@ -347,6 +351,9 @@ func successors(d *disasm.Block) []*disasm.Block {
 	}
 	return s
 }
+
+// entry is the function's entry, a unit offset.
+func (fn *function) entry() uint32 { return fn.offset(fn.src.Entry) }
 
 // offset turns a vaddr into a unit offset.
 func (fn *function) offset(vaddr uint64) uint32 { return uint32(vaddr - fn.vmin) }

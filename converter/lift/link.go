@@ -205,7 +205,7 @@ func (l *linker) site(b *block, s *site) {
 	}
 	set := s.before &^ argSet
 	if s.direct {
-		set |= (s.after | s.through) & argSet &^ l.u.calleeMods(s.info) // still there afterwards
+		set |= (s.after | s.through) & argSet &^ l.u.calleeMods(s) // still there afterwards
 	}
 	s.info.State = l.state(b, s, set)
 }

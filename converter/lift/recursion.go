@@ -1,7 +1,5 @@
 package lift
 
-import "github.com/megabin/megabin/converter/ir"
-
 // recursion makes functions look at the budget at their entry, so that no
 // program runs for ever without: one in each cycle of direct calls, and those
 // that can be part of one through pointers.
@@ -40,16 +38,11 @@ func (u *unit) recursion() {
 
 // callees are the functions that fn calls directly. It marks fn if it calls
 // through a pointer and may be called so itself.
-func (u *unit) callees(fn *function) (list []*function) {
-	fn.eachDirect(func(info *ir.CallInfo) {
-		if t := u.byEntry[info.Target]; t != nil {
-			list = append(list, t)
-		}
-	})
+func (u *unit) callees(fn *function) []*function {
 	if fn.src.AddressTaken && fn.callsIndirectly() {
 		fn.ir.PollAtEntry = true
 	}
-	return list
+	return fn.callees
 }
 
 // callsIndirectly reports whether fn has a call through a pointer that comes

@@ -103,6 +103,8 @@ type block struct {
 	softIn  Set
 	defIn   Set
 	freshIn Set
+	defOut  Set
+	settled bool // see liveness
 	saves   bool // see savesVectors
 	edges   []edge
 	exits   []*site // returns, tail calls, abnormal exits
@@ -129,6 +131,7 @@ type segment struct {
 	use, def Set
 	pass     Set   // read only in case the caller passed something: see savesVectors
 	fresh    Set   // def without what a call in front of the segment gave
+	meant    Set   // may be meant for the call that ends it
 	site     *site // what ends the segment, nil for the block's end
 }
 

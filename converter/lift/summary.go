@@ -33,13 +33,18 @@ type unit struct {
 	conv    *convention
 	fns     []*function
 	byEntry map[uint32]*function
-	callers map[*function][]*function
 }
 
 func newUnit(l *lifter, fns []*function) *unit {
-	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns)), callers: map[*function][]*function{}}
+	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns))}
 	for _, fn := range fns {
 		u.byEntry[fn.ir.Entry] = fn
+	}
+	for _, fn := range fns {
+		u.findCallees(fn)
+		for _, t := range fn.callees {
+			t.callers = append(t.callers, fn)
+		}
 	}
 	u.modifies()
 	for _, fn := range fns {
@@ -47,26 +52,27 @@ func newUnit(l *lifter, fns []*function) *unit {
 		if fn.src.AddressTaken || u.conv.passed != 0 {
 			fn.sum.gives = u.conv.given
 		}
-		fn.eachDirect(func(info *ir.CallInfo) {
-			if t := u.byEntry[info.Target]; t != nil {
-				u.callers[t] = append(u.callers[t], fn)
-			}
-		})
 	}
 	return u
 }
 
-// eachDirect visits the function's direct calls and tail calls.
-func (fn *function) eachDirect(visit func(*ir.CallInfo)) {
+// findCallees notes the functions of the unit that fn calls directly, tail
+// calls included.
+func (u *unit) findCallees(fn *function) {
+	note := func(s *site, info *ir.CallInfo) {
+		if s.callee = u.byEntry[info.Target]; s.callee != nil {
+			fn.callees = append(fn.callees, s.callee)
+		}
+	}
 	for _, b := range fn.blocks {
 		for i := range b.segs {
 			if s := b.segs[i].site; s != nil && s.direct {
-				visit(s.info)
+				note(s, s.info)
 			}
 		}
 		for _, s := range b.exits {
 			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
-				visit(t.Info)
+				note(s, t.Info)
 			}
 		}
 	}
@@ -74,11 +80,10 @@ func (fn *function) eachDirect(visit func(*ir.CallInfo)) {
 
 // summarize computes needs and gives of all functions to a fixed point.
 func (u *unit) summarize() {
-	queued := make(map[*function]bool, len(u.fns))
 	work := make([]*function, 0, len(u.fns))
 	push := func(fn *function) {
-		if !queued[fn] {
-			queued[fn] = true
+		if !fn.queued {
+			fn.queued = true
 			work = append(work, fn)
 		}
 	}
@@ -88,11 +93,11 @@ func (u *unit) summarize() {
 	for len(work) > 0 {
 		fn := work[len(work)-1]
 		work = work[:len(work)-1]
-		queued[fn] = false
+		fn.queued = false
 		u.liveness(fn)
 		if e := fn.blocks[0]; e.liveIn != fn.sum.needs || e.softIn != fn.sum.soft {
 			fn.sum.needs, fn.sum.soft = e.liveIn, e.softIn
-			for _, c := range u.callers[fn] {
+			for _, c := range fn.callers {
 				push(c)
 			}
 		}
@@ -102,24 +107,20 @@ func (u *unit) summarize() {
 
 // demand adds to the gives of fn's callees what fn reads after its calls.
 func (u *unit) demand(fn *function, push func(*function)) {
-	raise := func(target uint32, gives Set) {
-		t := u.byEntry[target]
-		if t == nil || gives&^t.sum.gives == 0 {
-			return
+	raise := func(t *function, gives Set) {
+		if t != nil && gives&^t.sum.gives != 0 {
+			t.sum.gives |= gives
+			push(t)
 		}
-		t.sum.gives |= gives
-		push(t)
 	}
 	for _, b := range fn.blocks {
 		for i := range b.segs {
-			if s := b.segs[i].site; s != nil && s.direct {
-				raise(s.info.Target, s.after&u.calleeMods(s.info))
+			if s := b.segs[i].site; s != nil && s.callee != nil {
+				raise(s.callee, s.after&u.calleeMods(s))
 			}
 		}
 		for _, s := range b.exits {
-			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
-				raise(t.Info.Target, fn.sum.gives)
-			}
+			raise(s.callee, fn.sum.gives)
 		}
 	}
 }
@@ -145,45 +146,64 @@ func savesVectors(b *block) bool {
 
 // modifies computes mods of all functions. It may only err towards more.
 func (u *unit) modifies() {
-	for changed := true; changed; {
-		changed = false
-		for _, fn := range u.fns {
-			mods := fn.sum.mods
-			for _, b := range fn.blocks {
-				for i := range b.segs {
-					mods |= b.segs[i].def | b.segs[i].fresh
-					if s := b.segs[i].site; s != nil {
-						mods |= u.siteMods(s)
-					}
-				}
-				for _, s := range b.exits {
-					if t := &s.term.Term; t.Kind == ir.TailCall {
-						mods |= u.calleeMods(t.Info)
-					}
-				}
-			}
-			if mods != fn.sum.mods {
-				fn.sum.mods = mods
-				changed = true
+	work := make([]*function, len(u.fns))
+	for i, fn := range u.fns {
+		fn.sum.mods = u.ownMods(fn)
+		fn.queued = true
+		work[len(work)-1-i] = fn
+	}
+	for len(work) > 0 {
+		fn := work[len(work)-1]
+		work = work[:len(work)-1]
+		fn.queued = false
+		mods := fn.sum.mods
+		for _, t := range fn.callees {
+			mods |= t.sum.mods & u.conv.changed
+		}
+		if mods == fn.sum.mods {
+			continue
+		}
+		fn.sum.mods = mods
+		for _, c := range fn.callers {
+			if !c.queued {
+				c.queued = true
+				work = append(work, c)
 			}
 		}
 	}
+}
+
+// ownMods is what fn may write besides what the functions of the unit that it
+// calls do.
+func (u *unit) ownMods(fn *function) (mods Set) {
+	for _, b := range fn.blocks {
+		for i := range b.segs {
+			mods |= b.segs[i].def | b.segs[i].fresh
+			if s := b.segs[i].site; s != nil {
+				mods |= u.siteMods(s)
+			}
+		}
+		for _, s := range b.exits {
+			if s.term.Term.Kind == ir.TailCall {
+				mods |= u.calleeMods(s)
+			}
+		}
+	}
+	return mods
 }
 
 func (u *unit) siteMods(s *site) Set {
 	if !s.isCall() {
 		return setOf(RAX, RCX, R11)
 	}
-	return u.calleeMods(s.info)
+	return u.calleeMods(s)
 }
 
 // calleeMods is what a call may change of the registers that the convention does not
 // have the callee keep.
-func (u *unit) calleeMods(info *ir.CallInfo) Set {
-	if info.Kind == ir.Direct {
-		if t := u.byEntry[info.Target]; t != nil {
-			return t.sum.mods&u.conv.changed | retSet | u.lifter.broken[info.Target]
-		}
+func (u *unit) calleeMods(s *site) Set {
+	if s.callee != nil {
+		return s.callee.sum.mods&u.conv.changed | retSet | u.lifter.broken[s.callee.entry()]
 	}
 	return u.conv.changed
 }
@@ -191,7 +211,7 @@ func (u *unit) calleeMods(info *ir.CallInfo) Set {
 // forwardDefs computes for each block which registers may have been written
 // since the last call: what may be meant for the next one. defIn counts what
 // came in at entry too, which a tail call hands on; freshIn of that only the
-// argument registers.
+// argument registers. From it follows what may be meant for each call.
 func (u *unit) forwardDefs(fn *function) {
 	fn.blocks[0].defIn = argSet | hiddenArgs
 	fn.blocks[0].freshIn = argSet | setOf(R9)
@@ -211,13 +231,22 @@ func (u *unit) forwardDefs(fn *function) {
 			}
 		}
 	}
+	for _, b := range fn.blocks {
+		def, fresh := b.defIn, b.freshIn
+		for i := range b.segs {
+			s := &b.segs[i]
+			s.meant = fresh | s.fresh
+			def, fresh = u.defsAfter(s, def), u.defsAfter(s, fresh)
+		}
+		b.defOut = def
+	}
 }
 
 // defsAfter is forwardDefs' transfer over a segment and the call that ends it.
 func (u *unit) defsAfter(s *segment, in Set) Set {
 	out := in | s.fresh
 	if s.site != nil && s.site.isCall() {
-		out = out&^u.calleeMods(s.site.info) | handedOn
+		out = out&^u.calleeMods(s.site) | handedOn
 	}
 	return out
 }
@@ -231,13 +260,23 @@ func (s *site) isCall() bool { return s.call.Op == ir.Call }
 // liveness solves the function's backward data flow with the summaries as
 // they are.
 func (u *unit) liveness(fn *function) {
+	for _, b := range fn.blocks {
+		b.settled = false
+	}
 	for changed := true; changed; {
 		changed = false
 		for i := len(fn.blocks) - 1; i >= 0; i-- {
 			b := fn.blocks[i]
+			if b.settled {
+				continue
+			}
+			b.settled = true
 			if live := u.blockLive(fn, b); live.hard != b.liveIn || live.soft != b.softIn {
 				b.liveIn, b.softIn = live.hard, live.soft
 				changed = true
+				for _, p := range b.preds {
+					p.settled = false
+				}
 			}
 		}
 	}
@@ -255,14 +294,8 @@ func (u *unit) blockLive(fn *function, b *block) live {
 		l.hard |= s.liveIn
 		l.soft |= s.softIn
 	}
-	def, fresh := b.defIn, b.freshIn
-	at := make([]Set, len(b.segs)) // may be meant for the call at each segment's end
-	for i := range b.segs {
-		at[i] = fresh | b.segs[i].fresh
-		def, fresh = u.defsAfter(&b.segs[i], def), u.defsAfter(&b.segs[i], fresh)
-	}
 	for _, s := range b.exits {
-		n := u.exitNeeds(fn, s, def)
+		n := u.exitNeeds(fn, s, b.defOut)
 		s.before = n.hard | n.soft
 		l.hard |= n.hard
 		l.soft |= n.soft
@@ -270,7 +303,7 @@ func (u *unit) blockLive(fn *function, b *block) live {
 	for i := len(b.segs) - 1; i >= 0; i-- {
 		seg := &b.segs[i]
 		if s := seg.site; s != nil {
-			l = u.throughSite(s, l, at[i])
+			l = u.throughSite(s, l, seg.meant)
 		}
 		l.hard = seg.use | l.hard&^seg.def
 		l.soft = seg.pass | l.soft&^seg.def
@@ -288,7 +321,7 @@ func (u *unit) throughSite(s *site, after live, fresh Set) live {
 		n.hard |= s.after &^ u.kills(s) &^ flagSet
 		n.soft |= after.soft &^ u.kills(s)
 	} else { // what the callee leaves alone may still be meant for the next one
-		s.through = after.soft &^ u.calleeMods(s.info) &^ flagSet
+		s.through = after.soft &^ u.calleeMods(s) &^ flagSet
 		s.after |= after.soft & handedOn
 		n.soft |= s.through
 	}
@@ -315,16 +348,14 @@ func (u *unit) kept(s *site) Set {
 	case !s.isCall():
 		return ^setOf(RAX, RCX, R11)
 	}
-	return ^u.calleeMods(s.info)
+	return ^u.calleeMods(s)
 }
 
 // siteNeeds is what must be passed to a call or stand in the register file at
 // it.
 func (u *unit) siteNeeds(s *site, fresh Set) live {
-	if s.isCall() && s.direct {
-		if t := u.byEntry[s.info.Target]; t != nil {
-			return live{u.conv.kept | t.sum.needs&^flagSet | s.after&u.conv.changed&^retSet, t.sum.soft & fresh}
-		}
+	if t := s.callee; t != nil {
+		return live{u.conv.kept | t.sum.needs&^flagSet | s.after&u.conv.changed&^retSet, t.sum.soft & fresh}
 	}
 	if !s.isCall() { // how many arguments the system call has is not known
 		return live{u.conv.kept, fresh & sysSet}
@@ -341,10 +372,8 @@ func (u *unit) exitNeeds(fn *function, s *site, def Set) live {
 		return live{hard: needs}
 	case t.Kind == ir.Leave:
 		return live{needs | retSet, def & u.conv.changed}
-	case t.Info.Kind == ir.Direct:
-		if target := u.byEntry[t.Info.Target]; target != nil {
-			return live{needs&^retSet | target.sum.needs&^flagSet, target.sum.soft & def}
-		}
+	case s.callee != nil:
+		return live{needs&^retSet | s.callee.sum.needs&^flagSet, s.callee.sum.soft & def}
 	}
 	return live{needs&^retSet | u.conv.passed, def & u.conv.meant}
 }
