@@ -99,7 +99,9 @@ func (p procTask) FDTable() *vfs.FDTable {
 func (p procTask) with(f func(*mm.MM)) {
 	if m := p.memoryMap(); m != nil {
 		f(m)
-		go m.Release() // the last reference calls the vfs
+		if !m.ReleaseShared() {
+			go m.Release() // the last reference calls the vfs
+		}
 	}
 }
 

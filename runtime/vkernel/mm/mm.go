@@ -124,6 +124,20 @@ func (m *MM) Retain() { m.refs.Add(1) }
 // Shared tells whether there is more than one reference.
 func (m *MM) Shared() bool { return m.refs.Load() > 1 }
 
+// ReleaseShared gives a reference back if it is not the last one, and tells
+// whether it was not.
+func (m *MM) ReleaseShared() bool {
+	for {
+		n := m.refs.Load()
+		if n <= 1 {
+			return false
+		}
+		if m.refs.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
+
 // Release gives a reference back; the last one unmaps everything.
 func (m *MM) Release() {
 	switch n := m.refs.Add(-1); {
