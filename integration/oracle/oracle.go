@@ -170,6 +170,9 @@ func contain(root string) error {
 
 // writeNames writes the files of names that container engines write.
 func writeNames(root string) error {
+	if err := os.MkdirAll(root+"/etc", 0o755); err != nil {
+		return err
+	}
 	for name, text := range map[string]string{
 		"/etc/hostname": "megabin\n",
 		"/etc/hosts":    "127.0.0.1\tlocalhost megabin\n::1\tlocalhost ip6-localhost ip6-loopback\n",
