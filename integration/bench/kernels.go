@@ -65,19 +65,30 @@ func (b *bench) kernels(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
-		fmt.Printf("%-10s %10.1f", k.name, best[0]/1e6)
-		for i := 1; i < len(engines); i++ {
-			fmt.Printf(" %12.2f", best[i]/best[0])
-			logs[i] += math.Log(best[i] / best[0])
-		}
-		fmt.Println()
+		printRatios(10, k.name, best, logs)
 	}
-	fmt.Printf("%-10s %10s", "geomean", "")
-	for i := 1; i < len(engines); i++ {
-		fmt.Printf(" %12.2f", math.Exp(logs[i]/float64(len(rows))))
+	printGeomeans(10, logs, len(rows))
+	return nil
+}
+
+// printRatios prints a row: its name, width characters wide, the first of its
+// nanoseconds in ms, and the others as multiples of that, whose logarithms it adds to logs.
+func printRatios(width int, name string, best, logs []float64) {
+	fmt.Printf("%-*s %10.1f", width, name, best[0]/1e6)
+	for i := 1; i < len(best); i++ {
+		fmt.Printf(" %12.2f", best[i]/best[0])
+		logs[i] += math.Log(best[i] / best[0])
+	}
+	fmt.Println()
+}
+
+// printGeomeans ends a table of so many rows.
+func printGeomeans(width int, logs []float64, rows int) {
+	fmt.Printf("%-*s %10s", width, "geomean", "")
+	for _, sum := range logs[1:] {
+		fmt.Printf(" %12.2f", math.Exp(sum/float64(rows)))
 	}
 	fmt.Print("\n\n")
-	return nil
 }
 
 // buildKernels compiles all kernels for the engines and converts them.

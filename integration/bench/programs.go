@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"math"
 	"os/exec"
 	"slices"
 	"strings"
@@ -59,18 +58,9 @@ func (b *bench) programs(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		fmt.Printf("%-14s %10.1f", p.name, best[0]/1e6)
-		for i := 1; i < len(by); i++ {
-			fmt.Printf(" %12.2f", best[i]/best[0])
-			logs[i] += math.Log(best[i] / best[0])
-		}
-		fmt.Println()
+		printRatios(14, p.name, best, logs)
 	}
-	fmt.Printf("%-14s %10s", "geomean", "")
-	for i := 1; i < len(by); i++ {
-		fmt.Printf(" %12.2f", math.Exp(logs[i]/float64(len(rows))))
-	}
-	fmt.Print("\n\n")
+	printGeomeans(14, logs, len(rows))
 	return nil
 }
 
