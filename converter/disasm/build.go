@@ -90,12 +90,19 @@ func (b *builder) reachFrom(a uint64) {
 		if !b.fallsThrough(f, next) {
 			return
 		}
-		if f.endsBlock() || b.seen.has(next) || !b.decoded(next) || b.meets(next) && !b.stays(next) {
+		if f.endsBlock() || b.starts(next) || b.seen.has(next) || !b.decoded(next) || b.meets(next) && !b.stays(next) {
 			b.reachTarget(next)
 			return
 		}
 		a = next
 	}
+}
+
+// starts reports whether the instruction at addr is the first of its block
+// wherever control comes from.
+func (b *builder) starts(addr uint64) bool {
+	f, _ := b.at(addr)
+	return f&repeats != 0
 }
 
 // meets reports whether control may come to addr from elsewhere than the

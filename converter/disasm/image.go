@@ -10,7 +10,8 @@ import (
 )
 
 // flow is what an instruction does to control, in the low bits; rel8 is set
-// when its displacement has one byte.
+// when its displacement has one byte, repeats when it starts a block because
+// it is a loop by itself.
 type flow uint8
 
 const (
@@ -25,6 +26,7 @@ const (
 	flowBad // no instruction starts here
 
 	rel8     flow = 0x10
+	repeats  flow = 0x20
 	flowKind flow = 0x0f
 )
 
@@ -54,6 +56,9 @@ func flowOf(in *x86.Inst) flow {
 	}
 	if direct && in.PCRel == 1 {
 		k |= rel8
+	}
+	if in.Repeats() {
+		k |= repeats
 	}
 	return k
 }

@@ -29,7 +29,7 @@ func (c *ctx) update(size int, atomic ir.Op, arg *ir.Value, f func(old *ir.Value
 		return old, new, c.write(0, size, new)
 	}
 	base, off := c.addr(m)
-	if hasPrefix(c.in, x86asm.PrefixLOCK) {
+	if c.in.HasPrefix(x86asm.PrefixLOCK) {
 		old = c.locked(base, off, size, atomic, arg, f)
 		return old, c.low(f(old), size), nil
 	}
@@ -158,7 +158,7 @@ func cmpxchg(c *ctx, in *x86.Inst) error {
 	m, mem := in.Args[0].(x86asm.Mem)
 	if mem {
 		base, off := c.addr(m)
-		x = c.compareSwap(base, off, size, acc, y, hasPrefix(in, x86asm.PrefixLOCK))
+		x = c.compareSwap(base, off, size, acc, y, in.HasPrefix(x86asm.PrefixLOCK))
 	} else if x, err = c.read(0, size); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func cmpxchg8b(c *ctx, in *x86.Inst) error {
 	base, off := c.addr(m)
 	pair := func(l, h Var) *ir.Value { return c.Or(c.ZExt(c.Wrap(c.get(l))), c.ShlC(c.get(h), 32)) }
 	expect := pair(RAX, RDX)
-	old := c.compareSwap(base, off, 8, expect, pair(RBX, RCX), hasPrefix(in, x86asm.PrefixLOCK))
+	old := c.compareSwap(base, off, 8, expect, pair(RBX, RCX), in.HasPrefix(x86asm.PrefixLOCK))
 	equal := c.Bin(ir.I32Eq, old, expect)
 	c.set(RAX, c.Select(equal, c.get(RAX), c.ZExt(c.Wrap(old))))
 	c.set(RDX, c.Select(equal, c.get(RDX), c.ShrUC(old, 32)))

@@ -50,7 +50,7 @@ func bitTest(update func(c *ctx, x, mask *ir.Value) *ir.Value) row {
 		switch {
 		case update == nil:
 			x = c.Load(loadOps[size], base, off)
-		case hasPrefix(in, x86asm.PrefixLOCK):
+		case in.HasPrefix(x86asm.PrefixLOCK):
 			x = c.locked(base, off, size, ir.OpInvalid, nil, func(x *ir.Value) *ir.Value { return update(c, x, mask) })
 		default:
 			x = c.Load(loadOps[size], base, off)

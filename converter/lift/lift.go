@@ -275,7 +275,7 @@ func (fn *function) order() {
 	}
 	fn.connect(edges)
 	for _, b := range fn.blocks {
-		if len(b.preds) == 1 {
+		if len(b.preds) == 1 && !b.repeats() {
 			b.parent = b.preds[0]
 			b.saves = savesVectors(b)
 		}

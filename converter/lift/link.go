@@ -301,9 +301,10 @@ func (c *ctx) orZero(s *site, v Var) *ir.Value {
 	return c.Const64(0)
 }
 
-// poll notes the live registers at the head of a loop.
+// poll notes the live registers at the head of a loop, which a repeated string
+// instruction is too.
 func (l *linker) poll(b *block) {
-	if b.parent != nil || b.src == nil || !hasBackEdge(b) {
+	if b.parent != nil || b.src == nil || !hasBackEdge(b) && !b.repeats() {
 		return
 	}
 	b.first.Poll = []ir.RegValue{}
@@ -325,4 +326,9 @@ func hasBackEdge(b *block) bool {
 		}
 	}
 	return false
+}
+
+// repeats reports whether b starts with a repeated string instruction.
+func (b *block) repeats() bool {
+	return b.src != nil && len(b.src.Insts) > 0 && b.src.Insts[0].Repeats()
 }

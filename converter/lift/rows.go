@@ -29,19 +29,6 @@ func register(t map[x86asm.Op]row) bool {
 	return true
 }
 
-// hasPrefix reports whether prefix p is in force.
-func hasPrefix(in *x86.Inst, p x86asm.Prefix) bool {
-	for _, q := range in.Prefix {
-		if q == 0 {
-			return false
-		}
-		if q&0xff == p&0xff && q&x86asm.PrefixIgnored == 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func isMem(a x86asm.Arg) bool {
 	_, ok := a.(x86asm.Mem)
 	return ok

@@ -200,9 +200,9 @@ func maskMove(c *ctx, in *x86.Inst) error {
 // segmentOf is the segment override among in's prefixes.
 func segmentOf(in *x86.Inst) x86asm.Reg {
 	switch {
-	case hasPrefix(in, x86asm.PrefixFS):
+	case in.HasPrefix(x86asm.PrefixFS):
 		return x86asm.FS
-	case hasPrefix(in, x86asm.PrefixGS):
+	case in.HasPrefix(x86asm.PrefixGS):
 		return x86asm.GS
 	}
 	return 0

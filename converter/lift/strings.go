@@ -39,15 +39,11 @@ func (c *ctx) setPointer(v Var, x *ir.Value) {
 	c.set(v, x)
 }
 
-func isRep(in *x86.Inst) bool {
-	return hasPrefix(in, x86asm.PrefixREP) || hasPrefix(in, x86asm.PrefixREPN)
-}
-
 func movs(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
 		step, src, dst := c.step(size), c.pointer(RSI), c.pointer(RDI)
 		one := func(s, d *ir.Value) { c.Store(storeOps[size], c.lin(d), 0, c.Load(loadOps[size], c.lin(s), 0)) }
-		if !isRep(in) {
+		if !in.Repeats() {
 			one(src, dst)
 			c.setPointer(RSI, c.Add(src, step))
 			c.setPointer(RDI, c.Add(dst, step))
@@ -56,10 +52,12 @@ func movs(size int) row {
 		n := c.pointer(RCX)
 		total := c.Bin(ir.I32Mul, n, step) // bytes, negative when DF is set
 		bytes := c.Wrap(total)
-		// Forward and not copying onto what is read later: one block copy.
-		apart := c.And(c.Bin(ir.I32GeU, c.Sub(c.Wrap(dst), c.Wrap(src)), bytes), c.Bin(ir.I32GtS, step, c.Const64(0)))
+		// Something, forward and not onto what is read later: block copies.
+		apart := c.And(c.Bin(ir.I32GeU, c.Sub(c.Wrap(dst), c.Wrap(src)), bytes), c.Bin(ir.I32GtS, total, c.Const64(0)))
 		c.choose(apart, func() []*ir.Value {
-			c.New(ir.Copy32, c.lin(dst), c.lin(src), bytes)
+			c.pieces(bytes, func(done, n *ir.Value) {
+				c.New(ir.Copy32, c.Add(c.lin(dst), done), c.Add(c.lin(src), done), n)
+			})
 			return nil
 		}, func() []*ir.Value {
 			c.whileCount(n, []*ir.Value{src, dst}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
@@ -75,6 +73,33 @@ func movs(size int) row {
 	}
 }
 
+// A long instruction rests after that many bytes or turns: the machine's host
+// may have waited for the processor.
+const (
+	piece = 1 << 20
+	turns = 1 << 16
+)
+
+// pieces does up to piece of so many bytes at a time.
+func (c *ctx) pieces(bytes *ir.Value, do func(done, n *ir.Value)) {
+	zero := c.Const32(0)
+	c.loop([]*ir.Value{zero}, func(v []*ir.Value) (*ir.Value, []*ir.Value) {
+		left := c.Sub(bytes, v[0])
+		more := c.Bin(ir.I32GtU, left, c.Const32(piece))
+		do(v[0], c.Select(more, c.Const32(piece), left))
+		c.rest(more)
+		return more, []*ir.Value{c.AddC(v[0], piece)}
+	})
+}
+
+// rest lets the host do what is due, if cond holds.
+func (c *ctx) rest(cond *ir.Value) {
+	c.choose(cond, func() []*ir.Value {
+		c.helper(abi.HelperRest)
+		return nil
+	}, func() []*ir.Value { return nil })
+}
+
 // whileCount repeats body n times, or until its condition (nil: always true)
 // is false. It returns the count that is left and the variables.
 func (c *ctx) whileCount(n *ir.Value, init []*ir.Value, body func(v []*ir.Value) (*ir.Value, []*ir.Value)) (*ir.Value, []*ir.Value) {
@@ -82,6 +107,7 @@ func (c *ctx) whileCount(n *ir.Value, init []*ir.Value, body func(v []*ir.Value)
 		return c.loop(append([]*ir.Value{n}, init...), func(v []*ir.Value) (*ir.Value, []*ir.Value) {
 			again, next := body(v[1:])
 			left := c.AddC(v[0], -1)
+			c.rest(c.Bin(ir.I32Eq, c.AndC(left, turns-1), c.Const64(0)))
 			more := c.Bool(left)
 			if again != nil {
 				more = c.And(more, again)
@@ -96,7 +122,7 @@ func stos(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
 		step, dst, x := c.step(size), c.pointer(RDI), c.readGPR(accumulator(size), size)
 		one := func(d *ir.Value) { c.Store(storeOps[size], c.lin(d), 0, x) }
-		if !isRep(in) {
+		if !in.Repeats() {
 			one(dst)
 			c.setPointer(RDI, c.Add(dst, step))
 			return nil
@@ -110,8 +136,10 @@ func stos(size int) row {
 			})
 			return nil
 		}
-		c.choose(c.fillable(x, size, step), func() []*ir.Value {
-			c.New(ir.Fill32, c.lin(dst), c.low32(x), c.Wrap(total))
+		c.choose(c.fillable(x, size, total), func() []*ir.Value {
+			c.pieces(c.Wrap(total), func(done, n *ir.Value) {
+				c.New(ir.Fill32, c.Add(c.lin(dst), done), c.low32(x), n)
+			})
 			return nil
 		}, slow)
 		c.setPointer(RDI, c.Add(dst, total))
@@ -120,9 +148,10 @@ func stos(size int) row {
 	}
 }
 
-// fillable reports whether all bytes of x are the same and the direction is up.
-func (c *ctx) fillable(x *ir.Value, size int, step *ir.Value) *ir.Value {
-	up := c.Bin(ir.I32GtS, step, c.Const64(0))
+// fillable reports whether all bytes of x are the same, and so many bytes go
+// up.
+func (c *ctx) fillable(x *ir.Value, size int, total *ir.Value) *ir.Value {
+	up := c.Bin(ir.I32GtS, total, c.Const64(0))
 	if size == 1 {
 		return up
 	}
@@ -141,7 +170,7 @@ func (c *ctx) low32(x *ir.Value) *ir.Value {
 func lods(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
 		step, src := c.step(size), c.pointer(RSI)
-		if !isRep(in) {
+		if !in.Repeats() {
 			c.writeGPR(accumulator(size), size, c.Load(loadOps[size], c.lin(src), 0))
 			c.setPointer(RSI, c.Add(src, step))
 			return nil
@@ -162,7 +191,7 @@ func lods(size int) row {
 
 // until is the comparison after which a repeated scas or cmps goes on.
 func until(in *x86.Inst) ir.Op {
-	if hasPrefix(in, x86asm.PrefixREPN) {
+	if in.HasPrefix(x86asm.PrefixREPN) {
 		return ir.I32Ne
 	}
 	return ir.I32Eq
@@ -171,7 +200,7 @@ func until(in *x86.Inst) ir.Op {
 func scas(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
 		step, dst, x := c.step(size), c.pointer(RDI), c.readGPR(accumulator(size), size)
-		if !isRep(in) {
+		if !in.Repeats() {
 			y := c.Load(loadOps[size], c.lin(dst), 0)
 			c.setPointer(RDI, c.Add(dst, step))
 			c.setAll(rSub, size, x, y, c.low(c.Sub(x, y), size))
@@ -202,7 +231,7 @@ func (c *ctx) setIfRun(n *ir.Value, size int, x, y *ir.Value) {
 func cmps(size int) row {
 	return func(c *ctx, in *x86.Inst) error {
 		step, src, dst := c.step(size), c.pointer(RSI), c.pointer(RDI)
-		if !isRep(in) {
+		if !in.Repeats() {
 			x, y := c.Load(loadOps[size], c.lin(src), 0), c.Load(loadOps[size], c.lin(dst), 0)
 			c.setPointer(RSI, c.Add(src, step))
 			c.setPointer(RDI, c.Add(dst, step))

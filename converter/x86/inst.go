@@ -31,6 +31,31 @@ type Inst struct {
 // Next is the vaddr of the byte after the instruction.
 func (i *Inst) Next() uint64 { return i.Addr + uint64(i.Len) }
 
+// Repeats reports whether i is a string instruction that is done rcx times
+// (SDM volume 1, 7.3.9.2).
+func (i *Inst) Repeats() bool {
+	switch i.Op {
+	case x86asm.MOVSB, x86asm.MOVSW, x86asm.MOVSD, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSW, x86asm.STOSD, x86asm.STOSQ,
+		x86asm.LODSB, x86asm.LODSW, x86asm.LODSD, x86asm.LODSQ, x86asm.SCASB, x86asm.SCASW, x86asm.SCASD, x86asm.SCASQ,
+		x86asm.CMPSB, x86asm.CMPSW, x86asm.CMPSD, x86asm.CMPSQ:
+		return i.HasPrefix(x86asm.PrefixREP) || i.HasPrefix(x86asm.PrefixREPN)
+	}
+	return false
+}
+
+// HasPrefix reports whether prefix p is in force.
+func (i *Inst) HasPrefix(p x86asm.Prefix) bool {
+	for _, q := range i.Prefix {
+		if q == 0 {
+			return false
+		}
+		if q&0xff == p&0xff && q&x86asm.PrefixIgnored == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Decode decodes the instruction at the start of code, which lies at vaddr
 // pc. Instructions whose Op is one of this package's constants have no Args.
 // Mem.Disp is the displacement as a signed number (a 64-bit address for moffs).

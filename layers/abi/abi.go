@@ -222,4 +222,5 @@ const (
 	HelperDescriptor      // a=selector → r0=rights|limit<<32, r1 bits: 0 there is one, 1 readable, 2 writable
 	HelperLoadSegment     // a=selector b=0…5 for es cs ss ds fs gs; #GP traps
 	HelperSTMXCSR         // → r0=mxcsr with the flags raised so far
+	HelperRest            // a repeated string instruction has done another million bytes
 )
