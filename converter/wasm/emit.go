@@ -25,6 +25,7 @@ type emitter struct {
 	tableAt                   map[int]int // by table: the state of its first target
 
 	counterLocal int32 // back edges left in the strip; -1 without loops
+	loops        int   // that poll, around what is emitted
 	stateLocal   int32 // next region
 	ret          returnLocals
 

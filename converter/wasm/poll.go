@@ -9,6 +9,7 @@ import (
 func (e *emitter) entry() {
 	if e.c.f.PollAtEntry {
 		e.spend(e.c.f.Entry, e.entryState)
+		e.refill()
 	}
 	if at := e.c.linAt; at >= 0 {
 		e.global(opGlobalGet, abi.GlobalLin)
@@ -33,15 +34,38 @@ func (e *emitter) entryState() {
 }
 
 // strip is the head of the outer one of a loop's two wasm loops: it allows
-// the inner one another abi.LoopStrip back edges.
+// the inner one, with all loops inside of it, another abi.LoopStrip back edges.
+// Where some may be left, from the entry's look at the budget or an outer
+// loop's, it takes nothing from the budget.
 func (e *emitter) strip(b *ir.Block) {
-	e.constI32(abi.LoopStrip)
-	e.local(opLocalSet, e.counterLocal)
-	e.takeBudget(b)
+	if !e.c.f.PollAtEntry && e.loops == 0 {
+		e.refill()
+		e.takeBudget(b)
+		return
+	}
+	e.local(opLocalGet, e.counterLocal)
+	e.op(opI32Eqz)
+	e.open(opIf)
+	e.refill()
+	e.spendAt(b)
+	e.closeIf()
+	e.pollSite(b)
+}
+
+func (e *emitter) refill() {
+	if e.counterLocal >= 0 {
+		e.constI32(abi.LoopStrip)
+		e.local(opLocalSet, e.counterLocal)
+	}
 }
 
 // takeBudget polls in front of block b.
 func (e *emitter) takeBudget(b *ir.Block) {
+	e.spendAt(b)
+	e.pollSite(b)
+}
+
+func (e *emitter) spendAt(b *ir.Block) {
 	e.spend(b.Addr, func() {
 		for _, r := range b.Poll {
 			if !r.Kept {
@@ -50,7 +74,6 @@ func (e *emitter) takeBudget(b *ir.Block) {
 			}
 		}
 	})
-	e.pollSite(b)
 }
 
 // setPC puts the guest address of a unit offset in the register file.

@@ -53,10 +53,7 @@ func (e *emitter) site(at uint32, r *restorer, live []int32) {
 	e.setEnd = -1
 	s := unit.Site{At: at, Off: uint32(len(e.b)), Restore: make([][]byte, 0, len(live)+1)}
 	if e.counterLocal >= 0 {
-		s.Restore = append(s.Restore, e.code(func() {
-			e.constI32(abi.LoopStrip)
-			e.local(opLocalSet, e.counterLocal)
-		}))
+		s.Restore = append(s.Restore, e.code(e.refill))
 	}
 	for _, at := range live {
 		v := e.c.slots[at].v

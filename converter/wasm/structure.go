@@ -142,6 +142,7 @@ func (e *emitter) tree(i int) {
 		e.open(opLoop)
 		e.outerAt[i] = e.frames
 		e.strip(e.c.cfg.Order[i])
+		e.loops++
 	}
 	e.open(opLoop)
 	e.innerAt[i] = e.frames
@@ -149,6 +150,7 @@ func (e *emitter) tree(i int) {
 	e.close()
 	if polls {
 		e.close()
+		e.loops--
 	}
 	e.op(opUnreachable)
 }

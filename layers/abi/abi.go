@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 3
+const Version = 4
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -43,8 +43,9 @@ const (
 // address in Target, and calls that.
 const SlotResolve = 0
 
-// LoopStrip is the number of back edges between two looks at the budget.
-const LoopStrip = 4096
+// LoopStrip is the number of back edges in one run of a function between two
+// looks at the budget.
+const LoopStrip = 1024
 
 // PollBudget is what the machine refills the budget with at a poll.
 const PollBudget = 256

@@ -2,11 +2,8 @@ package abi
 
 import "strconv"
 
-// Import names beside those of Imports.
-const (
-	MemoryName = "memory" // min MemoryPages
-	TableName  = "table"  // funcref
-)
+// TableName is the import name of the table (funcref).
+const TableName = "table"
 
 // Imports of a unit that a part replaces by globals of its own.
 const (

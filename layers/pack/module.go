@@ -37,7 +37,7 @@ func (m *module) index(ordinal int) (int, bool) {
 // encode returns the module with the given body of init.
 func (m *module) encode(init []byte) ([]byte, error) {
 	b := unit.AppendPrelude(make([]byte, 0, m.size()), false)
-	b = unit.AppendFunctionSection(b, len(m.ordinals), abi.TypeInit)
+	b = unit.AppendFunctions(b, len(m.ordinals), abi.TypeInit)
 	b = wasmenc.AppendSection(b, wasmenc.SectionGlobal, globalSection())
 	b = wasmenc.AppendSection(b, wasmenc.SectionExport, m.exportSection())
 	b = wasmenc.AppendSection(b, wasmenc.SectionElement, m.elementSection())

@@ -217,7 +217,7 @@ func (g *generator) keep() {
 
 // codeStart is the file up to the first body.
 func (g *generator) codeStart() []byte {
-	b := unit.AppendFunctionSection(unit.AppendPrelude(nil, true), len(g.bodyOff))
+	b := unit.AppendFunctions(unit.AppendPrelude(nil, true), len(g.bodyOff))
 	b = wasmenc.AppendU(append(b, wasmenc.SectionCode), g.codeLen)
 	return wasmenc.AppendU(b, uint64(len(g.bodyOff)))
 }

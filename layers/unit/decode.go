@@ -135,12 +135,12 @@ func (u *Unit) readFuncTable(r *wasmenc.Reader) {
 
 // readBodies checks the standard sections and takes the bodies from them.
 func (u *Unit) readBodies(data []byte, sections []wasmenc.Section) error {
-	want := AppendFunctionSection(AppendPrelude(nil, true), len(u.Funcs))
+	want := AppendFunctions(AppendPrelude(nil, true), len(u.Funcs))
 	if !bytes.HasPrefix(data, want) {
 		return fmt.Errorf("types, imports or functions are not those of ABI version %d", abi.Version)
 	}
 	var code []wasmenc.Section
-	for _, s := range sections[3:] {
+	for _, s := range sections[4:] {
 		switch s.ID {
 		case wasmenc.SectionCustom:
 		case wasmenc.SectionCode:

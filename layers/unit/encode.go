@@ -9,7 +9,7 @@ import (
 // does not change the bodies of u. Precondition: u.Validate() is nil.
 func (u *Unit) Encode() []byte {
 	b := AppendPrelude(make([]byte, 0, u.encodedSize()), true)
-	b = AppendFunctionSection(b, len(u.Funcs))
+	b = AppendFunctions(b, len(u.Funcs))
 	b = u.appendCode(b)
 	b = wasmenc.AppendCustom(b, metaSection, u.appendFuncTable(u.Meta.Append(wasmenc.AppendU(nil, abi.Version))))
 	return wasmenc.AppendCustom(b, sitesSection, u.Sites)

@@ -44,7 +44,7 @@ func appendTypes(b []byte, list []abi.ValType) []byte {
 }
 
 func importSection(withUnit bool) []byte {
-	n := int(abi.NumImports) + 2 + int(abi.NumRegs)
+	n := int(abi.NumImports) + 1 + int(abi.NumRegs)
 	if withUnit {
 		n += 2
 	}
@@ -52,8 +52,6 @@ func importSection(withUnit bool) []byte {
 	for _, f := range abi.Imports {
 		b = appendImport(b, abi.Module, f.Name, wasmenc.KindFunc, byte(f.Type))
 	}
-	b = appendImport(b, abi.Module, abi.MemoryName, wasmenc.KindMemory, 0) // limits: no maximum
-	b = wasmenc.AppendU(b, abi.MemoryPages)
 	b = appendImport(b, abi.Module, abi.TableName, wasmenc.KindTable, byte(abi.Funcref), 0, 0)
 	for r := range abi.NumRegs {
 		b = appendImport(b, abi.Module, r.String(), wasmenc.KindGlobal, byte(r.Type()), wasmenc.Mutable)
@@ -72,12 +70,17 @@ func appendImport(b []byte, module, name string, kind byte, desc ...byte) []byte
 	return append(append(b, kind), desc...)
 }
 
-// AppendFunctionSection appends a function section of n guest functions
-// followed by functions of the given types.
-func AppendFunctionSection(b []byte, n int, more ...byte) []byte {
+// AppendFunctions appends a function section of n guest functions followed by
+// functions of the given types, and a memory section. The memory is the guest's:
+// whoever instantiates the module gives it that. To the engine an imported one
+// is a load further away.
+func AppendFunctions(b []byte, n int, more ...byte) []byte {
 	content := wasmenc.AppendU(nil, uint64(n+len(more)))
 	for range n {
 		content = append(content, abi.TypeFunc)
 	}
-	return wasmenc.AppendSection(b, wasmenc.SectionFunction, append(content, more...))
+	b = wasmenc.AppendSection(b, wasmenc.SectionFunction, append(content, more...))
+	const memories, hasMax = 1, 1
+	limits := wasmenc.AppendU(wasmenc.AppendU([]byte{memories, hasMax}, abi.MemoryPages), abi.MemoryPages)
+	return wasmenc.AppendSection(b, wasmenc.SectionMemory, limits)
 }

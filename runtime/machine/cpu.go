@@ -33,7 +33,7 @@ type CPU struct {
 
 	parts  map[partKey]api.Module
 	owner  map[api.Module]*mapping // of a part
-	linkTo context.Context         // resolves a part's imports to module
+	linkTo context.Context         // resolves a part's imports to module, and its memory to space's
 	exit   *Exit                   // set before a host function unwinds
 
 	slots   atomic.Uint32 // length of the table
@@ -58,13 +58,13 @@ func (e *Engine) NewCPU(as *AddressSpace, h Handler) (*CPU, error) {
 		engine: e, space: as, handler: h, x87: x87.NewState(),
 		parts: map[partKey]api.Module{}, owner: map[api.Module]*mapping{},
 	}
-	ctx := experimental.WithMemoryAllocator(context.Background(), alias{as})
-	module, err := e.runtime.InstantiateModule(ctx, e.cpu, anonymous)
+	module, err := e.runtime.InstantiateModule(context.Background(), e.cpu, anonymous)
 	if err != nil {
 		return nil, fmt.Errorf("BUG: instantiating the cpu module: %w", err)
 	}
 	c.module = module
-	c.linkTo = experimental.WithImportResolver(context.Background(), func(string) api.Module { return module })
+	ctx := experimental.WithMemoryAllocator(context.Background(), alias{as})
+	c.linkTo = experimental.WithImportResolver(ctx, func(string) api.Module { return module })
 	for r := range c.regs {
 		c.regs[r] = module.ExportedGlobal(abi.Reg(r).String()).(api.MutableGlobal)
 	}
@@ -78,7 +78,7 @@ func (e *Engine) NewCPU(as *AddressSpace, h Handler) (*CPU, error) {
 	return c, nil
 }
 
-// alias gives the cpu module the memory of an address space, whose lifetime
+// alias gives a part the memory of an address space, whose lifetime
 // wazero does not know.
 type alias struct{ as *AddressSpace }
 

@@ -65,7 +65,6 @@ func cpuModule() []byte {
 		{wasmenc.SectionImport, cpuImportItems()},
 		{wasmenc.SectionFunction, cpuFunctionItems()},
 		{wasmenc.SectionTable, [][]byte{{byte(abi.Funcref), 0, 1}}},
-		{wasmenc.SectionMemory, [][]byte{wasmenc.AppendU(wasmenc.AppendU([]byte{1}, abi.MemoryPages), abi.MemoryPages)}},
 		{wasmenc.SectionGlobal, cpuGlobalItems()},
 		{wasmenc.SectionExport, cpuExportItems()},
 		{wasmenc.SectionElement, [][]byte{
@@ -155,7 +154,6 @@ func cpuExportItems() (items [][]byte) {
 	for i, f := range cpuFuncs {
 		export(f.name, wasmenc.KindFunc, fnMulHU+i)
 	}
-	export(abi.MemoryName, wasmenc.KindMemory, 0)
 	export(abi.TableName, wasmenc.KindTable, 0)
 	for r := range abi.NumRegs {
 		export(r.String(), wasmenc.KindGlobal, int(r))

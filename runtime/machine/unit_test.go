@@ -56,7 +56,7 @@ func (u *testUnit) Part(n int) (wasm []byte, ordinals []int, err error) {
 	}
 	code = append(code, wasmenc.AppendBytes(nil, initBody(ordinals)))
 	b := unit.AppendPrelude(nil, false)
-	b = unit.AppendFunctionSection(b, len(ordinals), abi.TypeInit)
+	b = unit.AppendFunctions(b, len(ordinals), abi.TypeInit)
 	zero := append([]byte{byte(abi.I32), wasmenc.Mutable}, asm{}.i32(0).op(wasmenc.OpEnd)...)
 	b = wasmenc.AppendSection(b, wasmenc.SectionGlobal, vector([][]byte{zero, zero}))
 	export := append(wasmenc.AppendName(nil, abi.InitName), wasmenc.KindFunc, byte(abi.NumImports+len(ordinals)))
