@@ -51,12 +51,15 @@ func (e *TrapError) Error() string { return fmt.Sprintf("trap of kind %d at %#x"
 type frame struct {
 	m    *Interp
 	sp   uint32
-	args [5]uint64
+	args Args
 	vals []Word
 }
 
+// Args are the values of abi.ParamRegs.
+type Args [len(abi.ParamRegs)]uint64
+
 // Run executes f, which must be well-formed.
-func (m *Interp) Run(f *Func, sp uint32, args [5]uint64) (Returned, error) {
+func (m *Interp) Run(f *Func, sp uint32, args Args) (Returned, error) {
 	fr := &frame{m: m, sp: sp, args: args, vals: make([]Word, f.NumValues())}
 	b := f.Blocks[0]
 	for {

@@ -29,15 +29,15 @@ func loop() *Func {
 func TestInterpreter(t *testing.T) {
 	m := &Interp{Mem: make([]byte, 64), Steps: 1000}
 	m.Mem[8] = 42
-	r, err := m.Run(loop(), 8, [5]uint64{10})
+	r, err := m.Run(loop(), 8, Args{10})
 	if err != nil || r != (Returned{RA: 42, SP: 8, RAX: 55, RDX: 55}) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := m.Run(loop(), 8, [5]uint64{1 << 40}); err != ErrSteps {
+	if _, err := m.Run(loop(), 8, Args{1 << 40}); err != ErrSteps {
 		t.Errorf("an endless function: %v", err)
 	}
 	m.Steps = 1000
-	if _, err := m.Run(loop(), 62, [5]uint64{}); err != ErrBounds {
+	if _, err := m.Run(loop(), 62, Args{}); err != ErrBounds {
 		t.Errorf("a load across the end: %v", err)
 	}
 }

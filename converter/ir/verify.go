@@ -3,6 +3,7 @@ package ir
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/megabin/megabin/layers/abi"
@@ -167,7 +168,7 @@ func regName(r int64) string {
 }
 
 var (
-	callTypes     = []Type{I32, I64, I64, I64, I64, I64}
+	callTypes     = append([]Type{I32}, slices.Repeat([]Type{I64}, len(abi.ParamRegs))...)
 	indirectTypes = append(callTypes[:len(callTypes):len(callTypes)], I32)
 )
 

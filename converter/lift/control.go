@@ -90,7 +90,7 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, sp, sp, sp, sp, sp, sp) // arguments are set by link
+	v := c.B.Func.NewValue(ir.Call, ir.Void, argsFor(sp)...)
 	if target != nil {
 		v.Args = append(v.Args, target)
 	}
@@ -105,6 +105,10 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	return nil
 }
+
+// argsFor is the arguments of a call with stack pointer sp; link sets the
+// others.
+func argsFor(sp *ir.Value) []*ir.Value { return slices.Repeat([]*ir.Value{sp}, 1+len(argRegs)) }
 
 // checkpoint puts rip and rsp in the register file, for the context of a fault's
 // signal: Go's handler unwinds from it.
@@ -338,7 +342,7 @@ func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 		c.leaveTo(info, target, rsp)
 		c.B = same
 	}
-	args := []*ir.Value{sp, sp, sp, sp, sp, sp}
+	args := argsFor(sp)
 	if target != nil {
 		info.Kind = ir.Indirect
 		args = append(args, target)

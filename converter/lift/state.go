@@ -62,7 +62,7 @@ func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 
 // Register classes of the System V AMD64 ABI, section 3.2.
 var (
-	argRegs     = [5]Var{RDI, RSI, RDX, RCX, R8} // passed as parameters
+	argRegs     = [...]Var{RDI, RSI, RDX, RCX} // passed as parameters
 	argSet      = setOf(argRegs[:]...)
 	sysRegs     = [6]Var{RDI, RSI, RDX, R10, R8, R9}
 	sysSet      = setOf(sysRegs[:]...)
@@ -71,9 +71,10 @@ var (
 	xmmArgs     = Set(0xff) << XMM0
 	flagSet     = Set(1<<numFlags-1) << CF
 	callerSaved = setOf(RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11) | xmmSet
-	// hiddenArgs are registers that carry something into a call through the
-	// register file: r9 the sixth argument, al for variadic functions, r10 the static chain, r11 for the PLT.
-	hiddenArgs = setOf(R9, RAX, R10, R11) | xmmArgs
+	// hiddenArgs are registers that carry something into a call through the register
+	// file: the fifth and sixth argument, al for variadic functions, r10 the static chain, r11 for the PLT.
+	fileArgs   = setOf(R8, R9)
+	hiddenArgs = fileArgs | setOf(RAX, R10, R11) | xmmArgs
 	retSet     = setOf(RAX, RDX)
 )
 

@@ -214,7 +214,7 @@ func (u *unit) calleeMods(s *site) Set {
 // argument registers. From it follows what may be meant for each call.
 func (u *unit) forwardDefs(fn *function) {
 	fn.blocks[0].defIn = argSet | hiddenArgs
-	fn.blocks[0].freshIn = argSet | setOf(R9)
+	fn.blocks[0].freshIn = argSet | fileArgs
 	for changed := true; changed; {
 		changed = false
 		for _, b := range fn.blocks {

@@ -28,7 +28,7 @@ func handsOn(dirty bool) *ir.Func {
 	head.Term = ir.Term{Kind: ir.Branch, Cond: (ir.Builder{B: head}).Eqz(n), Succs: []ir.Edge{{To: exit}, {To: body}}}
 	b = ir.Builder{B: body}
 	zero := b.Const64(0)
-	c := b.New(ir.Call, sp, n, zero, zero, zero, zero)
+	c := b.New(ir.Call, sp, n, zero, zero, zero)
 	c.Info = &ir.CallInfo{Kind: ir.Direct, Target: callee, State: []ir.RegValue{{Reg: abi.R9, Value: r9}, {Reg: abi.RBX, Value: n, Kept: true}}}
 	rax := b.New(ir.Result, c)
 	left := b.GetReg(int(abi.R9), ir.I64)
@@ -93,7 +93,7 @@ func seenR9(t *testing.T, f *ir.Func, passes []string) (seen []uint64) {
 		m.Regs[abi.R9].Lo += 10
 		return ir.Returned{RA: info.Return, SP: uint32(args[0].Lo), RAX: 1000}, nil
 	}
-	if _, err := m.Run(f, 8, [5]uint64{5, 3}); err != nil {
+	if _, err := m.Run(f, 8, ir.Args{5, 3}); err != nil {
 		t.Fatal(err)
 	}
 	return seen
@@ -172,7 +172,7 @@ func TestParkElsewhere(t *testing.T) {
 	b = ir.Builder{B: join}
 	b.Store(ir.Store64, sp, 16, b.GetReg(int(abi.RBX), ir.I64))
 	zero := b.Const64(0)
-	b.New(ir.Call, sp, zero, zero, zero, zero, zero).Info = &ir.CallInfo{
+	b.New(ir.Call, sp, zero, zero, zero, zero).Info = &ir.CallInfo{
 		Kind: ir.Direct, Target: callee, State: []ir.RegValue{{Reg: abi.RBX, Value: rcx}}}
 	join.Term = ir.Term{Kind: ir.Return, Args: []*ir.Value{b.Load(ir.Load32, sp, 0), zero, zero, sp}}
 	Run(f)
@@ -183,7 +183,7 @@ func TestParkElsewhere(t *testing.T) {
 		passed = m.Regs[abi.RBX].Lo
 		return ir.Returned{RA: info.Return, SP: uint32(args[0].Lo)}, nil
 	}
-	if _, err := m.Run(f, 8, [5]uint64{1, 2}); err != nil {
+	if _, err := m.Run(f, 8, ir.Args{1, 2}); err != nil {
 		t.Fatal(err)
 	}
 	if saved := m.Mem[8+16]; saved != 77 || passed != 1 {

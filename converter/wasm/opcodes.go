@@ -36,7 +36,7 @@ const (
 	opF32Const           = 0x43
 	opF64Const           = 0x44
 	opI32Eq              = 0x46
-	opI32Eqz             = 0x45
+	opI32GtS             = 0x4a
 	opI32Ne              = 0x47
 	opI32LtS             = 0x48
 	opI32Add             = 0x6a

@@ -36,20 +36,29 @@ func (e *emitter) entryState() {
 // strip is the head of the outer one of a loop's two wasm loops: it allows
 // the inner one, with all loops inside of it, another abi.LoopStrip back edges.
 // Where some may be left, from the entry's look at the budget or an outer
-// loop's, it takes nothing from the budget.
+// loop's, coming here counts as one of them: in an irreducible loop it is.
 func (e *emitter) strip(b *ir.Block) {
 	if !e.c.f.PollAtEntry && e.loops == 0 {
 		e.refill()
 		e.takeBudget(b)
 		return
 	}
-	e.local(opLocalGet, e.counterLocal)
-	e.op(opI32Eqz)
+	e.constI32(1)
+	e.countBack()
+	e.op(opI32GtS)
 	e.open(opIf)
 	e.refill()
 	e.spendAt(b)
 	e.closeIf()
 	e.pollSite(b)
+}
+
+// countBack takes a back edge from what is left, which it leaves on the stack.
+func (e *emitter) countBack() {
+	e.local(opLocalGet, e.counterLocal)
+	e.constI32(1)
+	e.op(opI32Sub)
+	e.local(opLocalTee, e.counterLocal)
 }
 
 func (e *emitter) refill() {

@@ -83,7 +83,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 		if info.Kind == ir.Indirect {
 			off = uint32(args[1+argCount].Lo) - unitBase
 		}
-		var a [argCount]uint64
+		var a ir.Args
 		for i := range a {
 			a[i] = args[1+i].Lo
 		}
@@ -91,7 +91,11 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	}
 	r := &m.Regs
 	sp := uint32(r[abi.RSP].Lo) - abi.PageBias
-	ret, err := m.Run(fns[last], sp, [argCount]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo})
+	var in ir.Args
+	for i, reg := range abi.ParamRegs {
+		in[i] = r[reg].Lo
+	}
+	ret, err := m.Run(fns[last], sp, in)
 	if err == nil && ret.RA != 0 {
 		r[abi.RAX].Lo, r[abi.RDX].Lo = ret.RAX, ret.RDX
 	}
@@ -190,7 +194,7 @@ func TestRandomFunctions(t *testing.T) {
 	check(t, err)
 	defer e.Close()
 	endless := 0
-	for seed := range uint64(25) {
+	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		fns := []*ir.Func{exitFunc()}
 		for i := 1; i < 12; i++ {

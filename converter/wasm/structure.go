@@ -259,10 +259,7 @@ func (e *emitter) again(to int) {
 		e.br(e.innerAt[to])
 		return
 	}
-	e.local(opLocalGet, e.counterLocal)
-	e.constI32(1)
-	e.op(opI32Sub)
-	e.local(opLocalTee, e.counterLocal)
+	e.countBack()
 	e.open(opIf)
 	e.br(e.innerAt[to])
 	e.closeIf()

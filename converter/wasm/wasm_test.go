@@ -205,7 +205,7 @@ func calls() *ir.Func {
 		{Kind: ir.Direct, Target: 0x10, Return: 0x48, State: []ir.RegValue{{Reg: abi.RBX, Value: n, Kept: true}}},
 		{Kind: ir.Indirect, Return: 0x4c, State: []ir.RegValue{{Reg: abi.RBX, Value: n, Kept: true}}},
 	} {
-		args := []*ir.Value{frame, n, zero, zero, zero, zero}
+		args := []*ir.Value{frame, n, zero, zero, zero}
 		if i == 2 {
 			args = append(args, b.Wrap(n))
 		}
@@ -217,7 +217,7 @@ func calls() *ir.Func {
 	body.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: head, Args: []*ir.Value{b.AddC(n, -1)}}}}
 	b = ir.Builder{B: exit}
 	exit.Term = ir.Term{Kind: ir.TailCall, Info: &ir.CallInfo{Kind: ir.Direct, Target: 0x20},
-		Args: []*ir.Value{sp, zero, zero, zero, zero, zero}}
+		Args: []*ir.Value{sp, zero, zero, zero, zero}}
 	return f
 }
 

@@ -112,7 +112,10 @@ func (n *interpreted) dispatch(m *ir.Interp) error {
 		if f == nil {
 			return errHelper
 		}
-		args := [5]uint64{r[abi.RDI].Lo, r[abi.RSI].Lo, r[abi.RDX].Lo, r[abi.RCX].Lo, r[abi.R8].Lo}
+		var args ir.Args
+		for i, reg := range abi.ParamRegs {
+			args[i] = r[reg].Lo
+		}
 		if _, err := m.Run(f, uint32(r[abi.RSP].Lo-abi.PageBias), args); err != nil {
 			return err
 		}
@@ -125,7 +128,7 @@ func (n *interpreted) call(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (ir.
 	if f == nil || info.Kind != ir.Direct {
 		return ir.Returned{}, errHelper
 	}
-	var regs [5]uint64
+	var regs ir.Args
 	for i := range regs {
 		regs[i] = args[1+i].Lo
 	}

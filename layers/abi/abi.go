@@ -125,10 +125,10 @@ type FuncType struct {
 // Type indexes that emitted code uses. A part's type section is Types,
 // always and in this order.
 const (
-	// A guest function: (sp, rdi, rsi, rdx, rcx, r8) → (return address, rax, rdx,
-	// sp at the return address). r9, the sixth argument, goes through the register file:
-	// the engine's return_call_indirect overwrites a seventh parameter with the
-	// callee's address.
+	// A guest function: (sp, rdi, rsi, rdx, rcx) → (return address, rax, rdx, sp at
+	// the return address). The fifth and sixth argument go through the register
+	// file: few functions have them, and a caller that does not know would have
+	// to load them for all.
 	TypeFunc    = iota
 	TypeSyscall // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
 	TypeVoid    // () → ()
@@ -142,11 +142,11 @@ const (
 
 // ParamRegs are the registers that a guest function's parameters after sp
 // stand for.
-var ParamRegs = [...]Reg{RDI, RSI, RDX, RCX, R8}
+var ParamRegs = [...]Reg{RDI, RSI, RDX, RCX}
 
 // Types is the type section of every part and of the megabinary.
 var Types = [NumTypes]FuncType{
-	TypeFunc:    {[]ValType{I32, I64, I64, I64, I64, I64}, []ValType{I32, I64, I64, I32}},
+	TypeFunc:    {[]ValType{I32, I64, I64, I64, I64}, []ValType{I32, I64, I64, I32}},
 	TypeSyscall: {[]ValType{I64, I64, I64, I64, I64, I64, I64}, []ValType{I64}},
 	TypeVoid:    {},
 	TypeTrap:    {[]ValType{I32, I32}, nil},

@@ -166,7 +166,11 @@ func cpuExportItems() (items [][]byte) {
 // file: one that the function does not need is zero, and its register may have
 // to keep what it holds.
 func stub(host uint32) []byte {
-	a := asm{}.call(host).get(0, 1, 2, 3, 4, 5).load(abi.Target)
+	a := asm{}.call(host)
+	for i := range abi.Types[abi.TypeFunc].Params {
+		a = a.get(uint32(i))
+	}
+	a = a.load(abi.Target)
 	return a.indirect(opReturnCallIndirect).function(0, 0)
 }
 

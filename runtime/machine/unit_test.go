@@ -85,8 +85,8 @@ func initBody(ordinals []int) []byte {
 
 // Locals of a TypeFunc, and the first ones a body adds.
 const (
-	lSP, lRDI, lRSI, lRDX, lRCX, lR8 = 0, 1, 2, 3, 4, 5
-	lTmp                             = 6 // i64, of 3
+	lSP, lRDI, lRSI, lRDX, lRCX = 0, 1, 2, 3, 4
+	lTmp                        = 5 // i64, of 3
 )
 
 // Opcodes of test bodies.
@@ -103,7 +103,7 @@ const (
 	opI64DivU     = 0x80
 )
 
-func (a asm) args() asm { return a.get(lSP, lRDI, lRSI, lRDX, lRCX, lR8) }
+func (a asm) args() asm { return a.get(lSP, lRDI, lRSI, lRDX, lRCX) }
 
 // ret ends a function as guest code does: ra from the stack, then rax and rdx.
 func (a asm) ret(rax func(asm) asm) []byte {
@@ -118,7 +118,7 @@ func (a asm) push(addr int64) asm {
 
 // calleeArgs are args with sp lowered by the return address.
 func (a asm) calleeArgs() asm {
-	return a.get(lSP).i32(8).op(opI32Sub).get(lRDI, lRSI, lRDX, lRCX, lR8)
+	return a.get(lSP).i32(8).op(opI32Sub).get(lRDI, lRSI, lRDX, lRCX)
 }
 
 // keepRAX drops the results of a call but rax, which goes to lTmp.

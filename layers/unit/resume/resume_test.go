@@ -39,7 +39,7 @@ func nested() (body []byte, calls []unit.Call, sites []uint32) {
 	b = append(b, br, 3, wasmenc.OpEnd) // the outer loop again
 	b = append(b, br, 0, wasmenc.OpEnd) // the inner loop again
 	b = append(b, unreachable, wasmenc.OpEnd)
-	for i := range byte(6) {
+	for i := range byte(len(abi.Types[abi.TypeFunc].Params)) {
 		b = append(b, wasmenc.OpLocalGet, i)
 	}
 	b = append(b, wasmenc.OpCall)
@@ -61,7 +61,7 @@ func TestBody(t *testing.T) {
 	unittest.Validate(t, u.Encode())
 	last := len(body) + 1000
 	for i, off := range sites {
-		restore := [][]byte{wasmenc.AppendU([]byte{wasmenc.OpGlobalGet}, uint64(abi.RAX)), {0x21, 6}}
+		restore := [][]byte{wasmenc.AppendU([]byte{wasmenc.OpGlobalGet}, uint64(abi.RAX)), {0x21, byte(len(abi.Types[abi.TypeFunc].Params))}}
 		got, err := resume.Body(body, calls, unit.Site{Off: off, Restore: restore})
 		if err != nil {
 			t.Fatalf("site %d: %v", i, err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/blob"
 	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/wasmenc"
@@ -56,7 +57,7 @@ func Body(f Func) ([]byte, []unit.Call) {
 	b := []byte{0} // no locals
 	var calls []unit.Call
 	for _, target := range f.Calls {
-		for i := range byte(6) {
+		for i := range byte(len(abi.Types[abi.TypeFunc].Params)) {
 			b = append(b, wasmenc.OpLocalGet, i)
 		}
 		b = append(b, wasmenc.OpCall)
