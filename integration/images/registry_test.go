@@ -31,6 +31,32 @@ func says(t *testing.T, ref, want string) {
 	}
 }
 
+// TestDefaultIndex looks at what convert writes if nothing else is asked for:
+// an index that says of the converted image what it is for and made of.
+func TestDefaultIndex(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("alone:source")}.mustRun(t)
+	source, layout := env.image("alone:source"), filepath.Join(t.TempDir(), "layout")
+	mustConvert(t, source, env.image("alone:1"))
+	mustConvert(t, source, "oci:"+layout+":x")
+	var inLayout index
+	decode(t, read(t, filepath.Join(layout, "index.json")), &inLayout)
+	digest := strings.TrimSpace(must(t, tool("crane"), "digest", source))
+	for where, i := range map[string]index{"registry": indexOf(t, "alone:1"), "layout": inLayout} {
+		if len(i.Manifests) != 1 {
+			t.Fatalf("%s: the index has %+v", where, i)
+		}
+		m := i.Manifests[0]
+		if m.Platform.OS != "linux" || m.Platform.Architecture != "amd64" || m.Annotations["dev.megabin.source.digest"] != digest || m.Annotations["dev.megabin.manifest.blake3"] == "" {
+			t.Errorf("%s: the index says %+v of an image made of %s", where, m, digest)
+		}
+	}
+	must(t, tool("crane"), "validate", "--remote", env.image("alone:1"))
+	for _, ref := range []string{env.image("alone:1"), "oci:" + layout + ":x"} {
+		says(t, ref, "hello\n")
+		must(t, megabin(), "check", "--source", source, ref)
+	}
+}
+
 // TestIndexNative has one tag for runc and for megabin.
 func TestIndexNative(t *testing.T) {
 	dir := simple(t)
