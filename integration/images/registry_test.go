@@ -1,12 +1,16 @@
 package images
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/megabin/megabin/converter"
 )
 
 // convertIn runs megabin convert with a cache directory of its own.
@@ -55,6 +59,36 @@ func TestDefaultIndex(t *testing.T) {
 		says(t, ref, "hello\n")
 		must(t, megabin(), "check", "--source", source, ref)
 	}
+}
+
+// TestSummary compares what convert says at its end with its report, and the
+// report with the images.
+func TestSummary(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("summary:source")}.mustRun(t)
+	file, cache := filepath.Join(t.TempDir(), "report.json"), t.TempDir()
+	for _, cached := range []int{0, 1} {
+		o := convertIn(t, cache, "--report", file, env.image("summary:source"), env.image("summary:1"))
+		var r converter.Report
+		decode(t, read(t, file), &r)
+		before, after := sizeOf(t, "summary:source"), sizeOf(t, "summary:1")
+		if r.Layers.SourceBytes != before || r.Layers.ResultBytes != after || r.Total.ELFs != 1 || r.Total.Cached != cached || r.Total.CoveredBytes == 0 {
+			t.Errorf("the report has %+v and %+v, the layers %d and %d bytes", r.Layers, r.Total, before, after)
+		}
+		covered := float64(r.Total.CoveredBytes) / float64(r.Total.ExecutableBytes) * 100
+		want := regexp.MustCompile(fmt.Sprintf(`(?s)1 ELF files \(.*\), %d from the cache, 0 can't run; %.2f ?%% of the code covered, %d of .*layers: .* \(%.2f×\); %d functions, %d distinct\n%s\nin \d+\.\d s\n$`,
+			cached, covered, r.Total.Untranslated, float64(after)/float64(before), r.Megabinary.Functions, r.Megabinary.Bodies, r.Result))
+		if o.status != 0 || !want.MatchString(o.stderr) {
+			t.Errorf("the summary is %s, want %s", o.stderr, want)
+		}
+	}
+}
+
+// sizeOf is how many bytes the layers of an image have.
+func sizeOf(t *testing.T, name string) (n int64) {
+	for _, l := range manifestOf(t, name).Layers {
+		n += l.Size
+	}
+	return n
 }
 
 // TestIndexNative has one tag for runc and for megabin.
