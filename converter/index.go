@@ -4,56 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/megabin/megabin/layers/image"
 )
 
+// Alone is an index of a converted image, with its platform and what tells it
+// from its source.
+func Alone(converted v1.Image) (v1.ImageIndex, error) { return indexOf(converted) }
+
 // WithNative is an index of a source and what it was converted into. The
 // source comes first, as ordinary runtimes take the first image for their
 // platform; megabin knows the other by its annotations.
-func WithNative(source, converted v1.Image) (v1.ImageIndex, error) {
-	p := &v1.Platform{OS: "linux", Architecture: "amd64"}
-	native, err := describe(source, v1.Descriptor{Platform: p})
-	if err != nil {
-		return nil, err
-	}
-	ours, err := describeConverted(converted, v1.Descriptor{Platform: p})
-	if err != nil {
-		return nil, err
-	}
-	return image.NewIndex([]image.Member{{Descriptor: native, Image: source}, {Descriptor: ours, Image: converted}}, nil)
-}
+func WithNative(source, converted v1.Image) (v1.ImageIndex, error) { return indexOf(source, converted) }
 
-// describe sets what a descriptor says of an image's manifest.
-func describe(img v1.Image, d v1.Descriptor) (v1.Descriptor, error) {
-	var err error
-	if d.Digest, err = img.Digest(); err != nil {
-		return d, err
+func indexOf(images ...v1.Image) (v1.ImageIndex, error) {
+	var members []image.Member
+	for _, img := range images {
+		d, err := image.Describe(img, v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}})
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, image.Member{Descriptor: d, Image: img})
 	}
-	if d.Size, err = img.Size(); err != nil {
-		return d, err
-	}
-	d.MediaType, err = img.MediaType()
-	return d, err
-}
-
-// describeConverted adds the annotations that tell a converted image from its
-// source.
-func describeConverted(img v1.Image, d v1.Descriptor) (v1.Descriptor, error) {
-	m, err := img.Manifest()
-	if err != nil {
-		return d, err
-	}
-	all := map[string]string{}
-	maps.Copy(all, d.Annotations)
-	for _, key := range []string{image.AnnotationSource, image.AnnotationFormat, image.AnnotationTranslator, image.AnnotationManifest} {
-		all[key] = m.Annotations[key]
-	}
-	d.Annotations = all
-	return describe(img, d)
+	return image.NewIndex(members, nil)
 }
 
 // attestationOf is the annotation by which BuildKit's attestations name the
@@ -184,7 +159,7 @@ func (x *indexConversion) add(ctx context.Context, d v1.Descriptor, fate Fate) e
 			return err
 		}
 		x.reports = append(x.reports, report)
-		if d, err = describeConverted(img, d); err != nil {
+		if d, err = image.Describe(img, d); err != nil {
 			return err
 		}
 	}

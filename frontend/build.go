@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/moby/buildkit/client/llb"
@@ -39,30 +40,56 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if _, ok := opts["cmdline"]; !ok {
 		opts["cmdline"] = opts["source"]
 	}
-	res, err := dockerfile.Build(ctx, c)
+	kept := &configs{Client: c}
+	defer loadIgnore(ctx, c)()
+	res, err := dockerfile.Build(ctx, kept)
 	if err != nil {
 		return nil, err
 	}
 	if res.Ref == nil && len(res.Refs) == 0 {
 		return res, nil // a subrequest, which has an answer but no image
 	}
-	b, err := newBuilder(c, settings)
+	b, err := newBuilder(kept, settings)
 	if err != nil {
 		return nil, err
 	}
 	return res, b.convertAll(ctx, res)
 }
 
+// loadIgnore has BuildKit load .dockerignore while the Dockerfile frontend is
+// busy with the Dockerfile and the images that it names; it asks for the very
+// same operation once it has those. What goes wrong here goes wrong there, and
+// is told there. The function that is returned ends it.
+func loadIgnore(ctx context.Context, c client.Client) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	apart := separate{c, c.BuildOpts()}
+	apart.opts.Opts = maps.Clone(apart.opts.Opts)
+	ui, err := dockerui.NewClient(apart)
+	if err == nil && apart.opts.Opts["requestid"] == "" {
+		go ui.DockerIgnorePatterns(ctx)
+	}
+	return cancel
+}
+
+// separate is a client whose options are its own: the Dockerfile frontend
+// writes to those that it is given.
+type separate struct {
+	client.Client
+	opts client.BuildOpts
+}
+
+func (s separate) BuildOpts() client.BuildOpts { return s.opts }
+
 // builder makes the operations that convert.
 type builder struct {
 	settings
-	client  client.Client
+	client  *configs
 	imports []client.CacheOptionsEntry
 	self    llb.State // the frontend's own image
 }
 
 // newBuilder finds what all conversions of a build need.
-func newBuilder(c client.Client, s settings) (*builder, error) {
+func newBuilder(c *configs, s settings) (*builder, error) {
 	opts := c.BuildOpts()
 	for _, need := range []apicaps.CapID{pb.CapMergeOp, pb.CapDiffOp} {
 		if err := opts.LLBCaps.Supports(need); err != nil {
@@ -73,7 +100,7 @@ func newBuilder(c client.Client, s settings) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := ownImage(c)
+	self, err := ownImage(c.Client)
 	return &builder{s, c, ui.CacheImports, self}, err
 }
 

@@ -2,19 +2,14 @@ package frontend
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/client/llb/sourceresolver"
-	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,15 +28,15 @@ type step struct {
 
 // graph is the operations that made a result.
 type graph struct {
-	client client.Client
-	def    *pb.Definition // without the last operation, which only names the result
-	ops    map[digest.Digest]*pb.Op
-	result output
+	configs *configs
+	def     *pb.Definition // without the last operation, which only names the result
+	ops     map[digest.Digest]*pb.Op
+	result  output
 }
 
 // newGraph reads a definition; an empty one is of the empty file system.
-func newGraph(c client.Client, def *pb.Definition) (*graph, error) {
-	g := &graph{client: c, def: def.CloneVT(), ops: map[digest.Digest]*pb.Op{}}
+func newGraph(c *configs, def *pb.Definition) (*graph, error) {
+	g := &graph{configs: c, def: def.CloneVT(), ops: map[digest.Digest]*pb.Op{}}
 	if len(def.Def) == 0 {
 		return g, nil
 	}
@@ -201,10 +196,11 @@ func (g *graph) source(ctx context.Context, o output, op *pb.Op, src *pb.SourceO
 		if !strings.HasPrefix(src.Identifier, s.scheme) || src.Attrs[s.limit] != "" {
 			continue
 		}
-		n, err := g.countLayers(ctx, op, src)
+		config, err := g.configs.of(ctx, op, src)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", src.Identifier, err)
 		}
+		n := len(config.RootFS.DiffIDs)
 		var list []step
 		lower := output{}
 		for i := 1; i <= n; i++ {
@@ -220,34 +216,6 @@ func (g *graph) source(ctx context.Context, o output, op *pb.Op, src *pb.SourceO
 		return list, nil
 	}
 	return []step{{upper: o, name: g.name(o)}}, nil
-}
-
-// countLayers asks BuildKit for an image's config.
-func (g *graph) countLayers(ctx context.Context, op *pb.Op, src *pb.SourceOp) (int, error) {
-	p := platform
-	if op.Platform != nil {
-		p = op.Platform.Spec()
-	}
-	opt := sourceresolver.Opt{LogName: "[megabin] count the layers of " + src.Identifier}
-	if store := src.Attrs[pb.AttrOCILayoutStoreID]; store != "" {
-		opt.OCILayoutOpt = &sourceresolver.ResolveOCILayoutOpt{
-			Platform: &p, Store: sourceresolver.ResolveImageConfigOptStore{StoreID: store, SessionID: src.Attrs[pb.AttrOCILayoutSessionID]},
-		}
-	} else {
-		opt.ImageOpt = &sourceresolver.ResolveImageOpt{Platform: &p, ResolveMode: src.Attrs[pb.AttrImageResolveMode]}
-	}
-	res, err := g.client.ResolveSourceMetadata(ctx, src, opt)
-	if err != nil {
-		return 0, err
-	}
-	if res.Image == nil {
-		return 0, errors.New("BuildKit gave no config")
-	}
-	var config ocispecs.Image
-	if err := json.Unmarshal(res.Image.Config, &config); err != nil {
-		return 0, fmt.Errorf("its config: %w", err)
-	}
-	return len(config.RootFS.DiffIDs), nil
 }
 
 // limited adds to the graph the image of another source's first n layers.

@@ -204,18 +204,24 @@ func (c *conversion) one(ctx context.Context) ([]*converter.Report, error) {
 	return []*converter.Report{report}, nil
 }
 
-func (c *conversion) write(ctx context.Context, source, converted v1.Image) error {
+// write writes the result: an index, but where a referrer is wanted. A layout
+// is an index by itself, and a docker archive has no place for one.
+func (c *conversion) write(ctx context.Context, source, converted v1.Image) (err error) {
+	var idx v1.ImageIndex
 	switch {
 	case c.referrer:
 		return c.to.WriteReferrer(ctx, converted)
 	case c.index:
-		idx, err := converter.WithNative(source, converted)
-		if err != nil {
-			return err
-		}
-		return c.to.WriteIndex(ctx, idx, c.bar.Add)
+		idx, err = converter.WithNative(source, converted)
+	case c.to.Transport == image.Registry:
+		idx, err = converter.Alone(converted)
+	default:
+		return c.to.Write(ctx, converted, c.bar.Add)
 	}
-	return c.to.Write(ctx, converted, c.bar.Add)
+	if err != nil {
+		return err
+	}
+	return c.to.WriteIndex(ctx, idx, c.bar.Add)
 }
 
 // all converts what an index has for linux/amd64.

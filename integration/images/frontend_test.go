@@ -1,6 +1,7 @@
 package images
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -173,6 +174,19 @@ func TestOneLayerChanges(t *testing.T) {
 	}
 	if out := must(t, megabin(), "run", env.image("change:1"), "cat", "/text"); out != "another text" {
 		t.Errorf("the image's text is %q", out)
+	}
+}
+
+// TestUnitsKept builds a program into one image and then into another: the
+// cache mount has its unit.
+func TestUnitsKept(t *testing.T) {
+	for i, want := range []string{" 0 from the cache", " 1 from the cache"} {
+		dir := buildContext(t, fmt.Sprintf("FROM scratch\nCOPY tool /tool%d\n", i), nil)
+		// Other bytes than those of all other tests.
+		write(t, filepath.Join(dir, "tool"), read(t, theProgram(t))+"kept")
+		if p := (build{dir: dir, way: syntax}).mustRun(t); !strings.Contains(p.logs, "1 ELF files") || !strings.Contains(p.logs, want) {
+			t.Errorf("build %d says %s, want%s", i, p.logs, want)
+		}
 	}
 }
 

@@ -1,12 +1,16 @@
 package images
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/megabin/megabin/converter"
 )
 
 // convertIn runs megabin convert with a cache directory of its own.
@@ -29,6 +33,62 @@ func says(t *testing.T, ref, want string) {
 	if out := must(t, megabin(), "run", ref, "echo", "hello"); out != want {
 		t.Errorf("%s says %q, want %q", ref, out, want)
 	}
+}
+
+// TestDefaultIndex looks at what convert writes if nothing else is asked for:
+// an index that says of the converted image what it is for and made of.
+func TestDefaultIndex(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("alone:source")}.mustRun(t)
+	source, layout := env.image("alone:source"), filepath.Join(t.TempDir(), "layout")
+	mustConvert(t, source, env.image("alone:1"))
+	mustConvert(t, source, "oci:"+layout+":x")
+	var inLayout index
+	decode(t, read(t, filepath.Join(layout, "index.json")), &inLayout)
+	digest := strings.TrimSpace(must(t, tool("crane"), "digest", source))
+	for where, i := range map[string]index{"registry": indexOf(t, "alone:1"), "layout": inLayout} {
+		if len(i.Manifests) != 1 {
+			t.Fatalf("%s: the index has %+v", where, i)
+		}
+		m := i.Manifests[0]
+		if m.Platform.OS != "linux" || m.Platform.Architecture != "amd64" || m.Annotations["dev.megabin.source.digest"] != digest || m.Annotations["dev.megabin.manifest.blake3"] == "" {
+			t.Errorf("%s: the index says %+v of an image made of %s", where, m, digest)
+		}
+	}
+	must(t, tool("crane"), "validate", "--remote", env.image("alone:1"))
+	for _, ref := range []string{env.image("alone:1"), "oci:" + layout + ":x"} {
+		says(t, ref, "hello\n")
+		must(t, megabin(), "check", "--source", source, ref)
+	}
+}
+
+// TestSummary compares what convert says at its end with its report, and the
+// report with the images.
+func TestSummary(t *testing.T) {
+	build{dir: simple(t), way: plain, output: pushed("summary:source")}.mustRun(t)
+	file, cache := filepath.Join(t.TempDir(), "report.json"), t.TempDir()
+	for _, cached := range []int{0, 1} {
+		o := convertIn(t, cache, "--report", file, env.image("summary:source"), env.image("summary:1"))
+		var r converter.Report
+		decode(t, read(t, file), &r)
+		before, after := sizeOf(t, "summary:source"), sizeOf(t, "summary:1")
+		if r.Layers.SourceBytes != before || r.Layers.ResultBytes != after || r.Total.ELFs != 1 || r.Total.Cached != cached || r.Total.CoveredBytes == 0 {
+			t.Errorf("the report has %+v and %+v, the layers %d and %d bytes", r.Layers, r.Total, before, after)
+		}
+		covered := float64(r.Total.CoveredBytes) / float64(r.Total.ExecutableBytes) * 100
+		want := regexp.MustCompile(fmt.Sprintf(`(?s)1 ELF files \(.*\), %d from the cache, 0 can't run; %.2f ?%% of the code covered, %d of .*layers: .* \(%.2f×\); %d functions, %d distinct\n%s\nin \d+\.\d s\n$`,
+			cached, covered, r.Total.Untranslated, float64(after)/float64(before), r.Megabinary.Functions, r.Megabinary.Bodies, r.Result))
+		if o.status != 0 || !want.MatchString(o.stderr) {
+			t.Errorf("the summary is %s, want %s", o.stderr, want)
+		}
+	}
+}
+
+// sizeOf is how many bytes the layers of an image have.
+func sizeOf(t *testing.T, name string) (n int64) {
+	for _, l := range manifestOf(t, name).Layers {
+		n += l.Size
+	}
+	return n
 }
 
 // TestIndexNative has one tag for runc and for megabin.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -79,6 +80,34 @@ func readIndex(open Opener, d v1.Descriptor) (v1.ImageIndex, error) {
 		return nil, fmt.Errorf("%w: index: %w", ErrInvalid, err)
 	}
 	return x, nil
+}
+
+// Describe sets what a descriptor says of an image's manifest, and adds the
+// annotations that tell a converted image from its source.
+func Describe(img v1.Image, d v1.Descriptor) (_ v1.Descriptor, err error) {
+	if d.Digest, err = img.Digest(); err != nil {
+		return d, err
+	}
+	if d.Size, err = img.Size(); err != nil {
+		return d, err
+	}
+	if d.MediaType, err = img.MediaType(); err != nil {
+		return d, err
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		return d, err
+	}
+	d.Annotations = maps.Clone(d.Annotations)
+	for _, key := range []string{AnnotationSource, AnnotationFormat, AnnotationTranslator, AnnotationManifest} {
+		if text := m.Annotations[key]; text != "" {
+			if d.Annotations == nil {
+				d.Annotations = map[string]string{}
+			}
+			d.Annotations[key] = text
+		}
+	}
+	return d, nil
 }
 
 // Member is an image or an index in an index.

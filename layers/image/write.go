@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,7 @@ func (r Reference) Write(ctx context.Context, img v1.Image, progress func(n int6
 		return err
 	}
 	w := newWriter(ctx, r, progress)
-	w.parts = func() ([]part, error) { return imageParts(img) }
+	w.parts = func() ([]part, error) { return listedParts(img) }
 	return w.write(r, func() error { return writeRegistry(ctx, r.Path, img) }, func() error {
 		if r.Transport != DockerArchive {
 			return fmt.Errorf("%w: unknown transport %q", ErrReference, r.Transport)
@@ -128,6 +129,22 @@ func imageParts(img v1.Image) ([]part, error) {
 	return append(list, bytesPart(config, m.Config.MediaType), bytesPart(manifest, mt)), nil
 }
 
+// listedParts are the same of an image that index.json is to list, where it
+// has its platform and what an index says of it.
+func listedParts(img v1.Image) ([]part, error) {
+	list, err := imageParts(img)
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	manifest := &list[len(list)-1].desc
+	*manifest, err = Describe(img, v1.Descriptor{Platform: config.Platform()})
+	return list, err
+}
+
 // copy writes a blob and checks that it is whole.
 func (w *writer) copy(to io.Writer, p part) error {
 	r, err := p.open()
@@ -171,7 +188,9 @@ func (w *writer) index(old []byte, manifest v1.Descriptor) ([]byte, error) {
 		return d.Annotations[refName] == w.tag
 	})
 	if w.tag != "" {
-		manifest.Annotations = map[string]string{refName: w.tag}
+		all := map[string]string{refName: w.tag}
+		maps.Copy(all, manifest.Annotations)
+		manifest.Annotations = all
 	}
 	idx.Manifests = append(idx.Manifests, manifest)
 	return json.Marshal(idx)
