@@ -367,7 +367,7 @@ var Table = [...]Row{
 	446: {Name: "landlock_restrict_self", Args: "x x x x x x"},
 	447: {Name: "memfd_secret", Args: "x x x x x x"},
 	448: {Name: "process_mrelease", Args: "x x x x x x"},
-	449: {Name: "futex_waitv", Args: "x x x x x x"},
+	449: {"futex_waitv", sysFutexWaitv, "p u x ts x", Full, ""},
 	450: {Name: "set_mempolicy_home_node", Args: "x x x x x x"},
 	451: {Name: "cachestat", Args: "x x x x x x"},
 	452: {"fchmodat2", sysFchmodat2, "dirfd path mode at_flags", Full, ""},
