@@ -55,6 +55,7 @@ type Status struct {
 	Groups          []uint32
 	Caps            [5]uint64 // inheritable, permitted, effective, bounding, ambient
 	NoNewPrivs      bool
+	Seccomp         [2]int // mode, filters
 	Threads         int
 	Umask           uint32
 	FDSize          int
