@@ -405,3 +405,17 @@ CASE(tcp_peer_refused) {
 	T(connect(s, SA(a)));
 	peer("refused", s);
 }
+
+CASE(tcp_send_nothing_to_closed) {
+	int p[2];
+	tcp_pair(p);
+	close(p[0]);
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	ready("nothing sent", p[1]);
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	T(send(p[1], "x", 1, MSG_NOSIGNAL));
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	tcp_pair(p);
+	T(shutdown(p[1], SHUT_WR));
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+}

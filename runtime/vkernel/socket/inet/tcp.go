@@ -362,6 +362,9 @@ func (t *tcp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	}
 	_, ended, _, gone := c.out.State()
 	if gone && !ended {
+		if m.Len() == 0 {
+			return 0, nil // no segment
+		}
 		// The other end is closed: it answers with a reset.
 		_, fin, _, _ := c.in.State()
 		t.reset(fin)
