@@ -29,12 +29,21 @@ func (as *AddressSpace) snapshot(pages []pageRange) error {
 	if err := unix.Ftruncate(fd, memorySize); err != nil {
 		return err
 	}
+	ranges := as.joinGaps(pages, false)
+	if len(as.snaps)+len(ranges) > maxSnaps {
+		earlier, err := as.snapped()
+		if err != nil {
+			return err
+		}
+		pages = union(pages, earlier)
+		ranges = as.joinGaps(pages, true)
+	}
 	for _, r := range pages {
 		if _, err := f.WriteAt(as.mem[r.start:r.end], int64(r.start)); err != nil {
 			return err
 		}
 	}
-	for _, r := range as.joinGaps(pages) {
+	for _, r := range ranges {
 		start := guest(uint32(r.start))
 		a := area{start: start, end: start + r.end - r.start, file: b, off: int64(r.start)}
 		if err := as.mapSnapshot(a); err != nil {
@@ -58,12 +67,58 @@ func (as *AddressSpace) mapSnapshot(a area) error {
 // have fewer mappings; bytes.
 const maxGap = 1 << 20
 
+// maxSnaps is how many pieces of snapshots an address space may have. Each is a
+// mapping of the host's, which allows 65,530 to all guests of the runner together
+// (vm.max_map_count), and a process that forks often writes here and there in
+// between. Beyond it the next snapshot takes over what is in earlier ones.
+const maxSnaps = 100
+
+// snapped lists what earlier snapshots hold, without the holes in them.
+func (as *AddressSpace) snapped() (list []pageRange, err error) {
+	for _, a := range as.snaps {
+		// Offsets in a snapshot are linear addresses.
+		at, end := a.off, a.off+int64(a.end-a.start)
+		for at < end {
+			start, err := unix.Seek(int(a.file.file.Fd()), at, unix.SEEK_DATA)
+			if err == unix.ENXIO || err == nil && start >= end {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if at, err = unix.Seek(int(a.file.file.Fd()), start, unix.SEEK_HOLE); err != nil {
+				return nil, err
+			}
+			list = append(list, pageRange{uint64(start), uint64(min(at, end))})
+		}
+	}
+	return list, nil
+}
+
+// union gives what is in either of two ascending lists.
+func union(a, b []pageRange) (all []pageRange) {
+	for len(a)+len(b) > 0 {
+		if len(a) == 0 || len(b) > 0 && b[0].start < a[0].start {
+			a, b = b, a
+		}
+		r := a[0]
+		a = a[1:]
+		if n := len(all); n > 0 && r.start <= all[n-1].end {
+			all[n-1].end = max(all[n-1].end, r.end)
+		} else {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // joinGaps joins ranges that have nothing but untouched anonymous memory
-// between them, which is zero in the snapshot too.
-func (as *AddressSpace) joinGaps(pages []pageRange) (joined []pageRange) {
+// between them, which is zero in the snapshot too. With holes, what an earlier snapshot has
+// there is zero as well.
+func (as *AddressSpace) joinGaps(pages []pageRange, holes bool) (joined []pageRange) {
 	for _, r := range pages {
 		n := len(joined)
-		if n > 0 && r.start-joined[n-1].end <= maxGap && as.untouched(joined[n-1].end, r.start) {
+		if n > 0 && r.start-joined[n-1].end <= maxGap && as.untouched(joined[n-1].end, r.start, holes) {
 			joined[n-1].end = r.end
 			continue
 		}
@@ -73,8 +128,8 @@ func (as *AddressSpace) joinGaps(pages []pageRange) (joined []pageRange) {
 }
 
 // untouched tells whether linear addresses without private pages are zero: no
-// file and no snapshot is mapped there.
-func (as *AddressSpace) untouched(start, end uint64) bool {
+// file and no snapshot, or only the holes of one, is mapped there.
+func (as *AddressSpace) untouched(start, end uint64, holes bool) bool {
 	from, to := guest(uint32(start)), guest(uint32(start))+end-start
 	if from >= to {
 		return true
@@ -86,5 +141,5 @@ func (as *AddressSpace) untouched(start, end uint64) bool {
 		}
 	}
 	lo, hi = as.snaps.overlap(from, to)
-	return lo == hi
+	return lo == hi || holes
 }

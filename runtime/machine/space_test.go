@@ -351,6 +351,44 @@ func TestSubtract(t *testing.T) {
 	}
 }
 
+func TestUnion(t *testing.T) {
+	got := union([]pageRange{{0, 2}, {10, 20}, {40, 50}}, []pageRange{{2, 4}, {6, 7}, {15, 30}, {42, 45}, {60, 70}})
+	if want := []pageRange{{0, 4}, {6, 7}, {10, 30}, {40, 50}, {60, 70}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestSnapshotsStayFew: a parent that writes here and there between forks does
+// not end up with a mapping of the host's for each place.
+func TestSnapshotsStayFew(t *testing.T) {
+	as := emptySpace(t)
+	const base, pages = 0x1000000, 2 * snapshotBytes / pageSize
+	check(t, as.MapAnon(base, pages*pageSize, ProtRead|ProtWrite))
+	var want [pages]uint64
+	for round := range uint64(8) {
+		for i := round; i < pages; i += max(1, 5*min(round, 1)) {
+			want[i] = round<<32 | i
+			check(t, as.Store64(base+i*pageSize, want[i]))
+		}
+		as.mu.Lock()
+		written, err := privatePages(as.mem)
+		if err == nil {
+			err = as.snapshot(written)
+		}
+		n := len(as.snaps)
+		as.mu.Unlock()
+		check(t, err)
+		if n > maxSnaps {
+			t.Errorf("round %d: %d pieces", round, n)
+		}
+		for i := range uint64(pages) {
+			if v, err := as.Load64(base + i*pageSize); err != nil || v != want[i] {
+				t.Fatalf("round %d, page %d: %#x, %v, want %#x", round, i, v, err, want[i])
+			}
+		}
+	}
+}
+
 // TestCloneSnapshots: parents with much memory, their children and
 // grandchildren have the same pages, and what one writes the others don't see.
 func TestCloneSnapshots(t *testing.T) {

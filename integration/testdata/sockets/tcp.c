@@ -356,3 +356,66 @@ CASE(inet_kinds) {
 	T(fstat(s, &st));
 	printf("%o %ld\n", st.st_mode, (long)st.st_size);
 }
+
+/* peer prints whether a socket has one, and then what is left to read. */
+static void peer(const char *what, int s) {
+	struct sockaddr_storage a;
+	socklen_t n = sizeof a;
+	char b[16];
+	printf("%s:\n", what);
+	T(getpeername(s, (struct sockaddr *)&a, &n));
+	T(getsockname(s, (struct sockaddr *)&a, &n));
+	T(recv(s, b, 1, MSG_DONTWAIT));
+}
+
+CASE(tcp_peer_after_reset) {
+	for (int data = 0; data < 2; data++) {
+		int p[2];
+		tcp_pair(p);
+		struct linger l = {1, 0};
+		setsockopt(p[0], SOL_SOCKET, SO_LINGER, &l, sizeof l);
+		if (data) T(send(p[0], "hello", 5, 0));
+		close(p[0]);
+		peer("reset", p[1]);
+		peer("again", p[1]);
+		T(send(p[1], "x", 1, MSG_NOSIGNAL));
+	}
+}
+
+CASE(tcp_peer_after_the_end) {
+	for (int data = 0; data < 2; data++)
+		for (int first = 0; first < 2; first++) {
+			int p[2];
+			tcp_pair(p);
+			if (data) T(send(p[0], "hello", 5, 0));
+			T(shutdown(p[first], SHUT_WR));
+			peer("one way, a", p[first]);
+			peer("one way, b", p[!first]);
+			T(shutdown(p[!first], SHUT_WR));
+			peer("both ways, a", p[first]);
+			peer("both ways, b", p[!first]);
+			close(p[0]), close(p[1]);
+		}
+}
+
+CASE(tcp_peer_refused) {
+	int port, l = listener(AF_INET, &port), s = socket(AF_INET, SOCK_STREAM, 0);
+	close(l);
+	struct sockaddr_in a = in4(port);
+	T(connect(s, SA(a)));
+	peer("refused", s);
+}
+
+CASE(tcp_send_nothing_to_closed) {
+	int p[2];
+	tcp_pair(p);
+	close(p[0]);
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	ready("nothing sent", p[1]);
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	T(send(p[1], "x", 1, MSG_NOSIGNAL));
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+	tcp_pair(p);
+	T(shutdown(p[1], SHUT_WR));
+	T(send(p[1], "", 0, MSG_NOSIGNAL));
+}

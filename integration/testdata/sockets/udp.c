@@ -165,3 +165,123 @@ CASE(udplite) {
 	T(send(w, "again", 5, 0));
 	T(read(r, buf, 16));
 }
+
+/* header receives a datagram and prints the control messages that came with it. */
+static void header(int s, size_t room) {
+	char b[8], control[256];
+	struct iovec v = {b, sizeof b};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = room};
+	if (recvmsg(s, &m, MSG_DONTWAIT) < 0) die("recvmsg");
+	printf("controllen %zu flags %#x\n", m.msg_controllen, m.msg_flags);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		printf("%d %d", c->cmsg_level, c->cmsg_type);
+		show_bytes("", CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	}
+}
+
+/* send_with sends a datagram with up to two control messages of n bytes each. */
+static long send_with(int s, struct sockaddr *to, socklen_t size, int level, int type, int value, int type2, int value2, int n) {
+	char control[2 * CMSG_SPACE(sizeof value)];
+	memset(control, 0, sizeof control);
+	struct iovec v = {"x", 1};
+	struct msghdr m = {.msg_name = to, .msg_namelen = size, .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(n)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = level, c->cmsg_type = type, c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), &value, n);
+	if (type2) {
+		m.msg_controllen += CMSG_SPACE(n);
+		c = (void *)(control + CMSG_SPACE(n));
+		c->cmsg_level = level, c->cmsg_type = type2, c->cmsg_len = CMSG_LEN(n);
+		memcpy(CMSG_DATA(c), &value2, n);
+	}
+	return sendmsg(s, &m, 0);
+}
+
+static void set(int s, int level, int name, int v) { if (setsockopt(s, level, name, &v, sizeof v)) die("setsockopt"); }
+static void get(const char *what, int s, int level, int name) {
+	int v = -7;
+	socklen_t n = sizeof v;
+	getsockopt(s, level, name, &v, &n);
+	printf("%s %d %d\n", what, v, n);
+}
+
+CASE(udp_ip4_headers) {
+	int r = socket(AF_INET, SOCK_DGRAM, 0), w = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in a = in4(0);
+	bind(r, SA(a));
+	a = in4(port_of(r));
+	set(r, IPPROTO_IP, IP_RECVTTL, 1);
+	set(r, IPPROTO_IP, IP_RECVTOS, 1);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	set(w, IPPROTO_IP, IP_TTL, 7);
+	set(w, IPPROTO_IP, IP_TOS, 0x1fc);
+	get("tos", w, IPPROTO_IP, IP_TOS);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TTL, 9, IP_TOS, 0x20, 4));
+	header(r, 256);
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TOS, 0x40, 0, 0, 1));
+	header(r, 256);
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, 9, 0, 0, 4));
+	header(r, 256);
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TTL, 0, 0, 0, 4));
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TTL, 256, 0, 0, 4));
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TTL, 5, 0, 0, 2));
+	T(send_with(w, SA(a), IPPROTO_IP, IP_TOS, 256, 0, 0, 4));
+}
+
+static void ip6_headers(int protocol) {
+	int r = socket(AF_INET6, SOCK_DGRAM, protocol), w = socket(AF_INET6, SOCK_DGRAM, protocol);
+	struct sockaddr_in6 a = in6(0);
+	bind(r, SA(a));
+	a = in6(port_of(r));
+	set(r, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	set(r, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	set(w, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 7);
+	set(w, IPPROTO_IPV6, IPV6_TCLASS, 0xfc);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, 9, IPV6_TCLASS, 0x20, 4));
+	for (size_t room = 0; room <= 48; room += 6) {
+		header(r, room);
+		send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, -1, IPV6_TCLASS, 0x11, 4);
+	}
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, 0, 0, 0, 4));
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, 256, 0, 0, 4));
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_HOPLIMIT, -2, 0, 0, 4));
+	T(send_with(w, SA(a), IPPROTO_IPV6, IPV6_TCLASS, 5, 0, 0, 1));
+	set(w, IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1);
+	set(w, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, -1);
+	set(w, IPPROTO_IPV6, IPV6_TCLASS, -1);
+	get("hops", w, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
+	get("multicast", w, IPPROTO_IPV6, IPV6_MULTICAST_HOPS);
+	get("class", w, IPPROTO_IPV6, IPV6_TCLASS);
+}
+
+CASE(udp_ip6_headers) { ip6_headers(0); }
+CASE(udp_lite_ip6_headers) { ip6_headers(IPPROTO_UDPLITE); }
+
+CASE(udp_headers_of_both_protocols) {
+	int r = socket(AF_INET6, SOCK_DGRAM, 0), w = socket(AF_INET, SOCK_DGRAM, 0), w6 = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+	bind(r, SA(any));
+	struct sockaddr_in a = in4(port_of(r));
+	struct sockaddr_in6 a6 = in6(port_of(r));
+	set(r, IPPROTO_IP, IP_RECVTTL, 1);
+	set(r, IPPROTO_IP, IP_PKTINFO, 1);
+	set(r, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	set(r, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	T(sendto(w6, "x", 1, 0, SA(a6)));
+	header(r, 256);
+	struct sockaddr_in6 mapped = a6;
+	inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
+	T(send_with(w6, SA(mapped), IPPROTO_IP, IP_TTL, 9, 0, 0, 4));
+	header(r, 256);
+	T(send_with(w6, SA(a6), IPPROTO_IP, IP_TTL, 9, 0, 0, 4));
+	header(r, 256);
+}

@@ -411,3 +411,109 @@ TEST(locked_slave) {
 	S(stat(name, &st));
 	P("%d\n", S_ISCHR(st.st_mode));
 }
+
+/* A pseudoterminal whose master is in packet mode; neither end waits. */
+static int packet_slave;
+static void packet_mode(void) {
+	int on = 1;
+	master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+	unlockpt(master);
+	packet_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK);
+	S(ioctl(master, TIOCPKT, &on));
+}
+
+/* packets shows all that the master can read, and what poll says before. */
+static void packets(const char *after) {
+	unsigned char b[64];
+	ssize_t n;
+	P("%s:", after);
+	for (;;) {
+		struct pollfd p = {master, POLLIN | POLLPRI};
+		poll(&p, 1, 20);
+		if ((n = read(master, b, sizeof b)) <= 0) break;
+		P(" %x", p.revents);
+		for (int i = 0; i < n; i++) P(i ? ",%u" : "[%u", b[i]);
+		P("]");
+	}
+	P(" %s\n", n ? strerrorname_np(errno) : "end");
+}
+
+static void change(tcflag_t iflag, tcflag_t lflag, int how) {
+	struct termios t;
+	tcgetattr(packet_slave, &t);
+	t.c_iflag ^= iflag;
+	t.c_lflag ^= lflag;
+	tcsetattr(packet_slave, how, &t);
+}
+
+TEST(pty_packet_data) {
+	int on = 7, off = 0;
+	unsigned char b[4];
+	packet_mode();
+	S(ioctl(master, TIOCGPKT, &on));
+	P("%d\n", on);
+	packets("fresh");
+	S(write(packet_slave, "hello", 5));
+	S(read(master, b, 3));
+	P("%d %c%c\n", b[0], b[1], b[2]);
+	packets("rest");
+	S(write(master, "x\n", 2));
+	packets("echo");
+	S(ioctl(master, TIOCPKT, &off));
+	S(write(packet_slave, "abc", 3));
+	packets("off");
+	S(ioctl(master, TIOCPKT, (void *)8));
+	S(ioctl(packet_slave, TIOCPKT, &on));
+	S(ioctl(packet_slave, TIOCGPKT, &on));
+}
+
+TEST(pty_packet_flow) {
+	packet_mode();
+	S(tcflow(packet_slave, TCOOFF));
+	packets("off");
+	S(tcflow(packet_slave, TCOOFF));
+	packets("off again");
+	S(tcflow(packet_slave, TCOON));
+	packets("on");
+	S(tcflow(packet_slave, TCOOFF));
+	S(tcflow(packet_slave, TCOON));
+	packets("off and on");
+	S(write(master, "\x13", 1));
+	packets("^S");
+	S(write(master, "\x11", 1));
+	packets("^Q");
+	change(IXON, 0, TCSANOW);
+	packets("no IXON");
+	change(IXON, 0, TCSANOW);
+	packets("IXON");
+	change(ICRNL, 0, TCSANOW);
+	packets("other");
+	change(0, EXTPROC, TCSANOW);
+	packets("EXTPROC");
+	change(0, ECHO, TCSANOW);
+	packets("with EXTPROC");
+	change(0, EXTPROC, TCSANOW);
+	packets("no EXTPROC");
+}
+
+TEST(pty_packet_flush) {
+	packet_mode();
+	S(tcflush(packet_slave, TCIFLUSH));
+	packets("input");
+	S(tcflush(packet_slave, TCOFLUSH));
+	packets("output");
+	S(tcflush(packet_slave, TCIOFLUSH));
+	packets("both");
+	change(0, ECHO, TCSAFLUSH);
+	packets("by tcsetattr");
+	S(write(master, "\x03", 1));
+	packets("^C");
+	change(0, NOFLSH, TCSANOW);
+	S(write(master, "\x03", 1));
+	packets("^C without");
+	S(tcflush(packet_slave, TCIFLUSH));
+	S(write(packet_slave, "x", 1));
+	packets("status first");
+	close(packet_slave);
+	packets("closed");
+}

@@ -47,3 +47,16 @@ TEST(clone_pidfd) {
 	S(waitid(P_PIDFD, fd, &i, WEXITED));
 	P("%d %d\n", i.si_pid == pid, i.si_status);
 }
+
+TEST(pidfd_signal_by_directory) {
+	pid_t pid = CHILD(for (;;) pause());
+	char name[32];
+	snprintf(name, sizeof name, "/proc/%d", pid);
+	int fd = open(name, O_DIRECTORY), path = open(name, O_PATH), sub = openat(fd, "fd", O_DIRECTORY);
+	S(send_signal(path, SIGTERM));
+	S(send_signal(sub, SIGTERM));
+	S(send_signal(fd, 0));
+	S(send_signal(fd, SIGTERM));
+	REAP(pid);
+	S(send_signal(fd, 0));
+}

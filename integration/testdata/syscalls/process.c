@@ -300,3 +300,28 @@ TEST(nice_values) {
 	S(getpriority(PRIO_PGRP, 0) <= 5);
 	REAP(CHILD(setuid(65534); S(setpriority(PRIO_PROCESS, 0, 6)); S(setpriority(PRIO_PROCESS, 0, 5)); S(setpriority(PRIO_PROCESS, getppid(), 7))));
 }
+
+/* Each child has the memory as it was, though the parent writes here and there in between. */
+TEST(fork_often_with_scattered_writes) {
+	enum { PAGES = 8192, CHILDREN = 60, WORDS = 4096 / sizeof(unsigned) };
+	unsigned *m = mmap(NULL, PAGES * 4096UL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static unsigned expected[PAGES];
+	for (int i = 0; i < PAGES; i++) expected[i] = m[i * WORDS] = i;
+	int go[2], ok = 0;
+	pipe(go);
+	for (unsigned c = 0; c < CHILDREN; c++) {
+		for (int i = c % 5; i < PAGES; i += 5 + c % 3) expected[i] = 1000 * c + i;
+		for (int i = c % 5; i < PAGES; i += 5 + c % 3) m[i * WORDS] = expected[i];
+		pid_t pid = fork();
+		if (pid < 0) P("fork %u: %s\n", c, strerrorname_np(errno));
+		if (pid) continue;
+		char b;
+		close(go[1]);
+		read(go[0], &b, 1);
+		for (int i = 0; i < PAGES; i++) if (m[i * WORDS] != expected[i]) _exit(1);
+		_exit(0);
+	}
+	close(go[1]);
+	for (int st; wait(&st) > 0;) ok += st == 0;
+	P("%d\n", ok);
+}

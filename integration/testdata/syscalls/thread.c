@@ -298,6 +298,69 @@ TEST(futex_wake_op) {
 	join(2);
 }
 
+static long waitv(struct futex_waitv *w, unsigned n, struct timespec *until, int clock) {
+	return syscall(SYS_futex_waitv, w, n, 0, until, clock);
+}
+static struct futex_waitv on(uint32_t *w, uint32_t value) { return (struct futex_waitv){value, (long)w, FUTEX_32 | FUTEX_PRIVATE_FLAG, 0}; }
+
+static uint32_t several[3];
+static void *waits_for_several(void *unused) {
+	struct futex_waitv w[] = {on(&several[0], 0), on(&several[1], 0), on(&several[2], 0)};
+	waiting++;
+	S(waitv(w, 3, NULL, 0));
+	return NULL;
+}
+TEST(futex_waitv) {
+	for (int i = 0; i < 3; i++) {
+		waiting = 0;
+		pthread_create(&threads[0], NULL, waits_for_several, NULL);
+		until(1, &waiting);
+		int n = futex(&several[2 - i], FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+		join(1);
+		P("%d %ld\n", n, futex(&several[i], FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0));
+	}
+}
+
+TEST(futex_waitv_twice_the_same_word) {
+	struct timespec past = {0, 1};
+	struct futex_waitv w[] = {on(&several[0], 0), on(&several[0], 0)};
+	S(waitv(w, 2, &past, CLOCK_MONOTONIC));
+}
+
+TEST(futex_waitv_errors) {
+	struct timespec past = {0, 1}, bad = {0, -1};
+	struct futex_waitv w[2] = {on(&several[0], 0), on(&several[1], 1)};
+	S(waitv(w, 2, NULL, 0));
+	S(waitv(w, 0, NULL, 0));
+	S(waitv(w, 129, NULL, 0));
+	S(waitv(NULL, 1, NULL, 0));
+	S(waitv((void *)8, 1, NULL, 0));
+	S(waitv(w, 1, &past, CLOCK_MONOTONIC));
+	S(waitv(w, 1, &past, CLOCK_REALTIME));
+	S(waitv(w, 1, &past, CLOCK_BOOTTIME));
+	S(waitv(w, 1, &bad, CLOCK_MONOTONIC));
+	S(syscall(SYS_futex_waitv, w, 1, 1, NULL, 0));
+	w[0].uaddr++;
+	S(waitv(w, 1, NULL, 0));
+	w[0].uaddr = 8;
+	S(waitv(w, 1, NULL, 0));
+	w[0] = on(&several[0], 0), w[0].__reserved = 1;
+	S(waitv(w, 1, NULL, 0));
+	w[0] = on(&several[0], 0), w[0].val |= 1UL << 32;
+	S(waitv(w, 1, NULL, 0));
+	w[0] = on(&several[0], 0), w[0].flags = 0;
+	S(waitv(w, 1, &past, CLOCK_MONOTONIC));
+}
+
+static void wakes_up(int sig) { P("signal\n"); }
+TEST(futex_waitv_signal) {
+	struct sigaction a = {.sa_handler = wakes_up};
+	sigaction(SIGALRM, &a, NULL);
+	struct futex_waitv w[] = {on(&several[0], 0)};
+	ualarm(20000, 0);
+	S(waitv(w, 1, NULL, 0));
+}
+
 TEST(futex_in_shared_file) {
 	char name[] = "/tmp/futexXXXXXX";
 	int fd = mkstemp(name);

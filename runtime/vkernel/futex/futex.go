@@ -18,13 +18,22 @@ type Key struct {
 	Addr  uint64
 }
 
-// Waiter is one queued thread. C is closed when it is woken.
+// Waiter is one queued thread. C becomes ready when it is woken.
 type Waiter struct {
-	C      chan struct{}
+	C      chan struct{} // has room for one; a thread that waits on several words has one for all
 	key    Key
 	bitset uint32
 	owner  uint32 // who gets the lock that is waited for; 0: none is
 	woken  bool
+}
+
+// wake ends the wait. The caller takes w out of its queue.
+func (w *Waiter) wake() {
+	w.woken = true
+	select {
+	case w.C <- struct{}{}:
+	default: // another of the thread's words woke it
+	}
 }
 
 // Table is one kernel's futexes; the zero value is ready for use.
@@ -36,7 +45,13 @@ type Table struct {
 // Enqueue adds a waiter unless check fails: the comparison with the expected
 // value, atomic to every Wake.
 func (t *Table) Enqueue(key Key, bitset uint32, check func() error) (*Waiter, error) {
-	return t.enqueue(&Waiter{C: make(chan struct{}), key: key, bitset: bitset}, check)
+	return t.EnqueueOn(make(chan struct{}, 1), key, bitset, check)
+}
+
+// EnqueueOn is Enqueue for one of several words that a thread waits on: a
+// wake of any makes c ready, which has room for one.
+func (t *Table) EnqueueOn(c chan struct{}, key Key, bitset uint32, check func() error) (*Waiter, error) {
+	return t.enqueue(&Waiter{C: c, key: key, bitset: bitset}, check)
 }
 
 func (t *Table) enqueue(w *Waiter, check func() error) (*Waiter, error) {
@@ -55,7 +70,7 @@ func (t *Table) enqueue(w *Waiter, check func() error) (*Waiter, error) {
 // EnqueueOwner is Enqueue for a lock that is handed from owner to owner; id is
 // who waits.
 func (t *Table) EnqueueOwner(key Key, id uint32, check func() error) (*Waiter, error) {
-	return t.enqueue(&Waiter{C: make(chan struct{}), key: key, bitset: AllBits, owner: id}, check)
+	return t.enqueue(&Waiter{C: make(chan struct{}, 1), key: key, bitset: AllBits, owner: id}, check)
 }
 
 // HandOver gives a lock to the first of those who wait for it: give is told
@@ -71,8 +86,7 @@ func (t *Table) HandOver(key Key, give func(next uint32, more bool) error) error
 	if err := give(w.owner, len(list) > 1); err != nil {
 		return err
 	}
-	w.woken = true
-	close(w.C)
+	w.wake()
 	t.set(key, list[1:])
 	return nil
 }
@@ -117,8 +131,7 @@ func (t *Table) wakeLocked(key Key, n int, bitset uint32) (woken int) {
 			rest = append(rest, w)
 			continue
 		}
-		w.woken = true
-		close(w.C)
+		w.wake()
 		woken++
 	}
 	t.set(key, rest)

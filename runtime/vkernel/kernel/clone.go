@@ -107,7 +107,6 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 // are not shared.
 func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child := newTask(t.K)
-	child.creds = t.Creds()
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
 	child.attributes.Store(t.Attributes().fork())
@@ -163,7 +162,7 @@ func (t *Task) copyCPU(child *Task, a CloneArgs) error {
 	}
 	cpu.CopyState(t.CPU)
 	cpu.SetReg(abi.RAX, 0)
-	cpu.SetReg(abi.PC, t.pc())
+	cpu.SetReg(abi.PC, t.PC())
 	if a.Stack != 0 {
 		cpu.SetReg(abi.RSP, a.Stack)
 	}
@@ -186,6 +185,7 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 	if err := t.mayClone(); err != nil {
 		return err
 	}
+	child.inherit(t)
 	if err := k.allocate(child); err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (t *Task) registers() (r registers) {
 // code gets in rax; the handler may change that. With stop the CPU is to be
 // left: the registers say where to go on.
 func (t *Task) runHandler(a Action, info SigInfo, rax uint64, restart bool) (value uint64, stop bool) {
-	pc, before := t.pc(), t.registers()
+	pc, before := t.PC(), t.registers()
 	t.CPU.SetReg(abi.RAX, rax)
 	frame, ok := t.enterHandler(a, info, pc, 0)
 	if !ok {
@@ -160,15 +160,15 @@ func (t *Task) enterMore() bool {
 			}
 			continue
 		}
-		if _, ok := t.enterHandler(action, info, t.pc(), 0); !ok {
+		if _, ok := t.enterHandler(action, info, t.PC(), 0); !ok {
 			return false
 		}
 	}
 }
 
-// pc is the guest address at which the code that made the system call or poll
+// PC is the guest address at which the code that made the system call or poll
 // goes on.
-func (t *Task) pc() uint64 { return t.CPU.Reg(abi.PC) }
+func (t *Task) PC() uint64 { return t.CPU.Reg(abi.PC) }
 
 // nests tells whether a frame is that of a handler being run nested.
 func (t *Task) nests(frame uint64) bool { return slices.Contains(t.stack, frame) }

@@ -21,7 +21,7 @@ func (t *Task) checkStack() bool {
 		t.onStack = onStack{start, end}
 		return true
 	}
-	if t.fault(&machine.Fault{Kind: machine.SEGV, PC: t.pc(), Addr: sp, Reason: "stack overflow"}) {
+	if t.fault(&machine.Fault{Kind: machine.SEGV, PC: t.PC(), Addr: sp, Reason: "stack overflow"}) {
 		t.flow = flowJump
 	}
 	return false

@@ -3,6 +3,8 @@ package kernel
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/megabin/megabin/runtime/vkernel/fs/proc"
+	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
 
@@ -24,6 +26,23 @@ func (k *Kernel) OpenPID(pid int) (*PIDFile, error) {
 		return &PIDFile{g}, nil
 	case k.tasks[pid] != nil:
 		return nil, unix.EINVAL
+	}
+	return nil, unix.ESRCH
+}
+
+// ProcessOf is the process that an open file means: a pidfd's, or that of a
+// directory in /proc, which pidfd_send_signal takes too. EBADF for other files, ESRCH if the
+// directory's process is gone.
+func (k *Kernel) ProcessOf(d *vfs.Description) (*ThreadGroup, error) {
+	if p, isPID := d.File().(*PIDFile); isPID {
+		return p.Process, nil
+	}
+	dir, isProcess := d.Inode().(*proc.Process)
+	if !isProcess {
+		return nil, unix.EBADF
+	}
+	if g := k.Process(dir.PID); g != nil {
+		return g, nil
 	}
 	return nil, unix.ESRCH
 }

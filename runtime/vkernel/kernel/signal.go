@@ -34,8 +34,12 @@ type SigInfo struct {
 	UID    uint32
 	Value  uint64 // si_value
 	Status int32  // SIGCHLD
-	Addr   uint64 // faults
+	Addr   uint64 // faults, and SIGSYS
+	Call   Call   // SIGSYS
 }
+
+// Call is a system call that was not let through: its number and AUDIT_ARCH_*.
+type Call struct{ Nr, Arch uint32 }
 
 // Codes of SigInfo, asm-generic/siginfo.h.
 const (
@@ -50,6 +54,7 @@ const (
 	IllOpn    = 2
 	TrapBrkpt = 1
 	BusAdrErr = 2
+	SysFilter = 1 // SYS_SECCOMP
 	PollMsg   = 3
 	CldExited = 1
 	CldKilled = 2
@@ -70,6 +75,10 @@ func (s *SigInfo) Append(b []byte) []byte {
 	b = le.AppendUint32(b, uint32(s.Code))
 	b = le.AppendUint32(b, 0)
 	switch {
+	case s.Call != Call{}:
+		b = le.AppendUint64(b, s.Addr)
+		b = le.AppendUint32(b, s.Call.Nr)
+		b = le.AppendUint32(b, s.Call.Arch)
 	case s.Addr != 0 || s.isFault():
 		b = le.AppendUint64(b, s.Addr)
 	case s.Signo == unix.SIGCHLD:

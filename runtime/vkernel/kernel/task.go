@@ -12,6 +12,7 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/ipc"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
+	"github.com/megabin/megabin/runtime/vkernel/seccomp"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 	"github.com/megabin/megabin/runtime/vkernel/wait"
 )
@@ -58,6 +59,10 @@ type Task struct {
 	exe  atomic.Pointer[vfs.Path]
 
 	attributes atomic.Pointer[Attributes]
+
+	// seccomp changes on the task's own goroutine, and on those of its group
+	// under Kernel.mu.
+	seccomp atomic.Pointer[seccomp.State]
 
 	credsMu sync.Mutex
 	creds   *Creds

@@ -144,16 +144,20 @@ func sysPidfdSendSignal(t *kernel.Task, a Args) (uint64, error) {
 	if a.Uint(3) != 0 {
 		return 0, unix.EINVAL
 	}
-	return ok(withPIDFD(t, a.Int(0), func(p *kernel.PIDFile) error {
+	return withFile(t, a.Int(0), func(d *vfs.Description) (uint64, error) {
+		g, err := t.K.ProcessOf(d)
+		if err != nil {
+			return 0, err
+		}
 		info, err := signalArg(t, a.Int(1), kernel.SiUser)
 		if err == nil && a[2] != 0 {
 			if info, err = queued(t, a.Int(1), a[2]); err == nil {
-				err = mayQueue(t, info, p.Process.ID)
+				err = mayQueue(t, info, g.ID)
 			}
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
-		return t.SignalProcess(p.Process, info)
-	}))
+		return ok(t.SignalProcess(g, info))
+	})
 }

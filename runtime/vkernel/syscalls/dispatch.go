@@ -73,6 +73,11 @@ func New(o Options) *Dispatcher {
 
 // Call implements kernel.Dispatcher.
 func (d *Dispatcher) Call(t *kernel.Task, nr uint64, args [6]uint64) (uint64, error) {
+	if s := t.Seccomp(); s != nil {
+		if ret, stopped, err := restricted(t, s, nr, args); stopped {
+			return d.refused(t, nr, args, ret, err)
+		}
+	}
 	if nr >= uint64(len(Table)) || Table[nr].Name == "" {
 		return d.absent(t, nr, fmt.Sprintf("syscall_%#x", nr), args)
 	}
@@ -99,6 +104,14 @@ func (d *Dispatcher) absent(t *kernel.Task, nr uint64, name string, args [6]uint
 		d.print(t, "%s(%#x, %#x, %#x) = -1 ENOSYS (Function not implemented)", name, args[0], args[1], args[2])
 	}
 	return 0, unix.ENOSYS
+}
+
+// refused is a call that seccomp did not let through.
+func (d *Dispatcher) refused(t *kernel.Task, nr uint64, args Args, ret uint64, err error) (uint64, error) {
+	if d.opts.Strace == nil || nr >= uint64(len(Table)) {
+		return ret, err
+	}
+	return d.traced(t, &Row{Name: Table[nr].Name, Fn: func(*kernel.Task, Args) (uint64, error) { return ret, err }}, d.formats[nr], args)
 }
 
 // traced makes a call and prints it. What goes away with the call (the

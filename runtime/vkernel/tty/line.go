@@ -25,6 +25,7 @@ type line struct {
 	start   int      // column at which the edited line starts
 	literal bool     // the next character is none of control
 	stopped bool     // output is, by VSTOP or TCOOFF
+	packet  packet
 	signals []unix.Signal
 	before  screen // before what is being typed in one piece
 }
@@ -99,13 +100,13 @@ func (l *line) flowControl(c byte) bool {
 	}
 	switch {
 	case l.is(c, unix.VSTART):
-		l.stopped = false
+		l.stop(false)
 		return true
 	case l.is(c, unix.VSTOP):
-		l.stopped = true
+		l.stop(true)
 		return true
 	case l.stopped && l.in(unix.IXANY):
-		l.stopped = false
+		l.stop(false)
 	}
 	return false
 }
@@ -127,8 +128,9 @@ func (l *line) signal(c byte) bool {
 		if !l.local(unix.NOFLSH) {
 			l.flushInput()
 			l.flushEcho()
+			l.packet.note(unix.TIOCPKT_FLUSHWRITE, 0)
 		}
-		l.stopped = l.stopped && !l.in(unix.IXON)
+		l.stop(l.stopped && !l.in(unix.IXON))
 		l.echo(c)
 		l.signals = append(l.signals, k.sig)
 		return true
@@ -416,13 +418,17 @@ func (l *line) printed(c byte) byte {
 }
 
 // flushInput forgets what was typed and not read.
-func (l *line) flushInput() { l.edit, l.input = nil, nil }
+func (l *line) flushInput() {
+	l.edit, l.input = nil, nil
+	l.packet.note(unix.TIOCPKT_FLUSHREAD, 0)
+}
 
 // set changes the settings. When canonical mode ends, the line that was begun
 // can be read.
 func (l *line) set(t Termios) {
-	was := l.local(unix.ICANON)
+	before, was := l.Termios, l.local(unix.ICANON)
 	l.Termios = t
+	l.noteFlow(before)
 	switch is := l.local(unix.ICANON); {
 	case was && !is:
 		all := append(bytes.Join(l.input, nil), l.edit...)
@@ -434,7 +440,7 @@ func (l *line) set(t Termios) {
 		l.literal = false
 	}
 	if !l.in(unix.IXON) {
-		l.stopped = false
+		l.stop(false)
 	}
 }
 

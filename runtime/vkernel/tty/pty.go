@@ -52,7 +52,7 @@ func (p *Pty) change(f func()) {
 	signals := p.line.signals
 	p.line.signals = nil
 	p.mu.Unlock()
-	p.masterQ.Notify(wait.In | wait.Out | wait.Hup)
+	p.masterQ.Notify(wait.In | wait.Pri | wait.Out | wait.Hup)
 	p.slaveQ.Notify(wait.In | wait.Out | wait.Hup)
 	for _, sig := range signals {
 		p.control.Signal(sig)
@@ -71,8 +71,7 @@ func (m *Master) Release() {
 func (m *Master) Read(b []byte) (n int, err error) {
 	p := m.pty
 	p.change(func() {
-		n = copy(b, p.line.output)
-		p.line.output = p.line.output[n:]
+		n = p.line.taken(b)
 		switch {
 		case n > 0 || len(b) == 0:
 		case p.wasOpen && p.slaves == 0:
@@ -101,6 +100,9 @@ func (m *Master) Ready() (mask wait.Mask) {
 	defer p.mu.Unlock()
 	if len(p.line.output) > 0 {
 		mask |= wait.In
+	}
+	if p.line.packet.pending() {
+		mask |= wait.In | wait.Pri
 	}
 	if p.line.local(unix.ICANON) || !p.line.full() {
 		mask |= wait.Out
@@ -137,6 +139,10 @@ func (m *Master) Ioctl(c *vfs.Caller, cmd uint32, arg uint64, mem vfs.Memory) (u
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return 0, storeInt(mem, arg, len(p.line.output))
+	case unix.TIOCPKT:
+		return 0, p.setPacket(arg, mem)
+	case tiocgpkt:
+		return 0, storeInt(mem, arg, p.packetMode())
 	case unix.TIOCGPGRP:
 		return 0, storeInt(mem, arg, p.control.Foreground())
 	case unix.TIOCGSID:
@@ -154,7 +160,11 @@ func (m *Master) Ioctl(c *vfs.Caller, cmd uint32, arg uint64, mem vfs.Memory) (u
 	return p.ioctl(cmd, arg, mem)
 }
 
-const tiocsig = 0x40045436 // TIOCSIG
+// Requests that package unix does not have, asm-generic/ioctls.h.
+const (
+	tiocsig  = 0x40045436 // TIOCSIG
+	tiocgpkt = 0x80045438 // TIOCGPKT
+)
 
 // Control implements File.
 func (s *Slave) Control() *Control { return &s.pty.control }
@@ -362,6 +372,7 @@ func (p *Pty) flush(which uint64) error {
 		}
 		if which != unix.TCIFLUSH {
 			p.line.output = nil
+			p.line.packet.note(unix.TIOCPKT_FLUSHWRITE, 0)
 		}
 	})
 	return nil
@@ -374,7 +385,7 @@ func (p *Pty) flow(which uint64) error {
 	p.change(func() {
 		switch which {
 		case unix.TCOOFF, unix.TCOON:
-			p.line.stopped = which == unix.TCOOFF
+			p.line.stop(which == unix.TCOOFF)
 		case unix.TCIOFF:
 			p.line.process(p.line.CC[unix.VSTOP])
 		case unix.TCION:

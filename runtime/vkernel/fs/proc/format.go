@@ -72,8 +72,8 @@ func readStatus(_ *fs, t Task) []byte {
 		line(set.name, "%016x", set.bits)
 	}
 	line("NoNewPrivs", "%d", boolInt(s.NoNewPrivs))
-	line("Seccomp", "0")
-	line("Seccomp_filters", "0")
+	line("Seccomp", "%d", s.Seccomp[0])
+	line("Seccomp_filters", "%d", s.Seccomp[1])
 	line("Cpus_allowed", "1")
 	line("Cpus_allowed_list", "0")
 	line("voluntary_ctxt_switches", "0")

@@ -55,6 +55,7 @@ type Status struct {
 	Groups          []uint32
 	Caps            [5]uint64 // inheritable, permitted, effective, bounding, ambient
 	NoNewPrivs      bool
+	Seccomp         [2]int // mode, filters
 	Threads         int
 	Umask           uint32
 	FDSize          int
@@ -113,12 +114,12 @@ type fs struct {
 	Options
 
 	mu   sync.Mutex
-	dirs map[int]*synth.Dir // by process id
+	dirs map[int]*Process // by process id
 }
 
 // New makes a proc file system.
 func New(o Options) vfs.FileSystem {
-	f := &fs{Options: o, dirs: map[int]*synth.Dir{}}
+	f := &fs{Options: o, dirs: map[int]*Process{}}
 	top := &root{fs: f, static: f.system()}
 	return &synth.FS{
 		Name: "proc", Magic: unix.PROC_SUPER_MAGIC,
@@ -169,9 +170,15 @@ func (f *fs) process(pid int) (vfs.Inode, error) {
 		return d, nil
 	}
 	f.forgetEnded()
-	d := f.newTaskDir(pid, t.Status(), true)
+	d := &Process{f.newTaskDir(pid, t.Status(), true), pid}
 	f.dirs[pid] = d
 	return d, nil
+}
+
+// Process is a process's directory.
+type Process struct {
+	*synth.Dir
+	PID int
 }
 
 // forgetEnded drops the directories of processes that have ended.

@@ -14,7 +14,7 @@ const (
 
 // ip4Options are those of ip(7).
 var ip4Options = socket.Table{
-	{Level: levelIP, Name: unix.IP_TOS}:                  {Fit: socket.Any},
+	{Level: levelIP, Name: unix.IP_TOS}:                  {Fit: octet},
 	{Level: levelIP, Name: unix.IP_TTL}:                  {Initial: 64, Fit: ttl},
 	{Level: levelIP, Name: unix.IP_MTU_DISCOVER}:         {Initial: 1, Fit: socket.Within(0, 5)},
 	{Level: levelIP, Name: unix.IP_RECVERR}:              {Fit: socket.Bool},
@@ -36,12 +36,12 @@ var ip4Options = socket.Table{
 // ip6Options are those of ipv6(7).
 var ip6Options = socket.Table{
 	{Level: levelIP6, Name: unix.IPV6_V6ONLY}:           {Fit: socket.Bool},
-	{Level: levelIP6, Name: unix.IPV6_UNICAST_HOPS}:     {Initial: 64, Fit: socket.Within(-1, 255)},
-	{Level: levelIP6, Name: unix.IPV6_MULTICAST_HOPS}:   {Initial: 1, Fit: socket.Within(-1, 255)},
+	{Level: levelIP6, Name: unix.IPV6_UNICAST_HOPS}:     {Initial: 64, Fit: byteOr(64)},
+	{Level: levelIP6, Name: unix.IPV6_MULTICAST_HOPS}:   {Initial: 1, Fit: byteOr(1)},
 	{Level: levelIP6, Name: unix.IPV6_MULTICAST_LOOP}:   {Initial: 1, Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_MTU_DISCOVER}:     {Initial: 1, Fit: socket.Within(0, 5)},
 	{Level: levelIP6, Name: unix.IPV6_MTU}:              {Initial: 65536, Fit: socket.Any},
-	{Level: levelIP6, Name: unix.IPV6_TCLASS}:           {Fit: socket.Within(-1, 255)},
+	{Level: levelIP6, Name: unix.IPV6_TCLASS}:           {Fit: byteOr(0)},
 	{Level: levelIP6, Name: unix.IPV6_RECVERR}:          {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_RECVPKTINFO}:      {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_RECVHOPLIMIT}:     {Fit: socket.Bool},
@@ -111,6 +111,19 @@ func ttl(v int) (int, error) {
 		return 64, nil
 	}
 	return socket.Within(1, 255)(v)
+}
+
+// octet keeps the low 8 bits.
+func octet(v int) (int, error) { return v & 0xff, nil }
+
+// byteOr keeps 0 … 255, and the default for -1.
+func byteOr(initial int) func(int) (int, error) {
+	return func(v int) (int, error) {
+		if v == -1 {
+			return initial, nil
+		}
+		return socket.Within(0, 255)(v)
+	}
 }
 
 // tcpBuffer keeps a buffer's size as SOL_SOCKET does.

@@ -179,6 +179,7 @@ func (t *tcp) Connected() error {
 		return unix.EAGAIN
 	}
 	if err := t.TakeError(); err != nil {
+		t.dead.Store(false) // as before the connect
 		return err
 	}
 	return unix.ECONNABORTED
@@ -361,6 +362,9 @@ func (t *tcp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	}
 	_, ended, _, gone := c.out.State()
 	if gone && !ended {
+		if m.Len() == 0 {
+			return 0, nil // no segment
+		}
 		// The other end is closed: it answers with a reset.
 		_, fin, _, _ := c.in.State()
 		t.reset(fin)
@@ -559,6 +563,18 @@ func (t *tcp) state() byte {
 
 // tcpInfoSize is sizeof(struct tcp_info) up to tcpi_total_retrans, bytes.
 const tcpInfoSize = 104
+
+// Peer implements socket.Socket. A connection that is not yet there, or that
+// both ends have closed, has none, though data may be left to read.
+func (t *tcp) Peer() ([]byte, error) {
+	t.stack.mu.Lock()
+	state := t.state()
+	t.stack.mu.Unlock()
+	if state == stateClose || state == stateSynSent {
+		return nil, unix.ENOTCONN
+	}
+	return t.base.Peer()
+}
 
 // info is a struct tcp_info with the state and sizes of segments.
 func (t *tcp) info() []byte {

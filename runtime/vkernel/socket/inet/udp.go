@@ -1,7 +1,6 @@
 package inet
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 
@@ -88,13 +87,17 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	h, err := u.header(from.Addr(), m.Control.Other)
+	if err != nil {
+		return 0, err
+	}
 	if to == nil {
 		if connected {
 			u.Fail(unix.ECONNREFUSED) // ICMP: port unreachable
 		}
 		return size, nil
 	}
-	m.Control = to.control(from)
+	m.Control = to.control(from, h)
 	to.in.Put(m, socket.EncodeInet(to.Domain, from), socket.Ucred{}) // what has no room is lost
 	return size, nil
 }
@@ -131,28 +134,6 @@ func (u *udp) target(addr []byte) (to *udp, from netip.AddrPort, connected bool,
 		return nil, from, u.remote.IsValid() && dst == u.remote, nil
 	}
 	return b.owner.(*udp), from, false, nil
-}
-
-// control is the ancillary data that a receiver asked for.
-func (u *udp) control(from netip.AddrPort) (c socket.Control) {
-	u.stack.mu.Lock()
-	ip := u.local.Addr()
-	u.stack.mu.Unlock()
-	if ip.IsUnspecified() {
-		ip = from.Addr() // all addresses are those of lo
-	}
-	if u.Int(levelIP, unix.IP_PKTINFO) != 0 && ip.Is4() {
-		b := append(socket.EncodeInt(1), ip.AsSlice()...)
-		c.Other = append(c.Other, socket.Cmsg{Level: levelIP, Type: unix.IP_PKTINFO, Data: append(b, ip.AsSlice()...)})
-	}
-	if u.Domain == unix.AF_INET6 && u.Int(levelIP6, unix.IPV6_RECVPKTINFO) != 0 {
-		b := ip.As16()
-		c.Other = append(c.Other, socket.Cmsg{Level: levelIP6, Type: unix.IPV6_PKTINFO, Data: binary.LittleEndian.AppendUint32(b[:], 1)})
-	}
-	if u.Int(levelIP, unix.IP_RECVTTL) != 0 && from.Addr().Is4() {
-		c.Other = append(c.Other, socket.Cmsg{Level: levelIP, Type: unix.IP_TTL, Data: socket.EncodeInt(64)})
-	}
-	return c
 }
 
 // Recv implements socket.Socket.
