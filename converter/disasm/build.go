@@ -123,6 +123,10 @@ func (b *builder) reachTarget(to uint64) {
 	}
 }
 
+// isOther reports whether addr is a function's entry already, which another
+// partial one like this asked for: thousands may jump to thousands.
+func (b *builder) isOther(addr uint64) bool { return b.is(b.entry, isPartial) && b.is(addr, isPartial) }
+
 // stays reports whether a transfer to addr stays in the function.
 func (b *builder) stays(addr uint64) bool {
 	switch {
@@ -137,7 +141,7 @@ func (b *builder) stays(addr uint64) bool {
 	}
 	copied, known := b.foreign[addr]
 	if !known {
-		copied = b.tailSize(addr, smallTail) <= smallTail || b.flagsLive(addr) || b.copyLong(addr)
+		copied = !b.isOther(addr) && b.smallFrom(addr) || b.flagsLive(addr) || b.copyLong(addr)
 		if b.foreign == nil {
 			b.foreign = map[uint64]bool{}
 		}

@@ -100,6 +100,7 @@ const (
 	isTarget  role = 1 << iota // a jump goes there
 	isCut                      // an entry: a jump from another function to one is a tail call
 	isPartial                  // an entry in the middle of a function
+	isSmall                    // little can be reached from there: see smallFrom
 )
 
 // image is the executable bytes of a file.

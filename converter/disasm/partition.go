@@ -182,13 +182,26 @@ func (p *partition) adopt(entry, addr uint64) (span, bool) {
 	return s, p.owner[s.start] == entry
 }
 
+// smallFrom reports whether no more than smallTail instructions can be reached
+// from addr. That stays so, as entries are only added.
+func (p *partition) smallFrom(addr uint64) bool {
+	if p.is(addr, isSmall) {
+		return true
+	}
+	small := p.tailSize(addr, smallTail) <= smallTail
+	if small && p.isCode(addr) {
+		p.mark(addr, isSmall)
+	}
+	return small
+}
+
 // tailSize counts the instructions that can be reached from addr without
 // passing through an entry. It stops above limit.
 func (p *partition) tailSize(addr uint64, limit int) int {
 	seen := &p.visited
 	seen.clear()
 	work := []uint64{addr}
-	for len(work) > 0 {
+	for len(work) > 0 && len(seen.addrs) <= limit {
 		a := work[len(work)-1]
 		work = work[:len(work)-1]
 		for !seen.has(a) && !p.is(a, isCut) && len(seen.addrs) <= limit {
@@ -201,7 +214,7 @@ func (p *partition) tailSize(addr uint64, limit int) int {
 			case flowJump, flowCond:
 				work = append(work, p.target(a))
 			case flowJumpIndirect:
-				work = append(work, p.indirectTargets(a)...)
+				work = p.appendFresh(work, p.indirectTargets(a), limit+1)
 			}
 			if !p.fallsThrough(f, next) {
 				break
@@ -212,11 +225,29 @@ func (p *partition) tailSize(addr uint64, limit int) int {
 	return len(seen.addrs)
 }
 
+// appendFresh appends up to n targets that tailSize would count: there may be
+// thousands.
+func (p *partition) appendFresh(work, targets []uint64, n int) []uint64 {
+	for _, t := range targets {
+		if p.visited.has(t) || p.is(t, isCut) {
+			continue
+		}
+		if work = append(work, t); n == 1 {
+			break
+		}
+		n--
+	}
+	return work
+}
+
 // indirectTargets are where the indirect jump at addr may go: its table, or
 // the labels of the function whose addresses are taken.
 func (p *partition) indirectTargets(addr uint64) []uint64 {
 	if t := p.tables[addr]; t != nil {
-		return distinct(t.targets)
+		if t.distinct == nil {
+			t.distinct = distinct(t.targets)
+		}
+		return t.distinct
 	}
 	return p.labelsIn(p.extent(addr))
 }

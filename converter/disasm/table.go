@@ -32,8 +32,9 @@ type table struct {
 	loadAddr uint64 // the instruction that reads it
 	index    x86asm.Reg
 	targets  []uint64
-	fixed    bool // read-only memory: an index says where the jump goes
-	bounded  bool // a comparison keeps the index below len(targets)
+	distinct []uint64 // targets without repetition, once something asked
+	fixed    bool     // read-only memory: an index says where the jump goes
+	bounded  bool     // a comparison keeps the index below len(targets)
 }
 
 // reading is a table that an indirect jump may read.
