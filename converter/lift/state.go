@@ -58,11 +58,19 @@ func setOf(vs ...Var) Set {
 	return s
 }
 
+// paramRegs are abi.ParamRegs.
+func paramRegs() (list [len(abi.ParamRegs)]Var) {
+	for i, r := range abi.ParamRegs {
+		list[i] = Var(r)
+	}
+	return list
+}
+
 func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 
 // Register classes of the System V AMD64 ABI, section 3.2.
 var (
-	argRegs     = [...]Var{RDI, RSI, RDX, RCX} // passed as parameters
+	argRegs     = paramRegs() // passed as parameters
 	argSet      = setOf(argRegs[:]...)
 	sysRegs     = [6]Var{RDI, RSI, RDX, R10, R8, R9}
 	sysSet      = setOf(sysRegs[:]...)

@@ -38,18 +38,18 @@ func (e *emitter) entryState() {
 // Where some may be left, from the entry's look at the budget or an outer
 // loop's, coming here counts as one of them: in an irreducible loop it is.
 func (e *emitter) strip(b *ir.Block) {
-	if !e.c.f.PollAtEntry && e.loops == 0 {
-		e.refill()
-		e.takeBudget(b)
-		return
+	someLeft := e.c.f.PollAtEntry || e.loops > 0
+	if someLeft {
+		e.constI32(1)
+		e.countBack()
+		e.op(opI32GtS)
+		e.open(opIf)
 	}
-	e.constI32(1)
-	e.countBack()
-	e.op(opI32GtS)
-	e.open(opIf)
 	e.refill()
 	e.spendAt(b)
-	e.closeIf()
+	if someLeft {
+		e.closeIf()
+	}
 	e.pollSite(b)
 }
 
@@ -61,6 +61,7 @@ func (e *emitter) countBack() {
 	e.local(opLocalTee, e.counterLocal)
 }
 
+// refill allows the function's loops, if it has any, a whole strip.
 func (e *emitter) refill() {
 	if e.counterLocal >= 0 {
 		e.constI32(abi.LoopStrip)

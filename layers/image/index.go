@@ -85,15 +85,11 @@ func readIndex(open Opener, d v1.Descriptor) (v1.ImageIndex, error) {
 // Describe sets what a descriptor says of an image's manifest, and adds the
 // annotations that tell a converted image from its source.
 func Describe(img v1.Image, d v1.Descriptor) (_ v1.Descriptor, err error) {
-	if d.Digest, err = img.Digest(); err != nil {
+	own, err := partial.Descriptor(img)
+	if err != nil {
 		return d, err
 	}
-	if d.Size, err = img.Size(); err != nil {
-		return d, err
-	}
-	if d.MediaType, err = img.MediaType(); err != nil {
-		return d, err
-	}
+	d.Digest, d.Size, d.MediaType = own.Digest, own.Size, own.MediaType
 	m, err := img.Manifest()
 	if err != nil {
 		return d, err
