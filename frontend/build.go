@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 
 	"github.com/moby/buildkit/client/llb"
@@ -40,8 +39,11 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if _, ok := opts["cmdline"]; !ok {
 		opts["cmdline"] = opts["source"]
 	}
-	kept := &configs{Client: c}
-	defer loadIgnore(ctx, c)()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what was asked for ahead and not needed
+	early := &ahead{Client: c}
+	early.start(ctx)
+	kept := &configs{Client: early}
 	res, err := dockerfile.Build(ctx, kept)
 	if err != nil {
 		return nil, err
@@ -49,36 +51,12 @@ func build(ctx context.Context, c client.Client) (*client.Result, error) {
 	if res.Ref == nil && len(res.Refs) == 0 {
 		return res, nil // a subrequest, which has an answer but no image
 	}
-	b, err := newBuilder(kept, settings)
+	b, err := newBuilder(c, kept, settings)
 	if err != nil {
 		return nil, err
 	}
 	return res, b.convertAll(ctx, res)
 }
-
-// loadIgnore has BuildKit load .dockerignore while the Dockerfile frontend is
-// busy with the Dockerfile and the images that it names; it asks for the very
-// same operation once it has those. What goes wrong here goes wrong there, and
-// is told there. The function that is returned ends it.
-func loadIgnore(ctx context.Context, c client.Client) func() {
-	ctx, cancel := context.WithCancel(ctx)
-	apart := separate{c, c.BuildOpts()}
-	apart.opts.Opts = maps.Clone(apart.opts.Opts)
-	ui, err := dockerui.NewClient(apart)
-	if err == nil && apart.opts.Opts["requestid"] == "" {
-		go ui.DockerIgnorePatterns(ctx)
-	}
-	return cancel
-}
-
-// separate is a client whose options are its own: the Dockerfile frontend
-// writes to those that it is given.
-type separate struct {
-	client.Client
-	opts client.BuildOpts
-}
-
-func (s separate) BuildOpts() client.BuildOpts { return s.opts }
 
 // builder makes the operations that convert.
 type builder struct {
@@ -89,7 +67,7 @@ type builder struct {
 }
 
 // newBuilder finds what all conversions of a build need.
-func newBuilder(c *configs, s settings) (*builder, error) {
+func newBuilder(c client.Client, kept *configs, s settings) (*builder, error) {
 	opts := c.BuildOpts()
 	for _, need := range []apicaps.CapID{pb.CapMergeOp, pb.CapDiffOp} {
 		if err := opts.LLBCaps.Supports(need); err != nil {
@@ -100,8 +78,8 @@ func newBuilder(c *configs, s settings) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := ownImage(c.Client)
-	return &builder{s, c, ui.CacheImports, self}, err
+	self, err := ownImage(c)
+	return &builder{s, kept, ui.CacheImports, self}, err
 }
 
 // ownImage is the image that this process runs from. BuildKit has put the
@@ -155,7 +133,7 @@ func (b *builder) canConvert(p ocispecs.Platform) bool {
 	return p.OS == platform.OS && p.Architecture == platform.Architecture
 }
 
-// solve has the operations of a state run.
+// solve has the operations of a state run, once its result is looked at.
 func (b *builder) solve(ctx context.Context, st llb.State) (client.Reference, error) {
 	def, err := st.Marshal(ctx, llb.Platform(platform))
 	if err != nil {

@@ -33,7 +33,8 @@ func TestOlderBuildKit(t *testing.T) {
 		{[]apicaps.CapID{pb.CapMergeOp}, "can't convert layer by layer"},
 		{[]apicaps.CapID{pb.CapMergeOp, pb.CapDiffOp, pb.CapFileBase}, "container"},
 	} {
-		if _, err := newBuilder(&configs{Client: older{caps: tt.caps}}, settings{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		c := older{caps: tt.caps}
+		if _, err := newBuilder(c, &configs{Client: c}, settings{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("with %v: %v, want %q", tt.caps, err, tt.want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/megabin/megabin/converter"
@@ -13,6 +14,10 @@ import (
 	"github.com/megabin/megabin/frontend"
 	"github.com/spf13/cobra"
 )
+
+// frontendMemory is how much memory the frontend takes before it collects, in
+// bytes.
+const frontendMemory = 256 << 20
 
 func newFrontend() *cobra.Command {
 	cmd := &cobra.Command{
@@ -31,6 +36,10 @@ the result, layer by layer. Build arguments:
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			// It lives for as long as a build waits for it, and needs less
+			// than this: collecting on the way would only make it later.
+			debug.SetGCPercent(-1)
+			debug.SetMemoryLimit(frontendMemory)
 			return frontend.Serve(ctx)
 		},
 	}
