@@ -13,7 +13,7 @@ import (
 const (
 	memoryOfJob   = 3 << 29
 	leastMemory   = 2 * memoryOfJob
-	lateRecompile = 300 // percent of what is kept
+	lateRecompile = 800 // percent of what is kept
 )
 
 // spendMemory sets the garbage collector for recompiling jobs ELFs at a time;
