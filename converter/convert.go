@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/megabin/megabin/layers/image"
 	"github.com/megabin/megabin/layers/manifest"
 	"github.com/megabin/megabin/layers/unit"
 )
@@ -137,8 +138,8 @@ func (c *conversion) checkSource(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if config.OS != "" && config.OS != "linux" || config.Architecture != "" && config.Architecture != "amd64" {
-		return fmt.Errorf("the image is for %s/%s, not linux/amd64", config.OS, config.Architecture)
+	if config.OS != "" && config.OS != image.Platform.OS || config.Architecture != "" && config.Architecture != image.Platform.Architecture {
+		return fmt.Errorf("the image is for %s/%s, not %s", config.OS, config.Architecture, image.Platform.String())
 	}
 	return nil
 }

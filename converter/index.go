@@ -22,7 +22,7 @@ func WithNative(source, converted v1.Image) (v1.ImageIndex, error) { return inde
 func indexOf(images ...v1.Image) (v1.ImageIndex, error) {
 	var members []image.Member
 	for _, img := range images {
-		d, err := image.Describe(img, v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}})
+		d, err := image.Describe(img, v1.Descriptor{Platform: image.Platform.DeepCopy()})
 		if err != nil {
 			return nil, err
 		}

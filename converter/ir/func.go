@@ -114,7 +114,7 @@ type Func struct {
 	Entry  uint32 // unit offset
 	Name   string
 	Blocks []*Block
-	// PollAtEntry asks for a look at the budget at entry (recursion).
+	// PollAtEntry asks for a look at abi.Guard at entry (recursion).
 	PollAtEntry bool
 	Kept        []abi.Reg // registers that a callee leaves as they were
 	nextID      int32

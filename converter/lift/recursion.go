@@ -1,6 +1,6 @@
 package lift
 
-// recursion makes functions look at the budget at their entry, so that no
+// recursion makes functions look at abi.Guard at their entry, so that no
 // program runs for ever without: one in each cycle of direct calls, and those
 // that can be part of one through pointers.
 func (u *unit) recursion() {

@@ -39,6 +39,7 @@ const (
 	opI32GtS             = 0x4a
 	opI32Ne              = 0x47
 	opI32LtS             = 0x48
+	opI32LtU             = 0x49
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
 	opI32And             = 0x71

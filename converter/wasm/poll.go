@@ -8,7 +8,10 @@ import (
 // entry emits what comes before the first block.
 func (e *emitter) entry() {
 	if e.c.f.PollAtEntry {
-		e.spend(e.c.f.Entry, e.entryState)
+		e.local(opLocalGet, 0)
+		e.global(opGlobalGet, uint32(abi.Guard))
+		e.op(opI32LtU)
+		e.poll(e.c.f.Entry, e.entryState)
 		e.refill()
 	}
 	if at := e.c.linAt; at >= 0 {
@@ -35,7 +38,7 @@ func (e *emitter) entryState() {
 
 // strip is the head of the outer one of a loop's two wasm loops: it allows
 // the inner one, with all loops inside of it, another abi.LoopStrip back edges.
-// Where some may be left, from the entry's look at the budget or an outer
+// Where some may be left, from the entry's look at the guard or an outer
 // loop's, coming here counts as one of them: in an irreducible loop it is.
 func (e *emitter) strip(b *ir.Block) {
 	someLeft := e.c.f.PollAtEntry || e.loops > 0
@@ -46,7 +49,7 @@ func (e *emitter) strip(b *ir.Block) {
 		e.open(opIf)
 	}
 	e.refill()
-	e.spendAt(b)
+	e.lookAt(b)
 	if someLeft {
 		e.closeIf()
 	}
@@ -69,14 +72,17 @@ func (e *emitter) refill() {
 	}
 }
 
-// takeBudget polls in front of block b.
-func (e *emitter) takeBudget(b *ir.Block) {
-	e.spendAt(b)
+// look polls in front of block b if a poll is due.
+func (e *emitter) look(b *ir.Block) {
+	e.lookAt(b)
 	e.pollSite(b)
 }
 
-func (e *emitter) spendAt(b *ir.Block) {
-	e.spend(b.Addr, func() {
+func (e *emitter) lookAt(b *ir.Block) {
+	e.global(opGlobalGet, uint32(abi.Guard))
+	e.constI32(-1) // abi.PollNow
+	e.op(opI32Eq)
+	e.poll(b.Addr, func() {
 		for _, r := range b.Poll {
 			if !r.Kept {
 				e.push(r.Value)
@@ -93,16 +99,9 @@ func (e *emitter) setPC(off uint32) {
 	e.setReg(abi.PC)
 }
 
-// spend takes one from the budget; when there is none it writes the register
+// poll takes from the stack whether a poll is due; then it writes the register
 // file with sync and polls. Execution goes on at unit offset at.
-func (e *emitter) spend(at uint32, sync func()) {
-	e.global(opGlobalGet, uint32(abi.Budget))
-	e.constI32(1)
-	e.op(opI32Sub)
-	e.global(opGlobalSet, uint32(abi.Budget))
-	e.global(opGlobalGet, uint32(abi.Budget))
-	e.constI32(0)
-	e.op(opI32LtS)
+func (e *emitter) poll(at uint32, sync func()) {
 	e.open(opIf)
 	sync()
 	e.setPC(at)

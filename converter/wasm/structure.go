@@ -132,7 +132,7 @@ func (e *emitter) isIn(v *ir.Value, l int32) bool {
 func (e *emitter) tree(i int) {
 	if !e.c.header[i] {
 		if e.c.polled[i] {
-			e.takeBudget(e.c.cfg.Order[i])
+			e.look(e.c.cfg.Order[i])
 		}
 		e.withMerges(i)
 		return
@@ -252,7 +252,7 @@ func (e *emitter) copies(edge *ir.Edge) {
 }
 
 // again closes a loop: to the inner loop until the strip is used up, then to
-// the outer one, which looks at the budget. A loop that does not poll has no
+// the outer one, which looks at the guard. A loop that does not poll has no
 // outer one.
 func (e *emitter) again(to int) {
 	if !e.c.polls(to) {

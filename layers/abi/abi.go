@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 4
+const Version = 5
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -44,11 +44,11 @@ const (
 const SlotResolve = 0
 
 // LoopStrip is the number of back edges in one run of a function between two
-// looks at the budget.
+// looks at Guard.
 const LoopStrip = 1024
 
-// PollBudget is what the machine refills the budget with at a poll.
-const PollBudget = 256
+// PollNow is what the machine sets Guard to when it wants to be called.
+const PollNow = 0xFFFFFFFF
 
 // Reg numbers the register file: the index of the imported global.
 type Reg uint8
@@ -74,7 +74,7 @@ const (
 	PC     // i64, valid at polls, system calls and after an abnormal exit; else 0, or in Go code a place control was at
 	FS     // i32, linear address of fs:0
 	GS     // i32, linear address of gs:0
-	Budget // i32
+	Guard  // i32: linear address that rsp is not below while on its stack; PollNow asks for a poll
 	Target // i32, slot being called, for the loader stub; with SlotResolve the guest address
 	MXCSR  // i32
 	DF     // i32: 0, or 1 while the direction flag is set across a call
@@ -159,7 +159,7 @@ var Types = [NumTypes]FuncType{
 // Function indexes of the imports.
 const (
 	FuncSyscall = iota // a system call; the register file is in sync
-	FuncPoll           // the budget is used up; the register file is in sync
+	FuncPoll           // a look at Guard found a poll due; the register file is in sync
 	FuncTrap           // does not return
 	FuncX87            // x87 operation, see X87Op
 	FuncHelper         // rare instruction, see HelperOp

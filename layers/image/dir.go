@@ -52,7 +52,7 @@ func dirImage(ctx context.Context, root string, f *os.File) (v1.Image, error) {
 		return nil, err
 	}
 	config, err := json.Marshal(&v1.ConfigFile{
-		OS: platform.OS, Architecture: platform.Architecture,
+		OS: Platform.OS, Architecture: Platform.Architecture,
 		History: []v1.History{{CreatedBy: "directory"}},
 		RootFS:  v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{diffID}},
 	})

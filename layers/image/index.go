@@ -221,7 +221,7 @@ func newArtifact(manifest, config []byte, m *v1.Manifest, open Opener) (v1.Image
 // IsPlatform tells whether an index's descriptor is of an image for the
 // platform that is converted.
 func IsPlatform(d v1.Descriptor) bool {
-	return d.MediaType.IsImage() && d.Platform != nil && d.Platform.OS == platform.OS && d.Platform.Architecture == platform.Architecture
+	return d.MediaType.IsImage() && d.Platform != nil && d.Platform.OS == Platform.OS && d.Platform.Architecture == Platform.Architecture
 }
 
 // isConverted tells by its annotations that a descriptor is of a converted
@@ -278,7 +278,7 @@ func ParseVariant(text string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("platform %q: %w", text, err)
 	}
-	if p.OS != platform.OS || p.Architecture != platform.Architecture {
+	if p.OS != Platform.OS || p.Architecture != Platform.Architecture {
 		return "", fmt.Errorf("an image for %s can't be converted: only linux/amd64 can", text)
 	}
 	return p.Variant, nil

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// platform is what is taken from an index.
-var platform = v1.Platform{OS: "linux", Architecture: "amd64"}
+// Platform is what can be converted, and what is taken from an index.
+var Platform = v1.Platform{OS: "linux", Architecture: "amd64"}
 
 // refName is the annotation of a layout's index that has the tag.
 const refName = "org.opencontainers.image.ref.name"
@@ -159,7 +159,7 @@ func selectImage(open Opener, index []byte, tag string, want selection, depth in
 	case len(found) == 0 && tag != "":
 		return nil, fmt.Errorf("no image has the tag %q", tag)
 	case len(found) == 0:
-		return nil, fmt.Errorf("no image for %s; there are: %s", path.Join(platform.String(), want.variant), platformsOf(idx.Manifests))
+		return nil, fmt.Errorf("no image for %s; there are: %s", path.Join(Platform.String(), want.variant), platformsOf(idx.Manifests))
 	case len(found) > 1:
 		return nil, fmt.Errorf("%d images; name one by its tag", len(found))
 	case !found[0].MediaType.IsIndex():
@@ -196,7 +196,7 @@ func matches(d v1.Descriptor, tag string) bool {
 		return true
 	}
 	image := d.MediaType.IsImage() || d.MediaType == ""
-	return image && (d.Platform == nil || d.Platform.OS == platform.OS && d.Platform.Architecture == platform.Architecture)
+	return image && (d.Platform == nil || d.Platform.OS == Platform.OS && d.Platform.Architecture == Platform.Architecture)
 }
 
 // openArchive opens a tar file, which is not unpacked.

@@ -41,7 +41,7 @@ func get(ctx context.Context, path string) (*remote.Descriptor, endpoint, error)
 	}
 	var errs []error
 	for i, e := range list {
-		desc, err := remote.Get(e.ref, append(e.options(ctx), remote.WithPlatform(platform))...)
+		desc, err := remote.Get(e.ref, append(e.options(ctx), remote.WithPlatform(Platform))...)
 		if err == nil {
 			return desc, e, nil
 		}

@@ -276,7 +276,7 @@ func (as *AddressSpace) remember(addr uint64, slot uint32) {
 // have before it runs guest code again. See CPU.catchUp.
 func (as *AddressSpace) allReach(end uint32) bool {
 	for c := range as.code.cpus {
-		if c.inGuest.Load() && c.slots.Load() < end {
+		if c.pulse.inGuest.Load() != 0 && c.slots.Load() < end {
 			return false
 		}
 	}

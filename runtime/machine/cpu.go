@@ -36,8 +36,11 @@ type CPU struct {
 	linkTo context.Context         // resolves a part's imports to module, and its memory to space's
 	exit   *Exit                   // set before a host function unwinds
 
-	slots   atomic.Uint32 // length of the table
-	inGuest atomic.Bool   // guest code may run: see catchUp
+	slots atomic.Uint32 // length of the table
+
+	guard *atomic.Uint32 // abi.Guard, which beats write to
+	stack uint32         // what it is otherwise: see SetStack
+	pulse *pulse         // guest code may run: see catchUp
 }
 
 // partKey names a piece in an address space.
@@ -68,7 +71,12 @@ func (e *Engine) NewCPU(as *AddressSpace, h Handler) (*CPU, error) {
 	for r := range c.regs {
 		c.regs[r] = module.ExportedGlobal(abi.Reg(r).String()).(api.MutableGlobal)
 	}
-	c.SetReg(abi.Budget, abi.PollBudget)
+	if c.guard, err = wordOf(c.regs[abi.Guard]); err != nil {
+		module.Close(context.Background())
+		return nil, err
+	}
+	c.pulse = e.heart.attach(c.guard)
+	c.guard.Store(abi.PollNow)
 	c.SetReg(abi.MXCSR, mxcsrReset)
 	c.slots.Store(1)
 	as.Retain()
@@ -95,6 +103,7 @@ func (c *CPU) Close() {
 	as.mu.Lock()
 	delete(as.code.cpus, c)
 	as.mu.Unlock()
+	c.engine.heart.detach(c.pulse)
 	for _, m := range c.parts {
 		m.Close(context.Background())
 	}
@@ -112,6 +121,15 @@ func (c *CPU) Reg(r abi.Reg) uint64 { return c.regs[r].Get() }
 
 // SetReg writes a register other than xmm.
 func (c *CPU) SetReg(r abi.Reg, v uint64) { c.regs[r].Set(v) }
+
+// SetStack says where the stack that rsp is on begins, at guest address start: when
+// a function that may recurse finds rsp below it, it polls at once. 0: nowhere. A
+// new CPU polls as soon as it can. It is called from within a Handler.
+func (c *CPU) SetStack(start uint64) {
+	was := c.stack
+	c.stack = linear(max(start, abi.PageBias))
+	c.guard.CompareAndSwap(was, c.stack) // a beat may have come
+}
 
 // FSBase is the guest address of fs:0.
 func (c *CPU) FSBase() uint64 { return guest(uint32(c.Reg(abi.FS))) }
@@ -154,7 +172,9 @@ func (c *CPU) must(err error) {
 // CopyState makes the whole register file that of another CPU (fork, clone).
 func (c *CPU) CopyState(from *CPU) {
 	for r := range c.regs {
-		c.SetReg(abi.Reg(r), from.Reg(abi.Reg(r)))
+		if abi.Reg(r) != abi.Guard {
+			c.SetReg(abi.Reg(r), from.Reg(abi.Reg(r)))
+		}
 	}
 	for i := range 16 {
 		c.SetXMM(i, from.XMM(i))

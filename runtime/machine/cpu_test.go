@@ -85,11 +85,11 @@ func TestLateUnit(t *testing.T) {
 			return
 		}
 		check(t, as.MapUnit(lateBase, late))
-		c.inGuest.Store(true) // as if it were there still
+		c.pulse.inGuest.Store(1) // as if it were there still
 		if _, ok := other.resolve(uint64(lateBase + entry(0))); !ok || cached() {
 			t.Errorf("resolved %v, cached %v", ok, cached())
 		}
-		c.inGuest.Store(false)
+		c.pulse.inGuest.Store(0)
 		if _, ok := other.resolve(uint64(lateBase + entry(0))); !ok || !cached() {
 			t.Errorf("resolved %v, cached %v", ok, cached())
 		}

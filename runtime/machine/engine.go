@@ -25,6 +25,7 @@ type Engine struct {
 	cache   wazero.CompilationCache // nil without a directory
 	cpu     wazero.CompiledModule
 	stats   counters
+	heart   *heart
 
 	fetcher fetcher
 	spares  spares
@@ -65,6 +66,11 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 		e.cache = cache
 		config = config.WithCompilationCache(cache)
 	}
+	every := period
+	if o.Restless {
+		every = restlessPeriod
+	}
+	e.heart = newHeart(every)
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	if err := e.instantiateHost(ctx); err != nil {
 		e.Close()
@@ -82,6 +88,7 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 func (e *Engine) Close() error {
 	e.fetcher.close()
 	e.spares.free()
+	e.heart.close()
 	err := e.runtime.Close(context.Background())
 	if e.cache != nil {
 		err = e.cache.Close(context.Background())

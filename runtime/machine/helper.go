@@ -72,15 +72,8 @@ func cmpxchg16(c *CPU, lin, lo, hi uint64) (uint64, uint64) {
 	return cas16(alignedPair(c.operand(uint32(lin), 16)), lo, hi, c.Reg(abi.RBX), c.Reg(abi.RCX))
 }
 
-// restBudget is what a rest takes from the budget: a million bytes take as long
-// as this many strips of a loop.
-const restBudget = 8
-
 // rest is a place where the garbage collector may stop this goroutine.
-func rest(c *CPU, _, _, _ uint64) (uint64, uint64) {
-	c.SetReg(abi.Budget, uint64(uint32(int32(c.Reg(abi.Budget))-restBudget)))
-	return 0, 0
-}
+func rest(*CPU, uint64, uint64, uint64) (uint64, uint64) { return 0, 0 }
 
 // tscStart is when the time stamp counter was zero; it counts nanoseconds.
 var tscStart = time.Now()

@@ -122,9 +122,10 @@ func (c *CPU) resolve(addr uint64) (slot uint32, ok bool) {
 	return 0, false
 }
 
-// poll refills the budget and asks the handler; false means that exit is set.
+// poll has code go on without polls for now and asks the handler; false means
+// that exit is set.
 func (c *CPU) poll() bool {
-	c.SetReg(abi.Budget, abi.PollBudget)
+	c.guard.Store(c.stack)
 	if err := c.ctx.Err(); err != nil {
 		c.exit = &Exit{Err: err}
 		return false
@@ -140,10 +141,10 @@ func (c *CPU) poll() bool {
 
 // suspend and resume bracket what is done outside guest code and may take
 // long.
-func (c *CPU) suspend() { c.inGuest.Store(false) }
+func (c *CPU) suspend() { c.engine.heart.leave(c.pulse) }
 
 func (c *CPU) resume() {
-	c.inGuest.Store(true)
+	c.engine.heart.enter(c.pulse)
 	c.catchUp()
 }
 

@@ -99,6 +99,7 @@ const (
 	opI64Load     = 0x29
 	opI32Load     = 0x28
 	opI64Store    = 0x37
+	opI32Eq       = 0x46
 	opI32DivS     = 0x6d
 	opI64DivU     = 0x80
 )
