@@ -23,7 +23,7 @@ import (
 // period is the time between two beats, in nanoseconds; it bounds what a
 // garbage collection waits for guests.
 const (
-	period         = 4 * time.Millisecond
+	period         = 2 * time.Millisecond
 	restlessPeriod = 20 * time.Microsecond
 )
 

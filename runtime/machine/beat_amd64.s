@@ -15,7 +15,7 @@
 #define pulses_count 63
 
 // quietBeats is after how many beats with no guest the thread sleeps.
-#define quietBeats 250
+#define quietBeats 500
 
 // func beat(h *heart)
 TEXT ·beat(SB), NOSPLIT, $0-8
