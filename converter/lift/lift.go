@@ -169,7 +169,7 @@ func (u *unit) again(old *function) *function {
 	l := *u.lifter
 	l.res = &Result{Untranslated: map[string]int{}}
 	fn := l.lift(old.src)
-	fn.ir.PollAtEntry, fn.sum = old.ir.PollAtEntry, old.sum
+	fn.looks, fn.sum = old.looks, old.sum
 	old.src.Drop()
 	old.blocks, old.ir = nil, nil
 	u.findCallees(fn)
@@ -188,6 +188,7 @@ type function struct {
 	blocks []*block // in reverse postorder; blocks[0] is the entry
 	bySrc  []*block // by index in src.Blocks
 	res    *Result
+	looks  bool // at abi.Guard at its entry, see recursion
 	// dynamicSP: predecessors disagree on the distance of rsp from its entry
 	// value somewhere, so rsp is a variable like the others.
 	dynamicSP bool

@@ -33,8 +33,12 @@ func (u *unit) link(fn *function) {
 			l.exit(b, s)
 		}
 	}
+	fn.ir.PollAtEntry = fn.looks
+	quiet := fn.quiet()
 	for _, b := range fn.blocks {
-		l.poll(b)
+		if quiet == nil || quiet[b.index] {
+			l.poll(b)
+		}
 	}
 	l.insert()
 	fn.blocks, fn.bySrc = nil, nil // only the IR is needed from here on

@@ -27,7 +27,7 @@ func (u *unit) recursion() {
 			top.callees = top.callees[1:]
 			switch state[next] {
 			case open:
-				next.ir.PollAtEntry = true
+				next.looks = true
 			case 0:
 				state[next] = open
 				stack = append(stack, visit{next, u.callees(next)})
@@ -40,7 +40,7 @@ func (u *unit) recursion() {
 // through a pointer and may be called so itself.
 func (u *unit) callees(fn *function) []*function {
 	if fn.src.AddressTaken && fn.callsIndirectly() {
-		fn.ir.PollAtEntry = true
+		fn.looks = true
 	}
 	return fn.callees
 }
@@ -56,4 +56,62 @@ func (fn *function) callsIndirectly() bool {
 		}
 	}
 	return false
+}
+
+// quiet tells which blocks, by index, can be gone round without a call of a
+// function that looks at abi.Guard at its entry, or are on a way between two
+// such; nil: all that are in a loop. The others need no look of their own.
+func (fn *function) quiet() []bool {
+	set := make([]bool, len(fn.blocks))
+	all := true
+	for _, b := range fn.blocks {
+		set[b.index] = !b.callsLooking()
+		all = all && set[b.index]
+	}
+	if all {
+		return nil
+	}
+	fn.peel(set, func(b *block) []*block { return b.succs })
+	fn.peel(set, func(b *block) []*block { return b.preds })
+	return set
+}
+
+func (b *block) callsLooking() bool {
+	for i := range b.segs {
+		if s := b.segs[i].site; s != nil && s.isCall() && s.direct && s.callee != nil && s.callee.looks {
+			return true
+		}
+	}
+	return false
+}
+
+// peel takes blocks from set that no block of it leads to by next, until each
+// has one.
+func (fn *function) peel(set []bool, next func(*block) []*block) {
+	ways := make([]int, len(set)) // from blocks of set
+	for _, b := range fn.blocks {
+		if set[b.index] {
+			for _, to := range next(b) {
+				ways[to.index]++
+			}
+		}
+	}
+	var rest []*block
+	drop := func(b *block) {
+		if set[b.index] && ways[b.index] == 0 {
+			set[b.index] = false
+			rest = append(rest, b)
+		}
+	}
+	for _, b := range fn.blocks {
+		drop(b)
+	}
+	for len(rest) > 0 {
+		b := rest[len(rest)-1]
+		rest = rest[:len(rest)-1]
+		for _, to := range next(b) {
+			ways[to.index]--
+			drop(to)
+		}
+	}
 }
