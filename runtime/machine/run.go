@@ -214,7 +214,13 @@ func (c *CPU) exitOf(err error) *Exit {
 		cause = inner
 	}
 	if kind, ok := traps[cause.Error()]; ok {
-		return &Exit{Fault: &Fault{Kind: kind, PC: c.Reg(abi.PC), Reason: cause.Error(), Trace: c.backtrace(err)}}
+		f := &Fault{Kind: kind, PC: c.Reg(abi.PC), Reason: cause.Error(), Trace: c.backtrace(err)}
+		if isStackOverflow(cause) {
+			// wazero's stack was used up before the guest's: a program looks for
+			// where its own is.
+			f.Addr = c.Reg(abi.RSP)
+		}
+		return &Exit{Fault: f}
 	}
 	return &Exit{Err: fmt.Errorf("running recompiled code: %w", err)}
 }

@@ -147,7 +147,7 @@ func (d *Dispatcher) print(t *kernel.Task, format string, args ...any) {
 // Signal implements kernel.Dispatcher.
 func (d *Dispatcher) Signal(t *kernel.Task, info kernel.SigInfo) {
 	if d.opts.Strace != nil {
-		text := fmt.Sprintf("si_signo=%s, si_code=%d, si_pid=%d, si_uid=%d", strace.SignalName(int(info.Signo)), info.Code, info.PID, info.UID)
+		text := fmt.Sprintf("si_signo=%s, si_code=%d, si_addr=%#x, si_pid=%d, si_uid=%d", strace.SignalName(int(info.Signo)), info.Code, info.Addr, info.PID, info.UID)
 		d.print(t, "%s", strace.Signal(int(info.Signo), text))
 	}
 }
