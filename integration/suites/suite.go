@@ -145,7 +145,7 @@ var suites = []suite{
 		read:    byUnittest,
 	},
 	{
-		name: "stress-ng", packages: []string{"stress-ng"},
+		name: "stress-ng", packages: []string{"stress-ng"}, limit: time.Minute,
 		prepare: "touch .",
 		list:    "echo '" + stressors + "'",
 		run: `stress-ng --$1 2 --timeout 2 --verify --temp-path /tmp; s=$?
