@@ -324,7 +324,7 @@ var Table = [...]Row{
 	316: {"renameat2", sysRenameat2, "dirfd path dirfd path rename", Full, ""},
 	317: {"seccomp", sysSeccomp, "u x p", Partial, "no SECCOMP_FILTER_FLAG_NEW_LISTENER; SECCOMP_RET_TRACE finds no tracer, RET_LOG logs nothing; calls that the vDSO answers on Linux are judged too"},
 	318: {"getrandom", sysGetrandom, "out u grnd = long", Full, ""},
-	319: {"memfd_create", sysMemfdCreate, "path x", Partial, "F_SEAL_WRITE does not see shared mappings"},
+	319: {"memfd_create", sysMemfdCreate, "path x", Full, ""},
 	320: {"kexec_file_load", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	321: {"bpf", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	322: {"execveat", sysExecveat, "dirfd path strs envs at_flags", Full, ""},
