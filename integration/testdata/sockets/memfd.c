@@ -2,6 +2,15 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 
+// Newer than the C library's headers.
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8
+#define MFD_EXEC 0x10
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+
 CASE(memfd_seals) {
 	int m = F(memfd_create("m", MFD_ALLOW_SEALING | MFD_CLOEXEC));
 	T(fcntl(m, F_GETFD));
@@ -32,6 +41,55 @@ CASE(memfd_seals) {
 	pipe(q);
 	T(fcntl(q[0], F_GET_SEALS));
 	T(fcntl(q[0], F_ADD_SEALS, F_SEAL_WRITE));
+}
+
+CASE(memfd_seals_of_mapped) {
+	int m = memfd_create("m", MFD_ALLOW_SEALING);
+	ftruncate(m, 8192);
+	char *w = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0);
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_WRITE));
+	T(munmap(w, 4096));
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_WRITE));
+	T(mprotect(w + 4096, 4096, PROT_READ));
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW));
+	T(fcntl(m, F_GET_SEALS));
+	pid_t child = fork();
+	if (child == 0) {
+		pause();
+	}
+	munmap(w + 4096, 4096);
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_WRITE));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, m, 0);
+	char path[64];
+	sprintf(path, "/proc/self/fd/%d", m);
+	int again = open(path, O_RDONLY);
+	mmap(NULL, 4096, PROT_READ, MAP_SHARED, again, 0);
+	T(fcntl(again, F_ADD_SEALS, F_SEAL_WRITE));
+	T(fcntl(again, F_GET_SEALS));
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	T(fcntl(m, F_ADD_SEALS, F_SEAL_WRITE));
+	char *r = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 0);
+	T(mprotect(r, 4096, PROT_READ | PROT_WRITE));
+	T(fcntl(again, F_GET_SEALS));
+	int f = memfd_create("f", MFD_ALLOW_SEALING);
+	ftruncate(f, 4096);
+	mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
+	T(fcntl(f, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+}
+
+CASE(memfd_seal_exec) {
+	struct stat s;
+	int m = memfd_create("m", MFD_NOEXEC_SEAL), x = memfd_create("x", MFD_EXEC | MFD_ALLOW_SEALING);
+	fstat(m, &s);
+	T(s.st_mode);
+	T(fcntl(m, F_GET_SEALS));
+	T(fchmod(m, 0600));
+	T(fchmod(m, 0700));
+	T(fcntl(x, F_ADD_SEALS, F_SEAL_EXEC));
+	T(fcntl(x, F_GET_SEALS));
+	T(fchmod(x, 0600));
 }
 
 CASE(sendfile_to_sockets) {

@@ -175,6 +175,11 @@ TEST(capabilities) {
 	S(syscall(SYS_capget, &h, d)); P("%d\n", (d[0].effective & 1) != 0); h.version = 1; S(syscall(SYS_capget, &h, d)); P("%#x\n", h.version); h.version = _LINUX_CAPABILITY_VERSION_3; h.pid = -1; S(syscall(SYS_capget, &h, d)); h.pid = 0x3ffffff0; S(syscall(SYS_capget, &h, d)); h.pid = 0; syscall(SYS_capget, &h, d); d[0].effective = 0; S(syscall(SYS_capset, &h, d)); S(syscall(SYS_capget, &h, d)); P("%#x\n", d[0].effective); d[0].permitted = 0; d[1].permitted = 0; d[1].effective = 0; S(syscall(SYS_capset, &h, d)); d[0].permitted = 1; S(syscall(SYS_capset, &h, d)); S(setuid(5));
 }
 
+TEST(capabilities_of_others) {
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0}; struct __user_cap_data_struct d[2], own[2]; syscall(SYS_capget, &h, own);
+	h.pid = getppid(); S(syscall(SYS_capget, &h, d)); P("%d\n", d[0].permitted == own[0].permitted); S(syscall(SYS_capset, &h, own)); h.pid = -1; S(syscall(SYS_capset, &h, own)); S(syscall(SYS_capget, &h, NULL)); h.pid = 0x3ffffff0; S(syscall(SYS_capget, &h, NULL)); S(syscall(SYS_capset, &h, own)); S(syscall(SYS_capget, &h, 8)); h.pid = 0; S(syscall(SYS_capget, &h, 8)); S(syscall(SYS_capget, 8, d)); pid_t child = CHILD(pause()); h.pid = child; S(syscall(SYS_capget, &h, d)); kill(child, SIGKILL); waitpid(child, NULL, 0); S(syscall(SYS_capget, &h, d));
+}
+
 TEST(process_groups_of_others) {
 	S(getpgid(0) == getpgrp()); S(getpgid(0x3ffffff0)); S(getsid(0x3ffffff0)); S(setpgid(0, -1)); S(setpgid(0x3ffffff0, 0)); S(setpgid(0, 0x3ffffff0)); S(setpgid(0, 0)); S(getpgrp() == getpid()); S(setsid()); REAP(CHILD(S(setsid() == getpid()); S(setsid()); S(setpgid(0, 0)); S(getsid(0) == getpid())));
 }

@@ -10,12 +10,19 @@ import (
 
 // Mapping is an open file as the memory map sees it: mm.Backing.
 type Mapping struct {
-	d  *vfs.Description
-	ns *vfs.Namespace
+	d      *vfs.Description
+	ns     *vfs.Namespace
+	writer bool // the file counts the mapping, see vfs.Sealer
 }
 
 // NewMapping makes a Mapping of d, of which it takes no reference.
-func (t *Task) NewMapping(d *vfs.Description) Mapping { return Mapping{d, t.K.NS} }
+func (t *Task) NewMapping(d *vfs.Description) Mapping { return Mapping{d: d, ns: t.K.NS} }
+
+// Writer is a shared mapping that can write, or can be made to.
+func (m Mapping) Writer() Mapping {
+	m.writer = true
+	return m
+}
 
 // HostFile implements mm.Backing. Whether the file may be mapped for writing
 // was checked when it was mapped.
@@ -42,7 +49,20 @@ func (m Mapping) ID() (dev, ino uint64) {
 }
 
 // IncRef implements mm.Backing.
-func (m Mapping) IncRef() { m.d.Ref() }
+func (m Mapping) IncRef() {
+	m.d.Ref()
+	m.count(1)
+}
 
 // DecRef implements mm.Backing.
-func (m Mapping) DecRef() { m.d.Unref() }
+func (m Mapping) DecRef() {
+	m.count(-1)
+	m.d.Unref()
+}
+
+// count counts a writer's references, which are as many as its areas.
+func (m Mapping) count(n int) {
+	if s, ok := m.d.File().(vfs.Sealer); ok && m.writer {
+		s.MapWriter(n)
+	}
+}

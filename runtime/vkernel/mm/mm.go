@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/runtime/machine"
+	"github.com/megabin/megabin/runtime/vkernel/aio"
 )
 
 // The guest's address range. docs/architecture.md has the limits they follow.
@@ -93,6 +94,7 @@ type Layout struct {
 // MM is the memory map of one process, shared by tasks made with CLONE_VM.
 type MM struct {
 	AS   *machine.AddressSpace
+	AIO  aio.Table // a forked child has none of its parent's contexts
 	code Code
 	refs atomic.Int32
 

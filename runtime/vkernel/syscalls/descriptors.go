@@ -89,10 +89,14 @@ func sysMemfdCreate(t *kernel.Task, a Args) (uint64, error) {
 	return install(t, d, a.Uint(1)&unix.MFD_CLOEXEC != 0)
 }
 
-// memoryFile opens a new file without a path, with F_SEAL_*.
+// memoryFile opens a new file without a path, with F_SEAL_*; F_SEAL_EXEC keeps
+// it from being executable.
 func memoryFile(t *kernel.Task, name string, seals uint32) (*vfs.Description, error) {
-	c := t.Creds()
-	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | 0o777, UID: c.FSUID, GID: c.FSGID})
+	c, mode := t.Creds(), uint32(0o777)
+	if seals&sealExec != 0 {
+		mode = 0o666
+	}
+	inode, err := t.K.Memory.MakeTmp(vfs.Spec{Mode: unix.S_IFREG | mode, UID: c.FSUID, GID: c.FSGID})
 	if err != nil {
 		return nil, err
 	}

@@ -184,46 +184,48 @@ func sysSetgroups(t *kernel.Task, a Args) (uint64, error) {
 	return 0, nil
 }
 
-// capHeader reads the header of capget and capset: the version decides the
-// number of 32-bit words per set.
-func capHeader(t *kernel.Task, addr uint64) (words int, err error) {
-	version, err := mem(t).Load32(addr)
+// capWords is the number of 32-bit words per set, which the version in a
+// header of capget and capset decides.
+func capWords(t *kernel.Task, header uint64) (int, error) {
+	version, err := mem(t).Load32(header)
 	if err != nil {
 		return 0, err
-	}
-	pid, err := mem(t).Load32(addr + 4)
-	if err != nil {
-		return 0, err
-	}
-	if int32(pid) < 0 {
-		return 0, unix.EINVAL
 	}
 	switch version {
 	case unix.LINUX_CAPABILITY_VERSION_1:
-		words = 1
+		return 1, nil
 	case unix.LINUX_CAPABILITY_VERSION_2, unix.LINUX_CAPABILITY_VERSION_3:
-		words = 2
-	default:
-		if err := mem(t).Store32(addr, unix.LINUX_CAPABILITY_VERSION_3); err != nil {
-			return 0, err
-		}
-		return 0, unix.EINVAL
+		return 2, nil
 	}
-	if pid != 0 && int(pid) != t.TID {
-		return 0, unix.ESRCH
+	if err := mem(t).Store32(header, unix.LINUX_CAPABILITY_VERSION_3); err != nil {
+		return 0, err
 	}
-	return words, nil
+	return 0, unix.EINVAL
+}
+
+// capPid is the thread that a header of capget and capset means.
+func capPid(t *kernel.Task, header uint64) (int, error) {
+	pid, err := mem(t).Load32(header + 4)
+	return int(int32(pid)), err
 }
 
 func sysCapget(t *kernel.Task, a Args) (uint64, error) {
-	words, err := capHeader(t, a[0])
-	if err == unix.EINVAL && a[1] == 0 {
+	words, err := capWords(t, a[0])
+	if a[1] == 0 && (err == nil || err == unix.EINVAL) {
 		return 0, nil // a query for the version
 	}
-	if err != nil || a[1] == 0 {
+	if err != nil {
 		return 0, err
 	}
-	c := t.Creds()
+	pid, err := capPid(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	other, err := scheduled(t, pid)
+	if err != nil {
+		return 0, err
+	}
+	c := other.Creds()
 	var b []byte
 	for i := range words {
 		for _, set := range []uint64{c.Effective, c.Permitted, c.Inheritable} {
@@ -234,9 +236,15 @@ func sysCapget(t *kernel.Task, a Args) (uint64, error) {
 }
 
 func sysCapset(t *kernel.Task, a Args) (uint64, error) {
-	words, err := capHeader(t, a[0])
+	words, err := capWords(t, a[0])
 	if err != nil {
 		return 0, err
+	}
+	switch pid, err := capPid(t, a[0]); {
+	case err != nil:
+		return 0, err
+	case pid != 0 && pid != t.TID: // no thread sets another's
+		return 0, unix.EPERM
 	}
 	raw := make([]byte, 12*words)
 	if err := mem(t).CopyIn(a[1], raw); err != nil {

@@ -71,13 +71,30 @@ func mapFile(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
 		return 0, unix.EPERM
 	}
 	r.MaxProt = protAll
-	if shared && r.Prot&unix.PROT_WRITE != 0 && d.WriteSealed() {
-		return 0, unix.EPERM
+	r.File = t.NewMapping(d)
+	if shared && d.Writable() {
+		return mapWriter(t, d, r)
 	}
-	if shared && (!d.Writable() || d.WriteSealed()) {
+	if shared {
 		r.MaxProt &^= unix.PROT_WRITE
 	}
-	r.File = t.NewMapping(d)
+	return t.MM.Map(r)
+}
+
+// mapWriter maps a file for shared writing, as far as its seals allow. It
+// counts as a writer before they are looked at, so that one is not added in between.
+func mapWriter(t *kernel.Task, d *vfs.Description, r mm.Request) (uint64, error) {
+	w := t.NewMapping(d).Writer()
+	w.IncRef()
+	defer w.DecRef()
+	switch {
+	case !d.WriteSealed():
+		r.File = w
+	case r.Prot&unix.PROT_WRITE != 0:
+		return 0, unix.EPERM
+	default:
+		r.MaxProt &^= unix.PROT_WRITE
+	}
 	return t.MM.Map(r)
 }
 

@@ -164,7 +164,11 @@ type Splicer interface {
 type Sealer interface {
 	Seals() uint32
 	// AddSeals adds seals: EPERM once F_SEAL_SEAL is set.
+	// EBUSY for F_SEAL_WRITE while MapWriter counts mappings.
 	AddSeals(seals uint32) error
+	// MapWriter counts n more shared mappings through which the file can be
+	// written, or n less.
+	MapWriter(n int)
 }
 
 // FlagSetter wants to know of F_SETFL.

@@ -16,7 +16,7 @@ type file struct {
 	size int64 // bytes
 	open int   // handles
 
-	seals uint32 // F_SEAL_* of a memfd
+	sealing *sealing // nil if no memfd
 
 	// hash is the contents' while version is hashed.
 	version, hashed uint64
@@ -59,6 +59,9 @@ func (f *file) SetAttr(c vfs.AttrChange) error {
 	f.changed()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if c.Set&vfs.SetMode != 0 && (c.Mode^f.attr.Mode)&0o111 != 0 && f.sealedBy(sealExec) {
+		return unix.EPERM
+	}
 	if c.Set&vfs.SetSize != 0 {
 		if err := f.truncate(c.Size); err != nil {
 			return err
@@ -75,7 +78,7 @@ func (f *file) SetAttr(c vfs.AttrChange) error {
 // truncate changes the size.
 // Preconditions: f.mu is held for writing.
 func (f *file) truncate(size int64) error {
-	if size < f.size && f.seals&unix.F_SEAL_SHRINK != 0 || size > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+	if size < f.size && f.sealedBy(unix.F_SEAL_SHRINK) || size > f.size && f.sealedBy(unix.F_SEAL_GROW) {
 		return unix.EPERM
 	}
 	if _, ok := f.data.(*lowerStore); ok && size == 0 {
@@ -113,7 +116,11 @@ func (f *file) Open(flags int) (vfs.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.open++
-	return &handle{file: f, noatime: flags&linux.O_NOATIME != 0}, nil
+	h := &handle{file: f, noatime: flags&linux.O_NOATIME != 0}
+	if f.sealing != nil {
+		return sealed{h}, nil
+	}
+	return h, nil
 }
 
 // release closes a handle.
@@ -219,7 +226,7 @@ func (h *handle) Append(p []byte) (n int, end int64, err error) {
 }
 
 func (f *file) writeAt(p []byte, off int64) (int, error) {
-	if f.seals&writeSeals != 0 || off+int64(len(p)) > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+	if f.sealedBy(writeSeals) || off+int64(len(p)) > f.size && f.sealedBy(unix.F_SEAL_GROW) {
 		return 0, unix.EPERM
 	}
 	if err := f.own(f.size); err != nil {
@@ -297,7 +304,7 @@ func (h *handle) Allocate(mode uint32, off, length int64) error {
 	f.changed()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if punch && f.seals&writeSeals != 0 || !punch && off+length > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+	if punch && f.sealedBy(writeSeals) || !punch && off+length > f.size && f.sealedBy(unix.F_SEAL_GROW) {
 		return unix.EPERM
 	}
 	if err := f.own(f.size); err != nil {
