@@ -17,6 +17,15 @@ __attribute__((noinline)) static long deep(volatile long n) {
 	return n < 0 ? 0 : deep(n + 1) + frame[n % 100];
 }
 
+// small has the smallest frame, so that what runs the program may have less
+// stack than the program has.
+__attribute__((noinline)) static long small(long n) {
+	if (n < 0) return 0;
+	long below = small(n + 1);
+	__asm__ volatile("" : "+r"(below));
+	return below + 1;
+}
+
 static void on_alternate(void) {
 	stack_t st = {.ss_sp = alternate, .ss_size = sizeof alternate};
 	struct sigaction a = {.sa_sigaction = overflowed, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -26,6 +35,10 @@ static void on_alternate(void) {
 
 TEST(stack_overflow_handled) {
 	REAP(CHILD(on_alternate(); deep(0)));
+}
+
+TEST(stack_overflow_of_small_frames) {
+	REAP(CHILD(on_alternate(); small(0)));
 }
 
 TEST(stack_overflow_kills) {
