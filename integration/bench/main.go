@@ -60,6 +60,7 @@ var parts = []struct {
 	{"code", (*bench).code},
 	{"start", (*bench).starts},
 	{"convert", (*bench).conversions},
+	{"images", (*bench).images},
 }
 
 func main() {
