@@ -219,8 +219,13 @@ func (d *discovery) readTable(at uint64, r *reading, starts []uint64) []uint64 {
 	}
 	var targets []uint64
 	holes := false
+	known := len(d.refs)
 	for i := range limit {
-		to, ok := d.entry(v, next+uint64(i)*v.load.size)
+		addr := next + uint64(i)*v.load.size
+		if bound == 0 && i > 0 && slices.Contains(d.refs[known:], addr) {
+			break // code behind the entries before is what told of this
+		}
+		to, ok := d.entry(v, addr)
 		switch {
 		case bound == 0 && ok && d.tryTarget(at, to):
 		case bound > 0 && ok && (!holes || d.near(at, to)):
