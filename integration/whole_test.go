@@ -51,7 +51,7 @@ print([hashlib.new(n, b"x" * 1000).hexdigest() for n in ("md5", "sha1", "sha256"
 random.seed(7)
 print(collections.Counter(random.choices("abc", k=1000)), sum(x * x for x in range(100000)), 3 ** 500 % 1000007)
 `, 1},
-	{"git", `cd /tmp && git init -q g && cd g && git config user.email a@b && git config user.name n && for i in 1 2 3 4 5; do echo $i > f$i; git add .; GIT_AUTHOR_DATE="2020-01-01T00:00:0$i" GIT_COMMITTER_DATE="2020-01-01T00:00:0$i" git commit -qm "c $i"; done
+	{"git", `cd /tmp && rm -rf g && git init -q g && cd g && git config user.email a@b && git config user.name n && for i in 1 2 3 4 5; do echo $i > f$i; git add .; GIT_AUTHOR_DATE="2020-01-01T00:00:0$i" GIT_COMMITTER_DATE="2020-01-01T00:00:0$i" git commit -qm "c $i"; done
 		git log --stat; git checkout -q -b x HEAD~2; echo y > f1; git commit -qam y; git merge -q -m m master; git gc -q; git fsck 2>&1; ls; git diff HEAD~1 | cat`, "", 1},
 }
 

@@ -64,3 +64,71 @@ func TestComputedJumps(t *testing.T) {
 		})
 	}
 }
+
+// adjacent has two jump tables without bounds, one right behind the other. The
+// code that loads the second's address is behind an entry of the first. The
+// second's first entry, relative to the first's base, is a place inside an
+// instruction of the case in front of b0.
+const adjacent = `
+	.globl main
+main:	lea a(%rip), %r15
+	movslq (%r15,%rdi,4), %rax
+	add %r15, %rax
+	jmp *%rax
+a0:	mov $1, %eax
+	ret
+a1:	mov $2, %eax
+	ret
+a2:	mov $3, %eax
+	ret
+a3:	lea b(%rip), %r14
+	movslq (%r14,%rsi,4), %rax
+	add %r14, %rax
+	jmp *%rax
+b3:	mov %rax, -0x18(%rsp)
+	mov %rax, -0x28(%rsp)
+	mov %rax, -0x38(%rsp)
+	mov %rax, -0x48(%rsp)
+	jmp b1
+b0:	mov $4, %eax
+	ret
+b1:	mov $5, %eax
+	ret
+b2:	mov $6, %eax
+	ret
+	.section .rodata
+	.p2align 2
+a:	.long a0 - a, a1 - a, a2 - a, a3 - a
+b:	.long b0 - b, b1 - b, b2 - b, b3 - b
+	.section .note.GNU-stack
+`
+
+// TestAdjacentTables: both tables have their four entries.
+func TestAdjacentTables(t *testing.T) {
+	source, out := filepath.Join(t.TempDir(), "adjacent.s"), filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(source, []byte(adjacent), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := exec.Command("gcc", "-o", out, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := analyzeBytes(t, out, data)
+	tables := 0
+	for _, f := range p.Funcs {
+		for _, b := range f.Blocks {
+			if s := b.Term.Switch; s != nil {
+				tables++
+				if len(s.Targets) != 4 {
+					t.Errorf("a table of %d entries", len(s.Targets))
+				}
+			}
+		}
+	}
+	if tables != 2 {
+		t.Errorf("%d tables", tables)
+	}
+}
