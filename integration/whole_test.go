@@ -41,7 +41,7 @@ var wholePrograms = []struct {
 	{"ripgrep", `rg -n --sort path 'root|daemon' /etc/passwd /etc/group /etc/ssl/openssl.cnf; rg -c --sort path '^[a-z]+:' /etc | head -50`, "", 1},
 	{"imagemagick", "convert -size 64x64 gradient:red-blue -rotate 30 -blur 0x2 /tmp/o.ppm; md5sum < /tmp/o.ppm; convert /tmp/o.ppm -resize 20x20 txt:- | md5sum; convert rose: -colorspace gray png:- | convert - ppm:- | md5sum", "", 1},
 	{"gnuplot", "gnuplot -e 'set term svg; plot sin(x)*exp(-x*x/10) t \"f\"; splot x*y'", "", 1},
-	{"tesseract", `convert -size 300x60 xc:white -pointsize 30 -annotate +10+40 "Hello World" ppm:/tmp/t.ppm && md5sum < /tmp/t.ppm && OMP_THREAD_LIMIT=1 tesseract /tmp/t.ppm - 2>&1`, "", 1},
+	{"tesseract", `convert -size 300x60 xc:white -font DejaVu-Sans -pointsize 30 -annotate +10+40 "Hello World" ppm:/tmp/t.ppm && md5sum < /tmp/t.ppm && OMP_THREAD_LIMIT=1 tesseract /tmp/t.ppm - 2>&1`, "", 1},
 	{"gawk", `gawk 'BEGIN{for(i=0;i<20000;i++) a[i%101]+=i; n=asorti(a,b); for(i=1;i<=5;i++) print b[i],a[b[i]]; printf "%.6f %s\n", exp(1), substr("hello",2,3)}'`, "", 1},
 	{"python3", "python3 -", `
 import json, re, hashlib, zlib, decimal, itertools, collections, fractions, random
