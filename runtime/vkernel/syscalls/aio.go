@@ -265,17 +265,8 @@ func storeEvents(t *kernel.Task, addr uint64, events []aio.Event) (uint64, error
 }
 
 func sysIoPgetevents(t *kernel.Task, a Args) (uint64, error) {
-	if a[5] != 0 {
-		set, err1 := mem(t).Load64(a[5])
-		size, err2 := mem(t).Load64(a[5] + 8)
-		if err := firstError(err1, err2); err != nil {
-			return 0, err
-		}
-		if set != 0 {
-			if err := withMask(t, set, size); err != nil {
-				return 0, err
-			}
-		}
+	if err := withMaskAt(t, a[5]); err != nil {
+		return 0, err
 	}
 	return sysIoGetevents(t, a)
 }

@@ -261,22 +261,27 @@ func sysSelect(t *kernel.Task, a Args) (uint64, error) {
 	return n, err
 }
 
+// withMaskAt is withMask with the set and the size that are at addr; there may
+// be none, or no set.
+func withMaskAt(t *kernel.Task, addr uint64) error {
+	if addr == 0 {
+		return nil
+	}
+	set, err1 := mem(t).Load64(addr)
+	size, err2 := mem(t).Load64(addr + 8)
+	if err := firstError(err1, err2); err != nil || set == 0 {
+		return err
+	}
+	return withMask(t, set, size)
+}
+
 func sysPselect6(t *kernel.Task, a Args) (uint64, error) {
 	deadline, err := timeout(t, a[4])
 	if err != nil {
 		return 0, err
 	}
-	if a[5] != 0 {
-		set, err1 := mem(t).Load64(a[5])
-		size, err2 := mem(t).Load64(a[5] + 8)
-		if err := firstError(err1, err2); err != nil {
-			return 0, err
-		}
-		if set != 0 {
-			if err := withMask(t, set, size); err != nil {
-				return 0, err
-			}
-		}
+	if err := withMaskAt(t, a[5]); err != nil {
+		return 0, err
 	}
 	n, err := selectFiles(t, a, deadline)
 	if left := storeLeft(t, a[4], deadline, 1); left != nil && err == nil {
