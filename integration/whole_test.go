@@ -35,7 +35,7 @@ var wholePrograms = []struct {
 		head -c 5 /tmp/in | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00112233445566778899aabbccddeeff | md5sum`, "some text ", 1000},
 	{"signatures", `for t in "RSA -pkeyopt rsa_keygen_bits:1024" "EC -pkeyopt ec_paramgen_curve:P-256" ED25519; do openssl genpkey -algorithm $t -out /tmp/k 2>/dev/null; openssl pkey -in /tmp/k -pubout -out /tmp/p
 		openssl pkeyutl -sign -rawin -inkey /tmp/k -in /etc/passwd -out /tmp/s && openssl pkeyutl -verify -rawin -pubin -inkey /tmp/p -in /etc/passwd -sigfile /tmp/s; done`, "", 1},
-	{"compressors", `cat > /tmp/in; for c in "xz -3" "zstd -q -9" "bzip2" "gzip -9"; do $c < /tmp/in | tee /tmp/out | md5sum; $c -d < /tmp/out | cmp - /tmp/in; done`, "some text that repeats, and 1234567890 ", 20000},
+	{"compressors", `cat > /tmp/in; for c in "xz -3" "zstd -q -9" "bzip2" "gzip -9n"; do $c < /tmp/in | tee /tmp/out | md5sum; $c -d < /tmp/out | cmp - /tmp/in; done`, "some text that repeats, and 1234567890 ", 20000},
 	{"tcc", "cat > /tmp/a.c; tcc -c -o /tmp/a.o /tmp/a.c && md5sum < /tmp/a.o", program, 1},
 	{"gcc", "cat > /tmp/a.c; for o in -O0 -O2 '-O3 -g'; do gcc $o -S -o - /tmp/a.c | md5sum; done; gcc -O2 -o /tmp/a /tmp/a.c && nm /tmp/a | sed 's/^ *[0-9a-f]*//' | md5sum", program, 1},
 	{"ripgrep", `rg -n --sort path 'root|daemon' /etc/passwd /etc/group /etc/ssl/openssl.cnf; rg -c --sort path '^[a-z]+:' /etc | head -50`, "", 1},
