@@ -74,7 +74,7 @@ const (
 	Switch               // Cond is an I32 index into Succs; the last one is the default
 	Return               // Args: ra i32, rax, rdx, sp i32: where the return address is
 	TailCall             // Args as Call's; Info; the guest's return address is at sp
-	Leave                // abnormal exit: Args: pc i32, rsp i64, rax, rdx
+	Leave                // abnormal exit: Args: pc i32, rsp i64; all other registers are in the register file
 	Unreachable          // after a Trap
 )
 
@@ -162,6 +162,14 @@ func (b *Block) Append(v *Value) *Value {
 	b.Values = append(b.Values, v)
 	return v
 }
+
+// Fixed as Aux2 of a load says that it reads memory that never changes, and
+// does not fault where its value is needed: a jump table's.
+const Fixed = 1
+
+// IsFixed reports whether v is a load from fixed memory: it can be left out, or be
+// done later.
+func (v *Value) IsFixed() bool { return v.Op.Info().Effect == ReadMem && v.Aux2 == Fixed }
 
 // IsConst reports whether v is an integer constant, and its value.
 func (v *Value) IsConst() (int64, bool) {

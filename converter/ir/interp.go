@@ -115,7 +115,7 @@ func (fr *frame) end(t *Term) (Returned, error) {
 	case TailCall:
 		return fr.m.Call(fr.m, t.Info, args)
 	case Leave:
-		fr.leave(args[0].Lo, args[1].Lo, args[2].Lo, args[3].Lo)
+		fr.m.Regs[abi.PC], fr.m.Regs[abi.RSP] = Word{Lo: args[0].Lo}, Word{Lo: args[1].Lo}
 		return Returned{}, nil
 	}
 	return Returned{}, fmt.Errorf("reached %v", t.Kind)

@@ -274,7 +274,7 @@ func lanes(op Op) int64 {
 
 var (
 	returnTypes = []Type{I32, I64, I64, I32}
-	leaveTypes  = []Type{I32, I64, I64, I64}
+	leaveTypes  = []Type{I32, I64}
 )
 
 func (v *verifier) checkTerm(t *Term, at int) {

@@ -128,6 +128,7 @@ func (c *ctx) closeSegment(s *site) {
 	s.vars = c.b.registers()
 	c.b.seg().site = s
 	c.b.segs = append(c.b.segs, segment{})
+	c.written = [XMM0]uint8{}
 }
 
 // registers is a copy of the registers' values.
@@ -328,7 +329,7 @@ func (c *ctx) exit(t ir.Term) {
 func (c *ctx) leave(sp *ir.Value, extra int64) {
 	pc := c.Load(ir.Load32, c.stack(sp), 0)
 	rsp := c.AddC(sp, 8+extra)
-	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp, pc, pc}})
+	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp}})
 }
 
 // tailCall jumps to another function. If rsp may be anywhere, as in longjmp,
@@ -355,7 +356,7 @@ func (c *ctx) leaveTo(info *ir.CallInfo, target, rsp *ir.Value) {
 	if target == nil {
 		target = c.codeAddr(info.Target)
 	}
-	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{target, rsp, target, target}})
+	c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{target, rsp}})
 }
 
 // indirect is a jump through a register or memory.
@@ -365,6 +366,7 @@ func (c *ctx) indirect(t *disasm.Term) {
 		c.untranslated("indirect jump: " + err.Error())
 		return
 	}
+	c.noteSwitchLoad(len(c.b.src.Insts) - 1)
 	target := c.Wrap(x)
 	if s := t.Switch; s != nil {
 		if idx, ok := c.fn.indexes[s]; ok && idx.in.leadsTo(c.b) {
@@ -387,7 +389,8 @@ func (b *block) leadsTo(to *block) bool {
 	return false
 }
 
-// table branches by a jump table's index; beyond the table the real target
+// table branches by a jump table's index. Where the table's entry is in
+// another function, or beyond what is known of the table, the real target
 // decides.
 func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	n := int64(len(s.Targets))
@@ -395,24 +398,30 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 	if index.Op != ir.I64ExtendI32U {
 		sel = c.Select(c.Bin(ir.I32LtU, index, c.Const64(n)), sel, c.Const32(n))
 	}
-	out := c.fn.ir.NewBlock(c.B.Addr)
+	beyond := c.fn.ir.NewBlock(c.B.Addr)
+	var other *ir.Block
 	c.B.Term = ir.Term{Kind: ir.Switch, Cond: sel, Succs: make([]ir.Edge, n+1)}
-	complete := s.Bounded || ir.Below(index, n)
 	for i, d := range s.Targets {
 		if d == nil { // in another function
-			c.B.Term.Succs[i].To = out
-			complete = false
+			if other == nil {
+				other = c.fn.ir.NewBlock(c.B.Addr)
+			}
+			c.B.Term.Succs[i].To = other
 			continue
 		}
 		c.edge(i, d)
 	}
-	c.B.Term.Succs[n].To = out
-	c.B = out
-	if complete { // a tail call would keep all registers alive for nothing
+	c.B.Term.Succs[n].To = beyond
+	if other != nil {
+		c.B = other
+		c.tailCall(&ir.CallInfo{}, target)
+	}
+	c.B = beyond
+	if s.Bounded || ir.Below(index, n) { // what follows would keep all registers alive for nothing
 		c.trap(abi.TrapUD)
 		return
 	}
-	c.tailCall(&ir.CallInfo{}, target)
+	c.leaveTo(&ir.CallInfo{}, target, c.get(RSP))
 }
 
 // search branches to whichever of the blocks is at the guest address target,

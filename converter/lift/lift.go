@@ -201,6 +201,8 @@ type function struct {
 	loads       map[switchAt][]*disasm.Switch
 	stubs       map[uint64]*x86.Inst
 	sum         summary
+	fetches     []int // blocks, see findHot
+	hot         Set
 	size        int         // values before linking
 	broken      Set         // see findBroken
 	ends        bool        // likewise
@@ -379,6 +381,7 @@ func (c *ctx) liftBlock() {
 		if !c.inst(&d.Insts[i]) {
 			return
 		}
+		c.noteSwitchLoad(i)
 	}
 	if ends {
 		c.noteSwitchIndex(n)
@@ -472,6 +475,20 @@ func (c *ctx) noteSwitchIndex(i int) {
 	for _, s := range c.fn.loads[switchAt{c.b.src, i}] {
 		if v, size, ok := gprOf(s.Index); ok && size >= 4 {
 			c.fn.indexes[s] = indexValue{c.b, c.get(v)}
+		}
+	}
+}
+
+// noteSwitchLoad marks what instruction i just read, when that is the table of a
+// switch.
+func (c *ctx) noteSwitchLoad(i int) {
+	if c.fn.loads == nil || len(c.fn.loads[switchAt{c.b.src, i}]) == 0 {
+		return
+	}
+	for k := len(c.B.Values) - 1; k >= 0; k-- {
+		if v := c.B.Values[k]; v.Op.Info().Effect == ir.ReadMem {
+			v.Aux2 = ir.Fixed
+			return
 		}
 	}
 }

@@ -15,10 +15,12 @@ type linker struct {
 	fn      *function
 	before  map[*ir.Value][]*ir.Value // values to insert in front of a call
 	entryIR *ir.Block
+	fronts  map[*block]*ir.Block
 }
 
 func (u *unit) link(fn *function) {
-	l := &linker{u: u, fn: fn, before: map[*ir.Value][]*ir.Value{}, entryIR: fn.blocks[0].first}
+	l := &linker{u: u, fn: fn, before: map[*ir.Value][]*ir.Value{}, entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
+	fn.findHot()
 	for _, b := range fn.blocks {
 		l.params(b)
 	}
@@ -53,8 +55,8 @@ func (l *linker) params(b *block) {
 		switch {
 		case l.isParam(b, v):
 			b.first.Params = append(b.first.Params, b.param(v))
-		case b.liveIn.has(v) && b.in != nil && b.in[v] != nil && b.throughFile().has(v):
-			p := b.in[v]
+		case v < numRegs && b.in != nil && b.in[v] != nil && (b.throughFile() | ^b.liveIn).has(v):
+			p := b.in[v] // if it is not live, it is left alone by a write of a part that nothing wants whole
 			p.Op, p.Aux = ir.GetReg, int64(v.reg())
 			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
 		}
@@ -91,6 +93,8 @@ func (b *block) throughFile() Set {
 	var hard Set // though read for certain
 	soft := hiddenArgs
 	switch n := len(b.preds); {
+	case b.fn.fetches != nil && (!hasBackEdge(b) || b.around()):
+		hard, soft = b.fn.passable()&^b.fn.hot, b.fn.passable()
 	case n >= veryManyPreds, len(b.fn.blocks) >= bigFunction && !hasBackEdge(b):
 		hard, soft = b.fn.passable(), b.fn.passable()
 	case n >= manyPreds:
@@ -119,6 +123,10 @@ func (l *linker) edges(b *block) {
 			continue
 		}
 		l.edgeState(c, e)
+		if b.dispatches() {
+			l.operationEdge(c, e)
+			continue
+		}
 		to := &e.from.Term.Succs[e.succ]
 		for v := Var(0); v < numVars; v++ {
 			if l.isParam(e.to, v) {
@@ -128,17 +136,65 @@ func (l *linker) edges(b *block) {
 	}
 }
 
+// operationEdge completes an edge from where an interpreter fetches its next
+// operation. One that begins with a loop gets its registers as values, but not from
+// there, where it would be a copy for each operation: a block in front of it
+// reads them from the register file.
+func (l *linker) operationEdge(c *ctx, e edge) {
+	to := &e.from.Term.Succs[e.succ]
+	file := l.fn.passable() &^ l.fn.hot
+	for v := Var(0); v < numVars; v++ {
+		switch {
+		case !l.isParam(e.to, v):
+		case file.has(v):
+			to.To = l.front(e.to, file)
+			l.leave(c, e, v)
+		default:
+			to.Args = append(to.Args, c.atEnd(v))
+		}
+	}
+}
+
+// front is the block in front of b that reads the registers in file.
+func (l *linker) front(b *block, file Set) *ir.Block {
+	if f := l.fronts[b]; f != nil {
+		return f
+	}
+	c := ctx{Builder: ir.Builder{B: l.fn.ir.NewBlock(b.first.Addr)}}
+	edge := ir.Edge{To: b.first}
+	for v := Var(0); v < numVars; v++ {
+		switch {
+		case !l.isParam(b, v):
+		case file.has(v):
+			edge.Args = append(edge.Args, c.GetReg(int(v.reg()), v.typ()))
+		default:
+			p := c.B.AddParam(v.typ())
+			if v < numRegs {
+				p.Aux = int64(v.reg())
+			}
+			edge.Args = append(edge.Args, p)
+		}
+	}
+	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{edge}}
+	l.fronts[b] = c.B
+	return c.B
+}
+
 // edgeState makes an edge leave in the register file what its target looks for
 // there.
 func (l *linker) edgeState(c *ctx, e edge) {
 	set := e.to.throughFile()
 	for v := Var(0); v < numRegs; v++ {
-		if !set.has(v) {
-			continue
+		if set.has(v) {
+			l.leave(c, e, v)
 		}
-		if x := c.b.find(v); !isInFile(x) {
-			e.from.Term.State = append(e.from.Term.State, ir.RegValue{Reg: v.reg(), Value: x})
-		}
+	}
+}
+
+// leave makes an edge leave v in the register file.
+func (l *linker) leave(c *ctx, e edge, v Var) {
+	if x := c.b.find(v); !isInFile(x) {
+		e.from.Term.State = append(e.from.Term.State, ir.RegValue{Reg: v.reg(), Value: x})
 	}
 }
 
@@ -286,8 +342,7 @@ func (l *linker) exit(b *block, s *site) {
 		t.Args[1], t.Args[2] = c.orZero(s, RAX), c.orZero(s, RDX)
 		t.State = l.state(b, s, s.before&^retSet)
 	case ir.Leave:
-		t.Args[2], t.Args[3] = c.atEnd(RAX), c.atEnd(RDX)
-		t.State = l.state(b, s, s.before&^retSet)
+		t.State = l.state(b, s, s.before)
 	case ir.TailCall:
 		l.resolve(t.Info, &t.Args, func(x *ir.Value) { b.pivot.Append(x) })
 		for i, v := range argRegs {

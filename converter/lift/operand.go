@@ -75,15 +75,17 @@ func (c *ctx) imm(x int64, size int) *ir.Value {
 // readGPR returns the low size bytes of register r (of AH: bits 8 to 15).
 func (c *ctx) readGPR(r x86asm.Reg, size int) *ir.Value {
 	v, _, _ := gprOf(r)
-	x := c.get(v)
 	if size == 8 {
-		return x
+		return c.get(v)
 	}
-	x = c.Wrap(x)
+	shift, end := 0, size
 	if isHigh(r) {
-		x = c.ShrUC(x, 8)
+		shift, end = 8, 2
 	}
-	return c.low(x, size)
+	if end > int(c.written[v]) {
+		c.used(v)
+	}
+	return c.low(c.ShrUC(c.Wrap(c.peek(v)), int64(shift)), size)
 }
 
 // low cuts x to size bytes.
@@ -133,12 +135,13 @@ func (c *ctx) writeGPR(r x86asm.Reg, size int, x *ir.Value) {
 	case 4:
 		x = c.ZExt(x)
 	default:
-		shift, mask := 0, int64(1)<<(8*size)-1
+		shift, mask, written := 0, int64(1)<<(8*size)-1, size
 		if isHigh(r) {
-			shift = 8
+			shift, written = 8, 0
 		}
 		part := c.ShlC(c.ZExt(c.low(x, size)), int64(shift))
-		x = c.Or(c.AndC(c.get(v), ^(mask<<shift)), part)
+		c.setPart(v, written, c.Or(c.AndC(c.peek(v), ^(mask<<shift)), part))
+		return
 	}
 	c.set(v, x)
 }

@@ -56,7 +56,7 @@ func farReturn(iret int) row {
 		}
 		pc := c.Load(ir.Load32, at, 0)
 		c.b.pivot = c.B
-		c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp, pc, pc}})
+		c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, rsp}})
 		c.stopped = true
 		return nil
 	}
@@ -80,7 +80,7 @@ func farJump(call bool) row {
 			c.push(c.widen(c.codeAddr(c.fn.offset(in.Next())), size, false), size)
 		}
 		c.b.pivot = c.B
-		c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, c.get(RSP), pc, pc}})
+		c.exit(ir.Term{Kind: ir.Leave, Args: []*ir.Value{pc, c.get(RSP)}})
 		c.stopped = true
 		return nil
 	}

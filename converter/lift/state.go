@@ -157,11 +157,18 @@ type ctx struct {
 	b       *block
 	in      *x86.Inst
 	stopped bool
+	written [XMM0]uint8 // how many of a register's lowest bytes the segment has written by parts
 }
 
 // get returns v's value, as its full type.
 func (c *ctx) get(v Var) *ir.Value {
 	c.used(v)
+	return c.peek(v)
+}
+
+// peek is get for what is no use of v by itself: the part that a write of
+// another part leaves alone is wanted if v is wanted whole later on.
+func (c *ctx) peek(v Var) *ir.Value {
 	x := c.b.find(v)
 	if x == inFile || x == fromCallee {
 		x = c.GetReg(int(v.reg()), v.typ())
@@ -192,6 +199,14 @@ func (c *ctx) set(v Var, x *ir.Value) {
 	if v >= CF {
 		c.b.flags[v-CF] = nil
 	}
+}
+
+// setPart gives general register v the value x, which differs from what it had in
+// the lowest size bytes; size is 0 for other bytes.
+func (c *ctx) setPart(v Var, size int, x *ir.Value) {
+	c.b.seg().fresh |= 1 << v
+	c.b.vars[v] = x
+	c.written[v] = max(c.written[v], uint8(size))
 }
 
 func (b *block) seg() *segment {

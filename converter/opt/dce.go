@@ -82,7 +82,7 @@ func hasEffect(v *ir.Value) bool {
 	case ir.Pure, ir.ReadReg:
 		return false
 	}
-	return true // a load or a division may be there to fault
+	return !v.IsFixed() // a load or a division may be there to fault
 }
 
 // unreachable drops blocks that the entry does not reach and numbers the rest

@@ -23,6 +23,7 @@ var Passes = []Pass{
 	{"thread", "go straight through blocks that only jump on", thread},
 	{"frame", "address the stack frame from its lowest address, so that one bounds check serves", frame},
 	{"cse", "compute a value once, as the engine does not", cse},
+	{"sink", "make a value only on the way that needs it", sink},
 	{"dce", "drop values that nothing uses", dce},
 	{"bounds", "check bounds once for all accesses at a base", bounds},
 }

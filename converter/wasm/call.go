@@ -175,10 +175,9 @@ func (e *emitter) guestAddress(delta int64) {
 func (e *emitter) leave(t *ir.Term) {
 	e.push(t.Args[0])
 	e.op(opI64ExtendI32U)
-	e.pushAll(t.Args[1:])
-	for _, r := range [...]abi.Reg{abi.RDX, abi.RAX, abi.RSP, abi.PC} {
-		e.setReg(r)
-	}
+	e.setReg(abi.PC)
+	e.push(t.Args[1])
+	e.setReg(abi.RSP)
 	e.returnZero()
 }
 

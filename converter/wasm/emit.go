@@ -23,6 +23,7 @@ type emitter struct {
 	mergeAt, innerAt, outerAt []int // by block position: frame numbers
 	exitAt, dispatchAt        int
 	tableAt                   map[int]int // by table: the state of its first target
+	region, regionEnd         int         // the region that is emitted; the frame of region 0's block
 
 	counterLocal int32 // back edges left in the strip; -1 without loops
 	loops        int   // that poll, around what is emitted

@@ -117,7 +117,7 @@ func isRoot(v *ir.Value) bool {
 	case ir.Pure, ir.ReadReg:
 		return false
 	}
-	return true
+	return !v.IsFixed()
 }
 
 // countUses counts the uses of values by what is executed. What a call's

@@ -39,9 +39,10 @@ func (e *emitter) entryState() {
 // strip is the head of the outer one of a loop's two wasm loops: it allows
 // the inner one, with all loops inside of it, another abi.LoopStrip back edges.
 // Where some may be left, from the entry's look at the guard or an outer
-// loop's, coming here counts as one of them: in an irreducible loop it is.
+// loop's, coming here counts as one of them: in an irreducible loop it is. From
+// region to region the count would be one more thing for the engine to carry.
 func (e *emitter) strip(b *ir.Block) {
-	someLeft := e.c.f.PollAtEntry || e.loops > 0
+	someLeft := e.c.f.PollAtEntry && len(e.c.roots) == 1 || e.loops > 0
 	if someLeft {
 		e.constI32(1)
 		e.countBack()

@@ -135,7 +135,9 @@ func (g *generator) fill(i int, blk *ir.Block) {
 	case ir.Return:
 		t.Args = []*ir.Value{g.b.Load(ir.Load32, g.b.New(ir.SP), 0), g.pick(i, ir.I64), g.pick(i, ir.I64), g.b.New(ir.SP)}
 	case ir.Leave:
-		t.Args = []*ir.Value{g.guest(exitEntry), g.pick(i, ir.I64), g.pick(i, ir.I64), g.pick(i, ir.I64)}
+		g.b.SetReg(int(abi.RAX), g.pick(i, ir.I64))
+		g.b.SetReg(int(abi.RDX), g.pick(i, ir.I64))
+		t.Args = []*ir.Value{g.guest(exitEntry), g.pick(i, ir.I64)}
 	case ir.TailCall:
 		var args []*ir.Value
 		t.Info, args = g.target(i)

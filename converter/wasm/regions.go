@@ -24,6 +24,7 @@ type regions struct {
 	polled []bool  // by position: to poll without a loop of its own, for an irreducible one
 	merges [][]int // by position: the merge blocks it immediately dominates, ascending
 	tables []int   // positions of the switches that the dispatcher does, see isTable
+	hub    int     // the one of them that most ways lead to, if it is not bare; or -1
 }
 
 // findRegions makes as few roots as keep every region reducible and small.
@@ -34,7 +35,7 @@ func (c *compiler) findRegions() {
 		if c.isTable(i) {
 			c.tables = append(c.tables, i)
 			root[i] = true
-			for _, e := range b.Term.Succs {
+			for _, e := range b.Term.Succs[:len(b.Term.Succs)-1] {
 				root[c.cfg.Num[e.To.ID]] = true
 			}
 		}
@@ -47,31 +48,98 @@ func (c *compiler) findRegions() {
 	for i, r := range root {
 		c.state[i] = -1
 		if r {
-			c.state[i] = len(c.roots)
 			c.roots = append(c.roots, i)
 		}
+	}
+	c.sortRoots()
+	c.findHub()
+	for k, r := range c.roots {
+		c.state[r] = k
 	}
 	c.classify()
 }
 
-// minTable is the number of targets from which on a switch that is all of its
-// block becomes part of the dispatcher.
+// manyWays is the number of ways into a region from which on it is one of the
+// last: all the others can then branch to it without the dispatcher.
+const manyWays = 16
+
+// sortRoots puts last what most others go to, before all tables.
+func (c *compiler) sortRoots() {
+	ways := func(r int) int {
+		if n := len(c.cfg.Preds[r]); n >= manyWays || slices.Contains(c.tables, r) {
+			return n
+		}
+		return 0
+	}
+	slices.SortStableFunc(c.roots[1:], func(a, b int) int { return ways(a) - ways(b) })
+}
+
+// minTable is the number of targets from which on a switch in a loop becomes
+// part of the dispatcher.
 const minTable = 64
 
-// isTable reports whether block i is nothing but a big switch that many jump
-// to, as in an interpreter. Its targets are regions then, and a jump to it is
-// one to the dispatcher with the target's state; so an operation takes one
-// jump to the next.
+// isTable reports whether block i ends with a big switch to what may come back
+// to it, as in an interpreter. Its targets are regions then, and it ends with a
+// jump to the dispatcher with the target's state; so an operation takes one
+// jump through a table to the next. In a small function the targets are not
+// regions for other reasons: that a table is there only if many jump to it.
 func (c *compiler) isTable(i int) bool {
 	b := c.cfg.Order[i]
-	return b.Term.Kind == ir.Switch && len(b.Term.Succs) >= minTable && len(c.cfg.Preds[i]) > 1 &&
-		len(c.stmts[i]) == 0 && b.Poll == nil && slices.Contains(b.Params, c.canon(b.Term.Cond)) && c.neverDefault(b)
+	if b.Term.Kind != ir.Switch || len(b.Term.Succs) < minTable {
+		return false
+	}
+	if len(c.cfg.Order) > maxRegion {
+		return c.comesBack(i)
+	}
+	return c.isBareTable(i)
+}
+
+// isBareTable reports whether block i is nothing but a switch that many jump to. A
+// jump to it is one to the dispatcher with the target's state.
+func (c *compiler) isBareTable(i int) bool {
+	b := c.cfg.Order[i]
+	return len(c.cfg.Preds[i]) > 1 && len(c.stmts[i]) == 0 && b.Poll == nil &&
+		slices.Contains(b.Params, c.canon(b.Term.Cond)) && c.neverDefault(b)
+}
+
+// isBare reports whether block i is a table and a bare one.
+func (c *compiler) isBare(i int) bool { return slices.Contains(c.tables, i) && c.isBareTable(i) }
+
+// comesBack reports whether what block i goes to leads to it again.
+func (c *compiler) comesBack(i int) bool {
+	seen := make([]bool, len(c.cfg.Order))
+	for work := []int{i}; len(work) > 0; {
+		b := c.cfg.Order[work[len(work)-1]]
+		work = work[:len(work)-1]
+		for _, e := range b.Term.Succs {
+			to := c.cfg.Num[e.To.ID]
+			if to == i {
+				return true
+			}
+			if !seen[to] {
+				seen[to] = true
+				work = append(work, to)
+			}
+		}
+	}
+	return false
 }
 
 // neverDefault reports whether b's switch has a default that is not reached.
 func (c *compiler) neverDefault(b *ir.Block) bool {
 	to := b.Term.Succs[len(b.Term.Succs)-1].To
 	return to.Term.Kind == ir.Unreachable && len(c.stmts[c.cfg.Num[to.ID]]) == 0
+}
+
+// findHub finds the table where an interpreter fetches its next operation.
+func (c *compiler) findHub() {
+	c.hub = -1
+	most := 0
+	for _, i := range c.tables {
+		if n := len(c.cfg.Preds[i]); n > most && !c.isBareTable(i) {
+			c.hub, most = i, n
+		}
+	}
 }
 
 // settleRoots adds roots until each other block is dominated by one root and

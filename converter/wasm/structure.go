@@ -39,26 +39,46 @@ func (c *compiler) hasCalls() bool {
 	return false
 }
 
-// dispatcher emits the regions as the cases of a br_table in a loop. The
-// state local is 0 at first, which is the entry's state.
+// dispatcher emits the regions as the cases of a br_table in a loop, which the
+// state local leads to. The entry's region is in front of the loop, so that
+// what it makes does not change in the loop. The hub is at the loop's head, before the
+// br_table.
 func (e *emitter) dispatcher() {
 	e.stateLocal = e.newLocal(ir.I32)
-	e.open(opLoop)
-	e.dispatchAt = e.frames
 	labels, extra := e.states()
+	e.region = len(e.c.roots)
+	e.open(opBlock)
+	e.dispatchAt = e.frames
+	e.tree(0)
+	e.close()
+
+	e.open(opLoop)
+	loop := e.frames
+	if hub := e.c.hub; hub >= 0 {
+		e.local(opLocalGet, e.stateLocal)
+		e.constI32(int64(e.c.state[hub]))
+		e.op(opI32Eq)
+		e.open(opIf)
+		e.dispatchAt = e.frames
+		e.tree(hub)
+		e.closeIf()
+	}
+	e.dispatchAt = loop
 	for range len(e.c.roots) + len(extra) {
 		e.open(opBlock)
 	}
+	e.regionEnd = e.frames
 	e.local(opLocalGet, e.stateLocal)
 	e.op(opBrTable)
 	e.u(uint64(len(labels) - 1))
 	for _, l := range labels {
 		e.u(uint64(l))
 	}
-	for _, r := range e.c.roots {
+	for i, r := range e.c.roots {
 		e.close()
-		if slices.Contains(e.c.tables, r) {
-			e.op(opUnreachable) // who goes there goes on to its targets
+		e.region = i
+		if i == 0 || r == e.c.hub || e.c.isBare(r) {
+			e.op(opUnreachable) // nothing goes there by the br_table
 		} else {
 			e.tree(r)
 		}
@@ -191,7 +211,11 @@ func (e *emitter) terminator(i int, t *ir.Term) {
 		e.closeIf()
 		e.edge(i, &t.Succs[1])
 	case ir.Switch:
-		e.branchTable(i, t)
+		if slices.Contains(e.c.tables, i) {
+			e.toTable(i, t)
+		} else {
+			e.branchTable(i, t)
+		}
 	case ir.Return:
 		e.pushAll(t.Args)
 		e.op(opReturn)
@@ -213,14 +237,12 @@ func (e *emitter) edge(from int, edge *ir.Edge) {
 	e.copies(edge)
 	to := e.c.cfg.Num[edge.To.ID]
 	switch {
-	case slices.Contains(e.c.tables, to):
-		e.push(e.c.cfg.Order[to].Term.Cond)
-		e.constI32(int64(e.tableAt[to]))
-		e.op(opI32Add)
-		e.local(opLocalSet, e.stateLocal)
-		e.br(e.dispatchAt)
+	case e.c.isBare(to):
+		e.dispatch(to)
 	case e.c.isBackEdge(e.c.cfg.Order[from], to):
 		e.again(to)
+	case e.c.state[to] > e.region && to != e.c.hub: // the end of whose block is where that begins
+		e.br(e.regionEnd - e.c.state[to])
 	case e.c.state[to] >= 0:
 		e.constI32(int64(e.c.state[to]))
 		e.local(opLocalSet, e.stateLocal)
@@ -230,6 +252,31 @@ func (e *emitter) edge(from int, edge *ir.Edge) {
 	default:
 		e.tree(to)
 	}
+}
+
+// dispatch goes to the target of table i that its condition says.
+func (e *emitter) dispatch(i int) {
+	e.push(e.c.cfg.Order[i].Term.Cond)
+	e.constI32(int64(e.tableAt[i]))
+	e.op(opI32Add)
+	e.local(opLocalSet, e.stateLocal)
+	e.br(e.dispatchAt)
+}
+
+// toTable ends table i with what comes before its switch.
+func (e *emitter) toTable(i int, t *ir.Term) {
+	n := len(t.Succs) - 1
+	if e.c.neverDefault(e.c.cfg.Order[i]) {
+		e.dispatch(i)
+		return
+	}
+	e.push(t.Cond)
+	e.constI32(int64(n))
+	e.op(opI32LtU)
+	e.open(opIf)
+	e.dispatch(i)
+	e.closeIf()
+	e.edge(i, &t.Succs[n])
 }
 
 // copies assigns the edge's arguments to the target's parameters. All are on

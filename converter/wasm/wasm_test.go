@@ -251,7 +251,7 @@ func randomCFG(r *rand.Rand, n int) *ir.Func {
 		}
 		switch len(edges) {
 		case 0:
-			blk.Term = ir.Term{Kind: ir.Leave, Args: []*ir.Value{b.Wrap(x), x, x, x}}
+			blk.Term = ir.Term{Kind: ir.Leave, Args: []*ir.Value{b.Wrap(x), x}}
 		case 1:
 			blk.Term = ir.Term{Kind: ir.Jump, Succs: edges}
 		case 2:
