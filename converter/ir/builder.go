@@ -160,7 +160,7 @@ func (b Builder) withConst(op Op, x *Value, c int64) *Value {
 		}
 	case op == I32And && c >= 0 && KnownBits(x) <= bits.Len64(uint64(c)) && c&(c+1) == 0:
 		return x
-	case op == I32And && x.Op == typed(I32And, x.Type):
+	case op == I32And && x.Op == typed(I32And, x.Type) && !x.Held:
 		if cx, ok := x.Args[1].IsConst(); ok {
 			return b.Bin(I32And, x.Args[0], b.Const(x.Type, cx&c))
 		}
@@ -280,7 +280,7 @@ func (b Builder) Eqz(x *Value) *Value {
 	if c, ok := x.IsConst(); ok {
 		return b.Const32(b2i(c == 0))
 	}
-	if inv, ok := inverse(x.Op); ok {
+	if inv, ok := inverse(x.Op); ok && !x.Held {
 		return b.New(inv, x.Args...)
 	}
 	return b.Un(I32Eqz, x)

@@ -21,6 +21,7 @@ type Value struct {
 	ID    int32 // unique in the function
 	Op    Op
 	Type  Type
+	Held  bool // by a register across a call: the builder makes nothing of its operands any more
 	Aux   int64
 	Aux2  int64
 	Args  []*Value

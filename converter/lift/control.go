@@ -126,9 +126,23 @@ func makesFrame(in *x86.Inst) bool {
 // closeSegment ends the block's segment at s and notes the state there.
 func (c *ctx) closeSegment(s *site) {
 	s.vars = c.b.registers()
+	for _, x := range s.vars {
+		hold(x)
+	}
 	c.b.seg().site = s
 	c.b.segs = append(c.b.segs, segment{})
 	c.written = [XMM0]uint8{}
+}
+
+// hold keeps the builder from using what x was made of behind a call: only
+// registers are known there. What a register has zeroes above is known too.
+func hold(x *ir.Value) {
+	for ; x != nil && !x.Held && x != inFile && x != fromCallee; x = x.Args[0] {
+		x.Held = true
+		if x.Op != ir.I64ExtendI32U && x.Op != ir.I64ExtendI32S {
+			return
+		}
+	}
 }
 
 // registers is a copy of the registers' values.
