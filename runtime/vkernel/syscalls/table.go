@@ -207,7 +207,7 @@ var Table = [...]Row{
 	199: {"fremovexattr", removexattr(byFD), "fd path", Full, ""},
 	200: {"tkill", sysTkill, "pid sig", Full, ""},
 	201: {"time", sysTime, "p = long", Full, ""},
-	202: {"futex", sysFutex, "p futex d p p x", Partial, "of PI: FUTEX_LOCK_PI, LOCK_PI2, TRYLOCK_PI, UNLOCK_PI, without priorities"},
+	202: {"futex", sysFutex, "p futex d p p x", Partial, "PI futexes are without priorities"},
 	203: {"sched_setaffinity", sysSchedSetaffinity, "pid u p", Partial, "remembered, no effect"},
 	204: {"sched_getaffinity", sysSchedGetaffinity, "pid u p", Full, ""},
 	205: {Name: "set_thread_area", Args: "x x x x x x"},
