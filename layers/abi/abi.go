@@ -197,6 +197,10 @@ const (
 	TrapPrivileged                   // hlt, in, out, …: SIGSEGV
 )
 
+// SyscallBreakpoint is the number of a system call that is none: int3. It comes back as
+// a fault, with pc behind it.
+const SyscallBreakpoint = -0x4d420003
+
 // HelperOp selects a rare instruction done by the machine.
 type HelperOp int32
 
