@@ -77,7 +77,7 @@ var Table = [...]Row{
 	69:  {"msgsnd", sysMsgsnd, "d p u x", Partial, "all messages together take at most 128 MB: ENOMEM"},
 	70:  {"msgrcv", sysMsgrcv, "d p u long x = long", Full, ""},
 	71:  {"msgctl", controlOf(msgControls, 1, 2), "d d p", Full, ""},
-	72:  {"fcntl", sysFcntl, "fd fcntl x", Partial, "no leases"},
+	72:  {"fcntl", sysFcntl, "fd fcntl x", Partial, "leases are not broken by truncate"},
 	73:  {"flock", sysFlock, "fd lockop", Full, ""},
 	74:  {"fsync", sysFsync, "fd", Full, ""},
 	75:  {"fdatasync", sysFsync, "fd", Full, ""},
