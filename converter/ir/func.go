@@ -62,6 +62,8 @@ type CallInfo struct {
 	// SP is rsp at a Call, the pushed return address included, for resumed
 	// functions. It need not be in the register file.
 	SP *Value
+	// Trap: a Syscall after which the registers are to be read from the file.
+	Trap bool
 }
 
 // TermKind is how a block ends.

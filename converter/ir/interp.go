@@ -166,6 +166,9 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 	case Helper2:
 		out.Lo = args[0].Hi
 	case Syscall:
+		if int64(args[0].Lo) == abi.SyscallBreakpoint {
+			return false, &TrapError{abi.TrapBreakpoint, v.Info.Return}
+		}
 		out.Lo, err = fr.m.Syscall(fr.m, args)
 	case Helper:
 		out.Lo, out.Hi, err = fr.m.Helper(fr.m, abi.HelperOp(v.Aux), args)

@@ -23,6 +23,7 @@ type site struct {
 	term   *ir.Block // tail call: the block it ends
 	info   *ir.CallInfo
 	direct bool
+	trap   bool                // no system call, but int3: all that is live is in the file afterwards
 	callee *function           // of a direct call or tail call, if it is in the unit
 	vars   *[numRegs]*ir.Value // nil entries: as at the start of the block
 	after  Set                 // live after the site
@@ -64,11 +65,34 @@ func trapRow(kind abi.TrapKind) row {
 
 func interrupt(c *ctx, in *x86.Inst) error {
 	if n, ok := in.Args[0].(x86asm.Imm); ok && n == 3 {
-		c.trap(abi.TrapBreakpoint)
-		return nil
+		return breakpoint(c, in)
 	}
 	c.trap(abi.TrapPrivileged)
 	return nil
+}
+
+// breakpoint is a trap that a handler may return from, to the next instruction: a
+// system call of a number of its own, for that leaves all registers in the file. Where more of
+// them follow, they are what linkers fill gaps with.
+func breakpoint(c *ctx, in *x86.Inst) error {
+	if c.isFiller(in) {
+		c.trap(abi.TrapBreakpoint)
+		return nil
+	}
+	c.systemCall(in, &site{trap: true}, c.Const64(abi.SyscallBreakpoint))
+	for v := Var(0); v < numRegs; v++ {
+		if v != RSP {
+			c.b.vars[v] = inFile // a debugger's handler changes them
+		}
+	}
+	return nil
+}
+
+// isFiller reports whether a breakpoint is followed by the same, or by nothing.
+func (c *ctx) isFiller(in *x86.Inst) bool {
+	list := c.b.src.Insts
+	i := slices.IndexFunc(list, func(x x86.Inst) bool { return x.Addr == in.Next() })
+	return i < 0 && c.b.src.Term.Kind == disasm.Halt || i >= 0 && list[i].Op == in.Op
 }
 
 // call pushes the return address and calls. What it may change is afterwards
@@ -181,17 +205,22 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	nr := c.get(RAX)
-	c.get(RSP)
-	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
-	info := &ir.CallInfo{Return: c.fn.offset(in.Next())}
-	v.Info = info
-	c.closeSegment(&site{call: v, info: info})
-	c.B.Append(v)
+	v := c.systemCall(in, &site{}, c.get(RAX))
 	c.set(RAX, v)
-	c.set(RCX, c.ZExt(c.codeAddr(info.Return)))
+	c.set(RCX, c.ZExt(c.codeAddr(v.Info.Return)))
 	c.set(R11, c.Const64(0x202)) // rflags as user programs have them
 	return nil
+}
+
+// systemCall is a call of the host, at s.
+func (c *ctx) systemCall(in *x86.Inst, s *site, nr *ir.Value) *ir.Value {
+	c.get(RSP)
+	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
+	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next()), Trap: s.trap}
+	s.call, s.info = v, v.Info
+	c.closeSegment(s)
+	c.B.Append(v)
+	return v
 }
 
 // jump ends the IR block with a jump to d.

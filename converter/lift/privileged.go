@@ -18,7 +18,7 @@ var privilegedRows = map[x86asm.Op]row{
 	// #UD there.
 	x86asm.MONITOR: ud, x86asm.MWAIT: ud, x86asm.RSM: ud, x86asm.SYSENTER: ud, x86asm.UD0: ud, x86asm.UD1: ud, x86asm.UD2: ud, x86.INCSSP: ud,
 
-	x86asm.INT: interrupt, x86asm.ICEBP: trapRow(abi.TrapBreakpoint),
+	x86asm.INT: interrupt, x86asm.ICEBP: breakpoint,
 	x86asm.LRET: farReturn(0), x86asm.IRET: farReturn(2), x86asm.IRETD: farReturn(4), x86asm.IRETQ: farReturn(8), x86asm.LCALL: farJump(true), x86asm.LJMP: farJump(false),
 
 	x86asm.LAR: loadDescriptor(0xffff00), x86asm.LSL: loadDescriptor(0), x86asm.VERR: verify(1), x86asm.VERW: verify(2),

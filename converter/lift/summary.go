@@ -194,9 +194,17 @@ func (u *unit) ownMods(fn *function) (mods Set) {
 
 func (u *unit) siteMods(s *site) Set {
 	if !s.isCall() {
-		return setOf(RAX, RCX, R11)
+		return s.sysMods()
 	}
 	return u.calleeMods(s)
+}
+
+// sysMods is what a system call changes.
+func (s *site) sysMods() Set {
+	if s.trap {
+		return 0
+	}
+	return setOf(RAX, RCX, R11)
 }
 
 // calleeMods is what a call may change of the registers that the convention does not
@@ -333,7 +341,7 @@ func (u *unit) throughSite(s *site, after live, fresh Set) live {
 func (u *unit) kills(s *site) Set {
 	switch {
 	case !s.isCall():
-		return setOf(RAX, RCX, R11)
+		return s.sysMods()
 	case s.direct: // what the callee does not change is still there
 		return retSet | flagSet
 	}
@@ -346,7 +354,7 @@ func (u *unit) kept(s *site) Set {
 	case s.call == nil:
 		return 0
 	case !s.isCall():
-		return ^setOf(RAX, RCX, R11)
+		return ^s.sysMods()
 	}
 	return ^u.calleeMods(s)
 }

@@ -186,6 +186,9 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 		}
 	case ir.Syscall:
 		s.need(v.Info.State, st, write)
+		if v.Info.Trap {
+			*st = fileState{}
+		}
 		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
 	case ir.Helper:
 		if v.Aux == int64(abi.HelperFXRstor) {

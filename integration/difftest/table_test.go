@@ -118,6 +118,9 @@ func (f *Form) status() string {
 	}
 	status := translated
 	for _, b := range ir.NewCFG(res.Func(0)).Order {
+		if slices.ContainsFunc(b.Values, func(v *ir.Value) bool { return v.Op == ir.Syscall && v.Info.Trap }) {
+			return faults[abi.TrapBreakpoint]
+		}
 		switch b.Term.Kind {
 		case ir.Return, ir.Leave, ir.TailCall:
 			return translated

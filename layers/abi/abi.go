@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 5
+const Version = 6
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -196,6 +196,10 @@ const (
 	TrapDivide                       // #DE: SIGFPE
 	TrapPrivileged                   // hlt, in, out, …: SIGSEGV
 )
+
+// SyscallBreakpoint is the number of a system call that is none: int3. It comes back as
+// a fault, with pc behind it.
+const SyscallBreakpoint = -0x4d420003
 
 // HelperOp selects a rare instruction done by the machine.
 type HelperOp int32

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,71 +17,65 @@ type pageRange struct{ start, end uint64 }
 // Clone returns a copy with one reference: fork. Shared mappings stay shared;
 // of the others the pages that were written are copied.
 func (as *AddressSpace) Clone() (*AddressSpace, error) {
-	mem, used := as.engine.spares.take()
-	if !used {
-		var err error
-		if mem, err = reserve(); err != nil {
-			return nil, err
-		}
-	}
-	child := as.engine.newSpace(mem)
-	child.cloned = true
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if err := as.cloneTo(child, used); err != nil {
-		child.cloned = false
+	pages, err := as.pagesToCopy()
+	if err != nil {
+		return nil, err
+	}
+	used := as.engine.spares.take(as)
+	if used == nil {
+		mem, err := reserve()
+		if err != nil {
+			return nil, err
+		}
+		used = &spare{mem: mem}
+	}
+	child := as.engine.newSpace(used.mem)
+	if err := as.cloneTo(child, used, pages); err != nil {
 		child.Release()
 		return nil, err
 	}
+	child.birth = birth{of: as, changes: as.changes.Load(), born: child.changes.Load(), sigbuses: sigbuses.Load()}
 	return child, nil
 }
 
-// cloneTo fills a new address space, in memory that was used before or not.
-func (as *AddressSpace) cloneTo(child *AddressSpace, used bool) error {
+// pagesToCopy lists the pages that a child must have for itself. If they are many,
+// they go to a snapshot before.
+// Preconditions: as.mu is held for writing.
+func (as *AddressSpace) pagesToCopy() ([]pageRange, error) {
+	pages, err := privatePages(as.mem)
+	if err != nil || bytesOf(pages) < snapshotBytes || len(as.code.cpus) > 1 {
+		return pages, err
+	}
+	if err := as.snapshot(pages); err != nil {
+		return nil, err
+	}
+	return privatePages(as.mem)
+}
+
+// cloneTo fills a new address space with these pages and all else.
+func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRange) error {
 	child.areas = as.areas.clone()
 	child.code.copyFrom(&as.code)
 	child.program = as.program.retain()
-	pages, err := privatePages(as.mem)
-	if err != nil {
+	if used.owner == as {
+		child.snaps = as.snaps.clone()
+	} else if err := child.mapFiles(as.snaps); err != nil {
 		return err
 	}
-	if bytesOf(pages) >= snapshotBytes && len(as.code.cpus) <= 1 {
-		if err := as.snapshot(pages); err != nil {
-			return err
-		}
-		if pages, err = privatePages(as.mem); err != nil {
-			return err
-		}
-	}
-	if err := child.mapFiles(as.snaps); err != nil {
-		return err
-	}
-	if used {
-		if err := dropOthers(child.mem, pages); err != nil {
+	for _, r := range subtract(used.pages, pages) {
+		if err := unix.Madvise(child.mem[r.start:r.end], unix.MADV_DONTNEED); err != nil {
 			return err
 		}
 	}
 	for _, r := range pages {
-		if !used {
+		if used.pages == nil {
 			// Populating a range at once costs less than a fault per page; when it
 			// fails the copy faults them in.
 			_ = unix.Madvise(child.mem[r.start:r.end], unix.MADV_POPULATE_WRITE)
 		}
 		copy(child.mem[r.start:r.end], as.mem[r.start:r.end])
-	}
-	return nil
-}
-
-// dropOthers makes all private pages zero but those that are to be written.
-func dropOthers(mem []byte, but []pageRange) error {
-	stale, err := privatePages(mem)
-	if err != nil {
-		return err
-	}
-	for _, r := range subtract(stale, but) {
-		if err := unix.Madvise(mem[r.start:r.end], unix.MADV_DONTNEED); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -172,14 +167,16 @@ type pmScanArg struct {
 // pageRegion is struct page_region.
 type pageRegion struct{ start, end, categories uint64 }
 
-// scanPages calls f for each range of mem's pages that exist and are neither a
+// pagemap is what the host tells of this process's pages, opened once.
+var pagemap = sync.OnceValues(func() (*os.File, error) { return os.Open("/proc/self/pagemap") })
+
+// scanPages calls add for each range of mem's pages that exist and are neither a
 // file's nor the shared zero page.
-func scanPages(mem []byte, f func(pageRange)) error {
-	pagemap, err := os.Open("/proc/self/pagemap")
+func scanPages(mem []byte, add func(pageRange)) error {
+	f, err := pagemap()
 	if err != nil {
 		return err
 	}
-	defer pagemap.Close()
 	base := uint64(uintptr(unsafe.Pointer(&mem[0])))
 	var regions [256]pageRegion
 	var pin runtime.Pinner // the kernel writes to regions by an address kept in arg
@@ -194,12 +191,12 @@ func scanPages(mem []byte, f func(pageRange)) error {
 	}
 	arg.size = uint64(unsafe.Sizeof(arg))
 	for arg.start < arg.end {
-		n, _, errno := unix.Syscall(unix.SYS_IOCTL, pagemap.Fd(), pagemapScan, uintptr(unsafe.Pointer(&arg)))
+		n, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), pagemapScan, uintptr(unsafe.Pointer(&arg)))
 		if errno != 0 {
 			return errno
 		}
 		for _, r := range regions[:n] {
-			f(pageRange{r.start - base, r.end - base})
+			add(pageRange{r.start - base, r.end - base})
 		}
 		arg.start = arg.walkEnd
 	}
@@ -214,17 +211,16 @@ const (
 )
 
 // readPagemap is scanPages for older kernels; it also gives zero pages.
-func readPagemap(mem []byte, f func(pageRange)) error {
-	pagemap, err := os.Open("/proc/self/pagemap")
+func readPagemap(mem []byte, add func(pageRange)) error {
+	f, err := pagemap()
 	if err != nil {
 		return err
 	}
-	defer pagemap.Close()
 	base := uint64(uintptr(unsafe.Pointer(&mem[0])))
 	var entries [8192]byte
 	var run pageRange
 	for at := uint64(0); at < uint64(len(mem)); {
-		n, err := pagemap.ReadAt(entries[:], int64((base+at)/pageSize*8))
+		n, err := f.ReadAt(entries[:], int64((base+at)/pageSize*8))
 		if n < 8 {
 			return err
 		}
@@ -234,13 +230,13 @@ func readPagemap(mem []byte, f func(pageRange)) error {
 			if private && run.end == at {
 				run.end = at + pageSize
 			} else if private {
-				run.flush(f)
+				run.flush(add)
 				run = pageRange{at, at + pageSize}
 			}
 			at += pageSize
 		}
 	}
-	run.flush(f)
+	run.flush(add)
 	return nil
 }
 

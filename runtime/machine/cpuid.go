@@ -95,6 +95,27 @@ const (
 	cacheUnified = 3
 )
 
+// Cache is a cache that CPUID announces.
+type Cache struct {
+	Type              string // "Data", "Instruction" or "Unified"
+	Level, Ways, Sets int
+	Line              int // bytes
+}
+
+// Caches are those of a processor.
+func Caches() (list []Cache) {
+	for sub := uint32(0); ; sub++ {
+		r, ok := cpuidTable[cpuidKey{4, sub}]
+		if !ok {
+			return list
+		}
+		list = append(list, Cache{
+			Type:  [...]string{cacheData: "Data", cacheCode: "Instruction", cacheUnified: "Unified"}[r[eax]&31],
+			Level: int(r[eax] >> 5 & 7), Ways: int(r[ebx]>>22) + 1, Sets: int(r[ecx]) + 1, Line: int(r[ebx]&0xfff) + 1,
+		})
+	}
+}
+
 // cacheLeaf describes a cache of 64-byte lines.
 func cacheLeaf(kind, level, ways, sets uint32) cpuidRegs {
 	const selfInitializing, lineSize = 1 << 8, 64

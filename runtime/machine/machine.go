@@ -74,7 +74,7 @@ func (k FaultKind) String() string { return faultNames[k] }
 // Fault says why guest code can't go on.
 type Fault struct {
 	Kind   FaultKind
-	PC     uint64 // guest address of the instruction, or a little before it (Go), 0 if unknown
+	PC     uint64 // guest address of the instruction, of what follows an int3, or a little before it (Go); 0 if unknown
 	Addr   uint64 // guest address that was touched, 0 if unknown
 	Reason string // for people
 

@@ -112,17 +112,42 @@ func (as *AddressSpace) hostMap(a area) error {
 
 // hostZero replaces a range by fresh zero pages.
 func (as *AddressSpace) hostZero(start, end uint64) error {
-	return as.hostMmap(start, end, -1, 0, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	return as.hostMmap(start, end, -1, 0, zeroPages)
 }
 
 // hostMmap maps [start, end) of guest addresses, readable and writable, in
 // place of what is there.
 // Preconditions: as.mu is held for writing, or nobody else has as.
 func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int) error {
-	at := unsafe.Pointer(&as.mem[linear(start)])
-	_, err := unix.MmapPtr(fd, off, at, uintptr(end-start), unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_FIXED)
-	if err == nil && len(as.snaps) > 0 {
+	if fd >= 0 || as.hasFile(start, end) {
+		as.changes.Add(1)
+		as.engine.spares.disown(as)
+	}
+	if err := hostMmap(as.mem, pageRange{uint64(linear(start)), uint64(linear(start)) + end - start}, fd, off, flags); err != nil {
+		return err
+	}
+	if len(as.snaps) > 0 {
 		as.snaps = as.snaps.replace(start, end)
 	}
+	return nil
+}
+
+func hostMmap(mem []byte, r pageRange, fd int, off int64, flags int) error {
+	_, err := unix.MmapPtr(fd, off, unsafe.Pointer(&mem[r.start]), uintptr(r.end-r.start), unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_FIXED)
 	return err
+}
+
+// zeroPages are flags of hostMmap for fresh memory.
+const zeroPages = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_NORESERVE
+
+// hasFile tells whether a file or a snapshot is mapped in a range.
+func (as *AddressSpace) hasFile(start, end uint64) bool {
+	lo, hi := as.areas.overlap(start, end)
+	for _, a := range as.areas[lo:hi] {
+		if a.file != nil {
+			return true
+		}
+	}
+	lo, hi = as.snaps.overlap(start, end)
+	return lo < hi
 }

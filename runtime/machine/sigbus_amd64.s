@@ -29,6 +29,8 @@ TEXT ·onSIGBUS(SB), NOSPLIT|NOFRAME, $0
 	POPQ DI
 	CMPQ AX, $-4095
 	JCC  other
+	LOCK
+	INCQ ·sigbuses(SB)
 	RET
 other:
 	MOVQ ·nextSIGBUS(SB), AX

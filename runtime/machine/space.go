@@ -48,7 +48,11 @@ type AddressSpace struct {
 	engine *Engine
 	mem    []byte // linear memory
 	refs   atomic.Int32
-	cloned bool // made by Clone
+
+	// changes counts those of the host's mappings that concern a file. Of a
+	// child are told what it was made of, and when.
+	changes atomic.Uint64
+	birth   birth
 
 	mu      sync.RWMutex
 	areas   areas
@@ -86,7 +90,8 @@ func reserve() ([]byte, error) {
 	}
 	mem := unsafe.Slice((*byte)(p), memorySize)
 	widen(mem)
-	return mem, nil
+	_, err = pagemap() // opened where it is not missed
+	return mem, err
 }
 
 // unreserve gives linear memory back to the host.
@@ -108,27 +113,13 @@ func (as *AddressSpace) Release() {
 		panic("BUG: address space released too often")
 	}
 	as.program.release()
-	if !as.cloned || !as.unmapFiles() || !as.engine.spares.put(as.mem) {
+	as.engine.spares.disown(as)
+	if as.birth.of == nil || !as.engine.spares.put(as) {
 		unreserve(as.mem)
 	}
 	as.areas.replace(0, 1<<32)
 	as.snaps.replace(0, 1<<32)
-	as.mem = nil
-}
-
-// unmapFiles leaves nothing but anonymous memory.
-func (as *AddressSpace) unmapFiles() bool {
-	for len(as.snaps) > 0 {
-		if as.hostZero(as.snaps[0].start, as.snaps[0].end) != nil {
-			return false
-		}
-	}
-	for _, a := range as.areas {
-		if a.file != nil && as.hostZero(a.start, a.end) != nil {
-			return false
-		}
-	}
-	return true
+	as.mem, as.birth = nil, birth{}
 }
 
 // span returns the linear memory of [addr, addr+n) after checking that all of

@@ -21,7 +21,7 @@ import (
 )
 
 // buildTree makes the kernel with its mounts: the image with memory above it,
-// /proc, /dev and what the spec asks for.
+// /proc, /sys, /dev and what the spec asks for.
 func (c *container) buildTree() error {
 	c.ptys = tty.NewTable()
 	c.sys = &vfs.System{Fifos: pipe.NewFifo, Devices: &dev.Table{Other: c.openPty, Terminal: openTerminal}}
@@ -47,7 +47,7 @@ func (c *container) buildTree() error {
 // prepareRoot writes what must be in the root before it may be read-only: the
 // files that engines write, and mount points.
 func (c *container) prepareRoot() error {
-	for _, m := range append([]Mount{{Target: "/proc"}, {Target: "/dev"}}, c.spec.Mounts...) {
+	for _, m := range append([]Mount{{Target: "/proc"}, {Target: "/sys"}, {Target: "/dev"}}, c.spec.Mounts...) {
 		if err := c.makeTarget(m); err != nil {
 			return fmt.Errorf("making %s: %w", m.Target, err)
 		}
@@ -66,7 +66,8 @@ func (c *container) mountAll() error {
 		return err
 	}
 	list := append([]Mount{
-		{FS: c.kernel.Proc(), Target: "/proc"}, {FS: devices, Target: "/dev"}, {FS: shm, Target: "/dev/shm", Source: "shm"},
+		{FS: c.kernel.Proc(), Target: "/proc"}, {FS: c.kernel.Sys(), Target: "/sys", Source: "sysfs", ReadOnly: true},
+		{FS: devices, Target: "/dev"}, {FS: shm, Target: "/dev/shm", Source: "shm"},
 		{FS: c.ptys.FS(), Target: "/dev/pts", Source: "devpts"},
 	}, c.spec.Mounts...)
 	for _, m := range list {

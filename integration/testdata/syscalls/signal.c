@@ -463,3 +463,62 @@ TEST(alarm_in_recursion) {
 	recurse("direct", even);
 	recurse("through a pointer", pointed);
 }
+
+static void trapped(int sig, siginfo_t *info, void *context) {
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	P("signal %d code %d rax %#llx rcx %#llx\n", sig, info->si_code, r[REG_RAX], r[REG_RCX]);
+	r[REG_RDX]++;
+}
+
+static void on_trap(void (*f)(int, siginfo_t *, void *)) {
+	struct sigaction a = {.sa_sigaction = f, .sa_flags = SA_SIGINFO};
+	sigaction(SIGTRAP, &a, NULL);
+}
+
+TEST(int3_handled) {
+	on_trap(trapped);
+	long rax = 0x1111, rcx = 0x2222, rdx = 0, r11 = 0x3333;
+	for (int i = 0; i < 3; i++) {
+		register long v11 asm("r11") = r11;
+		unsigned char zero;
+		asm volatile("cmp %%rax, %%rax\n int3\n setz %4" : "+a"(rax), "+c"(rcx), "+d"(rdx), "+r"(v11), "=q"(zero));
+		P("%#lx %#lx %ld %#lx %d\n", rax, rcx, rdx, v11, zero);
+	}
+}
+
+static void *trap_rip;
+static void notes_rip(int sig, siginfo_t *info, void *context) { trap_rip = (void *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]; }
+
+TEST(int3_rip) {
+	extern char after_int3[];
+	on_trap(notes_rip);
+	asm volatile("int3\n .globl after_int3\n after_int3:");
+	P("%d\n", trap_rip == after_int3);
+}
+
+static int traps;
+static void counts_trap(int sig, siginfo_t *info, void *context) { traps++; }
+
+static __attribute__((noinline)) int trapping(int n) {
+	int sum = n;
+	double half = n * 0.5;
+	if (n & 1) asm volatile("int3");
+	sum += traps + half * 100;
+	if (n > 3) __builtin_trap();
+	return sum;
+}
+
+TEST(int3_in_functions) {
+	on_trap(counts_trap);
+	for (int i = 0; i < 4; i++) P("%d %d\n", trapping(i), traps);
+	raise(SIGTRAP);
+	P("%d\n", traps);
+	asm volatile(".byte 0xcd, 3");
+	P("%d\n", traps);
+}
+
+TEST(int3_unhandled) {
+	REAP(CHILD(asm volatile("int3")));
+	REAP(CHILD(sigset_t s; sigfillset(&s); sigprocmask(SIG_BLOCK, &s, NULL); asm volatile("int3")));
+	REAP(CHILD(signal(SIGTRAP, SIG_IGN); asm volatile("int3")));
+}

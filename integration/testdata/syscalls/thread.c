@@ -448,3 +448,106 @@ TEST(clear_sighand) {
 	}
 	REAP(pid);
 }
+
+// A condition variable with a lock that passes on priorities, in the words cond
+// and pi.
+static uint32_t cond, pi;
+static atomic_int waits_pi, owners, kinds[200];
+static struct timespec *pi_deadline;
+
+static void *waits_for_pi(void *x) {
+	waits_pi++;
+	if (futex(&cond, FUTEX_WAIT_REQUEUE_PI, 0, pi_deadline, &pi, 0) < 0) {
+		kinds[errno]++;
+		return NULL;
+	}
+	if ((pi & FUTEX_TID_MASK) == gettid()) owners++;
+	if (futex(&pi, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) < 0) kinds[errno]++;
+	return NULL;
+}
+
+static void pi_result(void) {
+	P("owners %d, EAGAIN %d, EINTR %d, ETIMEDOUT %d, lock %#x\n", owners, kinds[EAGAIN], kinds[EINTR], kinds[ETIMEDOUT], pi & ~FUTEX_TID_MASK);
+}
+
+static struct timespec *in_ms(int ms) {
+	static struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ms * 1000000L;
+	if (t.tv_nsec >= 1000000000) t.tv_nsec -= 1000000000, t.tv_sec++;
+	return &t;
+}
+
+TEST(futex_requeue_pi_of_a_held_lock) {
+	S(futex(&pi, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, waits_for_pi, NULL);
+	until(4, &waits_pi);
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &pi, 7));
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &pi, 0));
+	P("%#x\n", pi & ~FUTEX_TID_MASK);
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)100, &pi, 0));
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)100, &pi, 0));
+	S(futex(&pi, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	join(4);
+	pi_result();
+}
+
+TEST(futex_requeue_pi_of_a_free_lock) {
+	for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, waits_for_pi, NULL);
+	until(4, &waits_pi);
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)0, &pi, 0));
+	nap(20);
+	pi_result();
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)100, &pi, 0));
+	join(4);
+	pi_result();
+}
+
+TEST(futex_requeue_pi_errors) {
+	uint32_t w = 0;
+	S(futex(&w, FUTEX_WAIT_REQUEUE_PI, 1, NULL, &pi, 0));
+	S(futex(&w, FUTEX_WAIT_REQUEUE_PI, 0, NULL, &w, 0));
+	S(futex(&w, FUTEX_WAIT_REQUEUE_PI, 0, in_ms(5), &pi, 0));
+	S(futex(&w, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &w, 0));
+	S(futex(&w, FUTEX_CMP_REQUEUE_PI, 2, (void *)1, &pi, 0));
+	S(futex(&w, FUTEX_CMP_REQUEUE_PI, 1, (void *)-1, &pi, 0));
+	S(futex(&w, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &pi, 0));
+	S(futex(&w, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &pi, 1));
+	pthread_create(&threads[0], NULL, waits, (void *)-1);
+	until(1, &waiting);
+	S(futex(&word, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, (void *)1, &pi, 0));
+	S(futex(&word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
+	join(1);
+}
+
+TEST(futex_requeue_pi_timeout) {
+	S(futex(&pi, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	pi_deadline = in_ms(300);
+	for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, waits_for_pi, NULL);
+	until(2, &waits_pi);
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)0, &pi, 0));
+	join(2);
+	pi_result();
+	S(futex(&pi, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	P("%#x\n", pi);
+}
+
+static void nothing(int sig) {}
+
+TEST(futex_requeue_pi_signals) {
+	struct sigaction a = {.sa_handler = nothing};
+	sigaction(SIGUSR1, &a, NULL);
+	S(futex(&pi, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, waits_for_pi, NULL);
+	until(2, &waits_pi);
+	pthread_kill(threads[1], SIGUSR1); // it goes on waiting
+	nap(20);
+	pi_result();
+	S(futex(&cond, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &pi, 0));
+	pthread_kill(threads[0], SIGUSR1);
+	pthread_join(threads[0], NULL);
+	pi_result();
+	S(futex(&pi, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	pthread_join(threads[1], NULL);
+	pi_result();
+}

@@ -6,7 +6,11 @@
 // only read guest memory.
 package futex
 
-import "sync"
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
 
 // AllBits is the bitset of plain FUTEX_WAIT and FUTEX_WAKE.
 const AllBits = 0xffffffff
@@ -24,6 +28,7 @@ type Waiter struct {
 	key    Key
 	bitset uint32
 	owner  uint32 // who gets the lock that is waited for; 0: none is
+	target Key    // of the lock that the waiter is to be moved to, if owner is set
 	woken  bool
 }
 
@@ -72,6 +77,47 @@ func (t *Table) enqueue(w *Waiter, check func() error) (*Waiter, error) {
 func (t *Table) EnqueueOwner(key Key, id uint32, check func() error) (*Waiter, error) {
 	return t.enqueue(&Waiter{C: make(chan struct{}, 1), key: key, bitset: AllBits, owner: id}, check)
 }
+
+// EnqueueTo is Enqueue for who wants to wait for a lock next: only MoveToLock
+// ends its wait or moves it.
+func (t *Table) EnqueueTo(key, lock Key, id uint32, check func() error) (*Waiter, error) {
+	return t.enqueue(&Waiter{C: make(chan struct{}, 1), key: key, owner: id, target: lock}, check)
+}
+
+// MoveToLock moves the oldest waiter of from, and up to move others, to those
+// who wait for a lock, if check passes. take tries to get the lock for the
+// first one, whose wait is then over. EINVAL for waiters that wait for something else.
+func (t *Table) MoveToLock(from, lock Key, move int, check func() error, take func(id uint32) (bool, error)) (n int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := check(); err != nil {
+		return 0, err
+	}
+	for list := t.queue[from]; len(list) > 0 && n <= move; n++ {
+		w := list[0]
+		if w.owner == 0 || w.target != lock {
+			return 0, unix.EINVAL
+		}
+		taken := false
+		if n == 0 {
+			if taken, err = take(w.owner); err != nil {
+				return 0, err
+			}
+		}
+		list = list[1:]
+		t.set(from, list)
+		if taken {
+			w.wake()
+			continue
+		}
+		w.key, w.bitset = lock, AllBits
+		t.queue[lock] = append(t.queue[lock], w)
+	}
+	return n, nil
+}
+
+// Moved tells whether a waiter that gave up was waiting for its lock already.
+func (w *Waiter) Moved() bool { return w.key == w.target }
 
 // HandOver gives a lock to the first of those who wait for it: give is told
 // who that is (0: nobody) and whether more wait.

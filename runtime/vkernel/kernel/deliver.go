@@ -211,7 +211,7 @@ var faultSignals = map[machine.FaultKind]SigInfo{
 	machine.BUS:  {Signo: unix.SIGBUS, Code: BusAdrErr},
 	machine.FPE:  {Signo: unix.SIGFPE, Code: FpeIntDiv},
 	machine.ILL:  {Signo: unix.SIGILL, Code: IllOpn},
-	machine.TRAP: {Signo: unix.SIGTRAP, Code: TrapBrkpt},
+	machine.TRAP: {Signo: unix.SIGTRAP, Code: SiKernel},
 }
 
 // fault turns a processor's exception into a signal. It tells whether the

@@ -129,3 +129,15 @@ func (n *dnotify) wants(mask uint32) bool {
 	}
 	return false
 }
+
+// SetLease is F_SETLEASE of descriptor fd: the process hears by a signal that somebody
+// waits for the lease's end, unless another is said to.
+func (t *Task) SetLease(fd int, d *vfs.Description, kind int) error {
+	err := d.SetLease(kind, func() {
+		t.K.signalOwner(d, SigInfo{Code: PollMsg, PID: pollMsgBand, Value: uint64(fd)})
+	})
+	if err == nil && kind != unix.F_UNLCK && d.Owner().ID == 0 {
+		d.SetOwner(vfs.Owner{Type: vfs.OwnerProcess, ID: uint32(t.PID())})
+	}
+	return err
+}

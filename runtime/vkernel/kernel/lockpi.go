@@ -60,6 +60,55 @@ func (t *Task) tryLockPI(word *uint32, try bool) error {
 	}
 }
 
+// WaitRequeuePI is FUTEX_WAIT_REQUEUE_PI: a wait that ends when the lock is the
+// task's, which is moved to those who wait for that by RequeuePI.
+func (t *Task) WaitRequeuePI(key, lock futex.Key, deadline time.Time, check func() error) error {
+	w, err := t.K.Futexes.EnqueueTo(key, lock, uint32(t.TID), check)
+	if err != nil {
+		return err
+	}
+	err = t.Sleep(w.C, deadline)
+	switch {
+	case err == nil || t.K.Futexes.Cancel(w):
+		return nil
+	case err == unix.ETIMEDOUT:
+		return err
+	case w.Moved():
+		return unix.EAGAIN // the word has changed by now
+	}
+	return ERESTARTNOINTR
+}
+
+// RequeuePI is FUTEX_CMP_REQUEUE_PI, to the lock at addr.
+func (t *Task) RequeuePI(key futex.Key, addr uint64, lock futex.Key, move int, check func() error) (int, error) {
+	word, err := t.MM.AS.Atomic32(addr)
+	if err != nil {
+		return 0, err
+	}
+	waiters := uint32(0)
+	if move > 0 {
+		waiters = futexWaiters
+	}
+	return t.K.Futexes.MoveToLock(key, lock, move, check, func(id uint32) (bool, error) {
+		for {
+			v := atomic.LoadUint32(word)
+			owner := v & futexTIDMask
+			next := v | futexWaiters
+			switch {
+			case owner == id:
+				return false, unix.EDEADLK
+			case owner == 0:
+				next = v&futexOwnerDied | id | waiters
+			case t.K.Task(int(owner)) == nil:
+				return false, unix.ESRCH
+			}
+			if atomic.CompareAndSwapUint32(word, v, next) {
+				return owner == 0, nil
+			}
+		}
+	})
+}
+
 // UnlockPI is FUTEX_UNLOCK_PI: the lock goes to who waits longest.
 func (t *Task) UnlockPI(addr uint64, key futex.Key) error {
 	word, err := t.MM.AS.Atomic32(addr)

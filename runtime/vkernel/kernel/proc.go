@@ -7,6 +7,7 @@ import (
 
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/fs/proc"
+	"github.com/megabin/megabin/runtime/vkernel/fs/sys"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
@@ -24,6 +25,15 @@ func (k *Kernel) Proc() vfs.FileSystem {
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
 		Net: k.netFiles(), IPC: k.ipcFiles(),
 	})
+}
+
+// Sys is a sys file system of the machine that guests are told of.
+func (k *Kernel) Sys() vfs.FileSystem {
+	o := sys.Options{CPUs: runtime.NumCPU()}
+	for _, c := range machine.Caches() {
+		o.Caches = append(o.Caches, sys.Cache{Type: c.Type, Level: c.Level, Ways: c.Ways, Sets: c.Sets, Line: c.Line})
+	}
+	return sys.New(o)
 }
 
 // netFiles are the files of /proc/net.
@@ -164,7 +174,7 @@ func (p procTask) Status() proc.Status {
 		PID: g.ID, State: p.state(), TPGID: -1,
 		UID: [4]uint32{c.UID, c.EUID, c.SUID, c.FSUID}, GID: [4]uint32{c.GID, c.EGID, c.SGID, c.FSGID}, Groups: c.Groups,
 		Caps:       [5]uint64{c.Inheritable, c.Permitted, c.Effective, c.Bounding, 0},
-		NoNewPrivs: c.NoNewPrivs, Seccomp: t.Seccomp().Counts(), FDSize: 64, User: g.Usage().Time, Start: g.started.Sub(t.K.Boot),
+		NoNewPrivs: c.NoNewPrivs, Seccomp: t.Seccomp().Counts(), CPUs: t.Attributes().CPUs, FDSize: 64, User: g.Usage().Time, Start: g.started.Sub(t.K.Boot),
 	}
 	if fs := p.FSContext(); fs != nil {
 		s.Umask = fs.Umask()

@@ -22,6 +22,8 @@ const (
 	futexTrylockPI  = 8
 	futexWaitBitset = 9
 	futexWakeBitset = 10
+	futexWaitPI     = 11 // FUTEX_WAIT_REQUEUE_PI
+	futexRequeuePI  = 12 // FUTEX_CMP_REQUEUE_PI
 	futexLockPI2    = 13
 	futexPrivate    = 128
 	futexRealtime   = 256
@@ -90,6 +92,21 @@ var futexOps = map[int]func(t *kernel.Task, c futexCall) (uint64, error){
 	},
 	futexTrylockPI: func(t *kernel.Task, c futexCall) (uint64, error) {
 		return ok(t.LockPI(c.Args[0], c.key, time.Time{}, true))
+	},
+	futexWaitPI: func(t *kernel.Task, c futexCall) (uint64, error) {
+		deadline, err := absolute(t, c.Args[3], c.Int(1)&futexRealtime != 0)
+		lock := c.second(t)
+		if err != nil || c.key == lock {
+			return 0, firstError(err, unix.EINVAL)
+		}
+		return ok(t.WaitRequeuePI(c.key, lock, deadline, func() error { return expect(t, c.Args[0], c.Uint(2)) }))
+	},
+	futexRequeuePI: func(t *kernel.Task, c futexCall) (uint64, error) {
+		lock := c.second(t)
+		if c.Int(2) != 1 || c.Int(3) < 0 || c.key == lock {
+			return 0, unix.EINVAL
+		}
+		return count(t.RequeuePI(c.key, c.Args[4], lock, c.Int(3), func() error { return expect(t, c.Args[0], c.Uint(5)) }))
 	},
 	futexUnlockPI: func(t *kernel.Task, c futexCall) (uint64, error) {
 		return ok(t.UnlockPI(c.Args[0], c.key))

@@ -2,6 +2,7 @@ package syscalls
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"time"
 
@@ -25,6 +26,13 @@ func install(t *kernel.Task, d *vfs.Description, cloexec bool) (uint64, error) {
 // open is all of open(2): it waits where a FIFO makes it wait.
 func open(t *kernel.Task, p place, how vfs.OpenHow) (uint64, error) {
 	d, err := t.Caller().Open2(p.at, p.path, how)
+	var leased *vfs.LeaseError
+	for errors.As(err, &leased) {
+		if err := awaitLease(t, leased, how.Flags); err != nil {
+			return 0, err
+		}
+		d, err = t.Caller().Open2(p.at, p.path, how)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -40,6 +48,23 @@ func open(t *kernel.Task, p place, how vfs.OpenHow) (uint64, error) {
 	}
 	opened(t, d, how.Flags)
 	return install(t, d, how.Flags&linux.O_CLOEXEC != 0)
+}
+
+// awaitLease waits until an open may be tried again.
+func awaitLease(t *kernel.Task, e *vfs.LeaseError, flags int) error {
+	if flags&linux.O_NONBLOCK != 0 {
+		return unix.EAGAIN
+	}
+	err := t.Block(e.Queue(), wait.In|wait.Out, e.Until, func() error {
+		if e.Gone() {
+			return nil
+		}
+		return unix.EAGAIN
+	})
+	if err == unix.ETIMEDOUT {
+		return nil
+	}
+	return err
 }
 
 // knownOpen are the open flags that exist; others are ignored, but for
@@ -189,6 +214,12 @@ var fcntls = map[int]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64
 	},
 	unix.F_NOTIFY: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
 		return ok(t.NotifyDirectory(fd, d, uint32(arg)))
+	},
+	unix.F_GETLEASE: func(_ *kernel.Task, _ int, d *vfs.Description, _ uint64) (uint64, error) {
+		return uint64(d.Lease()), nil
+	},
+	unix.F_SETLEASE: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		return ok(t.SetLease(fd, d, int(int32(arg))))
 	},
 	unix.F_GETOWN:    getOwner,
 	unix.F_SETOWN:    setOwner,

@@ -78,6 +78,7 @@ func (d *Description) Unref() {
 	}
 	d.runHooks()
 	d.state.locks.releaseOwner(d)
+	d.state.leases.release(d)
 	if d.file != nil {
 		d.tellClosed()
 		d.file.Release()

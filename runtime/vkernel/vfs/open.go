@@ -228,6 +228,9 @@ func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
 		err = d.count(aWriter)
 	}
 	if err == nil {
+		err = d.state.leases.breakFor(d, o.want()&Write != 0)
+	}
+	if err == nil {
 		d.file, err = o.fileOf(p, a, d.state)
 	}
 	if err != nil {

@@ -94,6 +94,7 @@ func (s *Super) attr(i Inode) (linux.Attr, error) {
 type inodeState struct {
 	refs    int // guarded by Super.stateMu
 	locks   lockSet
+	leases  leaseSet
 	writers writers
 
 	fifoMu sync.Mutex

@@ -24,7 +24,7 @@ var stateNames = map[byte]string{
 	'T': "T (stopped)", 'Z': "Z (zombie)", 'X': "X (dead)",
 }
 
-func readStatus(_ *fs, t Task) []byte {
+func readStatus(f *fs, t Task) []byte {
 	s := t.Status()
 	var b bytes.Buffer
 	line := func(name, format string, args ...any) {
@@ -74,8 +74,10 @@ func readStatus(_ *fs, t Task) []byte {
 	line("NoNewPrivs", "%d", boolInt(s.NoNewPrivs))
 	line("Seccomp", "%d", s.Seccomp[0])
 	line("Seccomp_filters", "%d", s.Seccomp[1])
-	line("Cpus_allowed", "1")
-	line("Cpus_allowed_list", "0")
+	line("Cpus_allowed", "%s", linux.CPUMask(s.CPUs, f.CPUs))
+	line("Cpus_allowed_list", "%s", linux.CPUList(s.CPUs))
+	line("Mems_allowed", "%s00000001", strings.Repeat("00000000,", 31)) // of 1024 nodes
+	line("Mems_allowed_list", "0")
 	line("voluntary_ctxt_switches", "0")
 	line("nonvoluntary_ctxt_switches", "0")
 	return b.Bytes()

@@ -56,6 +56,7 @@ type Status struct {
 	Caps            [5]uint64 // inheritable, permitted, effective, bounding, ambient
 	NoNewPrivs      bool
 	Seccomp         [2]int // mode, filters
+	CPUs            uint64 // affinity, a bit for each processor
 	Threads         int
 	Umask           uint32
 	FDSize          int

@@ -19,7 +19,7 @@ func (f *fs) system() synth.Static {
 		{Name: "cmdline", Inode: fixed("\n")},
 		{Name: "cpuinfo", Inode: file(f.cpuinfo)},
 		{Name: "devices", Inode: fixed("Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n")},
-		{Name: "filesystems", Inode: fixed("nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tpipefs\nnodev\toverlay\n")},
+		{Name: "filesystems", Inode: fixed("nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tpipefs\nnodev\toverlay\n")},
 		{Name: "loadavg", Inode: file(f.loadavg)},
 		{Name: "meminfo", Inode: file(func() []byte { return hostFile("/proc/meminfo") })},
 		{Name: "mounts", Inode: link("self/mounts")},

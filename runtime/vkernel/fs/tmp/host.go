@@ -16,6 +16,7 @@ type hostStore struct {
 	file   *os.File
 	used   int64 // bytes accounted for
 	shared bool  // was mapped shared
+	view   view
 }
 
 // newHostStore makes an empty memfd.
@@ -44,6 +45,9 @@ func (s *hostStore) room(n int64) error {
 }
 
 func (s *hostStore) readAt(p []byte, off int64) error {
+	if s.view.read(s.file, p, off) {
+		return nil
+	}
 	_, err := s.file.ReadAt(p, off)
 	if errors.Is(err, io.EOF) {
 		return unix.EIO
@@ -52,21 +56,27 @@ func (s *hostStore) readAt(p []byte, off int64) error {
 }
 
 func (s *hostStore) writeAt(p []byte, off int64) (int, error) {
+	if s.view.write(s.file, p, off) {
+		return len(p), nil
+	}
 	if err := s.room(int64(len(p))); err != nil {
 		return 0, err
 	}
 	n, err := s.file.WriteAt(p, off)
 	s.account()
+	s.view.filled(off, int64(n))
 	return n, hostErr(err)
 }
 
 func (s *hostStore) truncate(size int64) error {
+	s.view.cut(size)
 	err := s.file.Truncate(size)
 	s.account()
 	return hostErr(err)
 }
 
 func (s *hostStore) punch(off, length int64) error {
+	s.view.punched(off, length)
 	err := unix.Fallocate(int(s.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
 	s.account()
 	return hostErr(err)
@@ -107,6 +117,7 @@ func (s *hostStore) close() {}
 func (s *hostStore) free() {
 	s.fs.used.Add(-s.used)
 	s.used = 0
+	s.view.drop()
 	s.file.Close()
 }
 
@@ -144,7 +155,9 @@ func (s *hostStore) fill(from *heapStore, size int64) error {
 		if _, err := s.file.WriteAt(pg[:], num*pageSize); err != nil {
 			return err
 		}
+		s.view.filled(num*pageSize, pageSize)
 	}
+	s.view.cut(size)
 	return s.file.Truncate(size)
 }
 
