@@ -255,7 +255,7 @@ func (l *linker) site(b *block, s *site) {
 		for i, v := range sysRegs {
 			s.call.Args[i+1] = l.arg(b, s, v)
 		}
-		s.info.State = append(l.state(b, s, l.u.conv.kept|s.after&^l.u.kills(s)&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP), Kept: true})
+		s.info.State = append(l.state(b, s, l.u.conv.kept|s.before&sysSet|s.after&^l.u.kills(s)&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP), Kept: true})
 		return
 	}
 	s.info.SP = l.at(b, s, RSP)
