@@ -74,6 +74,6 @@ there is no such command.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newSign(), newFrontend(), newVersion())
+	root.AddCommand(newConvert(), newRun(), newLift(), newPack(), newHash(), newInspect(), newCheck(), newSign(), newPrune(), newFrontend(), newVersion())
 	return root
 }

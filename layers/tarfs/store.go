@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/megabin/megabin/layers/blob"
 )
 
@@ -25,6 +27,7 @@ import (
 //	lazy/KEY          a file that is filled as it is read; see Lazy
 //	lazy/KEY.marks    what is filled of it
 //	tmp/              what is being written
+//	LockFile          locked for sharing (flock) by who uses the store
 //
 // A layer is written as one file, since that takes a tenth of the time that
 // thousands of files take. A file of it is copied out when it is first opened,
@@ -34,7 +37,8 @@ import (
 // Files appear by rename when they are complete, and the index last, so that
 // any number of processes may use a store at once and any may be killed.
 type Store struct {
-	dir string
+	dir  string
+	lock *os.File // nobody removes anything meanwhile
 
 	mu     sync.Mutex
 	layers []stored // that Layer returned
@@ -60,7 +64,52 @@ func OpenStore(dir string) (*Store, error) {
 			return nil, fmt.Errorf("opening the layer store: %w", err)
 		}
 	}
-	return &Store{dir: dir}, nil
+	lock, err := lockStore(dir, unix.LOCK_SH)
+	if err != nil {
+		return nil, fmt.Errorf("opening the layer store: %w", err)
+	}
+	return &Store{dir: dir, lock: lock}, nil
+}
+
+// Close lets others remove what is in the store.
+func (s *Store) Close() { s.lock.Close() }
+
+// LockFile is the file in a store that who uses the store has locked.
+const LockFile = "lock"
+
+// ErrInUse says that a process uses a store.
+var ErrInUse = errors.New("the layer store is in use")
+
+// LockStore keeps others from opening the store in dir, until unlock, so that files can be
+// removed. It does not wait: the error is ErrInUse while one has it open.
+func LockStore(dir string) (unlock func(), err error) {
+	lock, err := lockStore(dir, unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // there is no store
+		return func() {}, nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return nil, ErrInUse
+	case err != nil:
+		return nil, fmt.Errorf("locking the layer store: %w", err)
+	}
+	return func() { lock.Close() }, nil
+}
+
+func lockStore(dir string, how int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		switch err := unix.Flock(int(f.Fd()), how); err {
+		case nil:
+			return f, nil
+		case unix.EINTR:
+		default:
+			f.Close()
+			return nil, &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
+		}
+	}
 }
 
 func (s *Store) indexPath(digest string) string { return filepath.Join(s.dir, "layers", digest) }
