@@ -285,13 +285,13 @@ TEST(fork_in_handler) {
 
 TEST(thread_signal) {
 	static pthread_t t;
-	static volatile int ready, right;
+	static volatile int ready, right, done;
 	void h(int s) { right = pthread_equal(pthread_self(), t); }
-	void *f(void *x) { ready = 1; while (!right) pause(); return NULL; }
+	void *f(void *x) { ready = 1; while (!right) pause(); done = 1; return NULL; }
 	on(SIGUSR1, h, 0);
 	pthread_create(&t, NULL, f, NULL);
 	while (!ready) nap(1);
-	while (!right) { pthread_kill(t, SIGUSR1); nap(1); }
+	while (!done) { pthread_kill(t, SIGUSR1); nap(1); } // it may come in front of pause
 	pthread_join(t, NULL);
 	P("%d\n", right);
 }
