@@ -16,6 +16,7 @@ func sink(f *ir.Func) {
 				s.usedIn(v, b)
 			}
 		})
+		states(b.Poll, func(v *ir.Value) { s.usedIn(v, several) }) // in front of all that is made in b
 	}
 	for _, b := range postorder(f) {
 		if len(b.Term.Succs) > 1 {

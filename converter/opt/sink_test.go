@@ -21,13 +21,14 @@ func TestSink(t *testing.T) {
 	table.Aux2 = ir.Fixed
 	rbx, rcx := b.GetReg(int(abi.RBX), ir.I64), b.GetReg(int(abi.RCX), ir.I64)
 	b.SetReg(int(abi.RBX), arg)
-	both, chained := b.AddC(arg, 1), b.AddC(rcx, 2)
+	both, chained, polled := b.AddC(arg, 1), b.AddC(rcx, 2), b.AddC(arg, 3)
+	left.Poll = []ir.RegValue{{Reg: abi.RDX, Value: polled}}
 	head.Term = ir.Term{Kind: ir.Branch, Cond: address, Succs: []ir.Edge{{To: left}, {To: right}}}
 	for i, blk := range []*ir.Block{left, right} {
 		b = ir.Builder{B: blk}
 		sum := both
 		if i == 0 {
-			for _, x := range []*ir.Value{load, table, rbx, chained} {
+			for _, x := range []*ir.Value{load, table, rbx, chained, polled} {
 				sum = b.Add(sum, x)
 			}
 		}
@@ -45,6 +46,7 @@ func TestSink(t *testing.T) {
 	}{
 		{"a load that may fault", load, head}, {"a jump table's load", table, left}, {"a register written later on", rbx, head},
 		{"a register", rcx, left}, {"what uses it", chained, left}, {"what both ways use", both, head}, {"an argument", arg, head},
+		{"what a poll wants", polled, head},
 	} {
 		if tt.v.Block != tt.want || !slices.Contains(tt.want.Values, tt.v) {
 			t.Errorf("%s (v%d) is in b%d, want b%d\n%s", tt.what, tt.v.ID, tt.v.Block.ID, tt.want.ID, f)
