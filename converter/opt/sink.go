@@ -11,11 +11,15 @@ import (
 func sink(f *ir.Func) {
 	s := &sinker{in: predecessors(f), outside: ir.NewTable[*ir.Block](f), here: ir.NewTable[*ir.Block](f)}
 	for _, b := range f.Blocks {
-		s.uses(b, func(v *ir.Value) {
+		use := func(v *ir.Value) {
 			if v.Block != b {
 				s.usedIn(v, b)
 			}
-		})
+		}
+		for _, v := range b.Values {
+			operands(v, use)
+		}
+		terminator(&b.Term, use)
 		states(b.Poll, func(v *ir.Value) { s.usedIn(v, several) }) // in front of all that is made in b
 	}
 	for _, b := range postorder(f) {
@@ -41,15 +45,7 @@ func (s *sinker) usedIn(v *ir.Value, b *ir.Block) {
 	s.outside.Set(v, b)
 }
 
-// uses visits what b uses, states included.
-func (s *sinker) uses(b *ir.Block, visit func(*ir.Value)) {
-	for _, v := range b.Values {
-		operands(v, visit)
-	}
-	states(b.Poll, visit)
-	s.terminator(&b.Term, visit)
-}
-
+// operands visits what v uses, states included.
 func operands(v *ir.Value, visit func(*ir.Value)) {
 	for _, a := range v.Args {
 		visit(a)
@@ -73,7 +69,7 @@ func states(state []ir.RegValue, visit func(*ir.Value)) {
 	}
 }
 
-func (s *sinker) terminator(t *ir.Term, visit func(*ir.Value)) {
+func terminator(t *ir.Term, visit func(*ir.Value)) {
 	if t.Cond != nil {
 		visit(t.Cond)
 	}
@@ -92,8 +88,7 @@ func (s *sinker) terminator(t *ir.Term, visit func(*ir.Value)) {
 // block moves values of b, the last first.
 func (s *sinker) block(b *ir.Block) {
 	stays := func(v *ir.Value) { s.here.Set(v, b) }
-	s.terminator(&b.Term, stays)
-	states(b.Poll, stays)
+	terminator(&b.Term, stays)
 	written := map[int64]bool{} // registers, further down
 	calls := false
 	kept := b.Values[:0:0]
