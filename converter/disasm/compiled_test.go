@@ -8,14 +8,21 @@ import (
 	"testing"
 )
 
-// compileHere compiles a program of the integration tests.
+// compileHere compiles a program of the integration tests, if there is the
+// compiler.
 func compileHere(t *testing.T, command, source string) *Program {
-	out := filepath.Join(t.TempDir(), "program")
-	words := append(strings.Fields(command), "-w", "-o", out, "../../integration/testdata/compiled/"+source)
+	words := append(strings.Fields(command), "-w")
 	if _, err := exec.LookPath(words[0]); err != nil {
 		t.Skip(err)
 	}
-	if msg, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+	return compile(t, words, "../../integration/testdata/compiled/"+source)
+}
+
+// compile compiles and analyses a program.
+func compile(t *testing.T, command []string, source string) *Program {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "program")
+	if msg, err := exec.Command(command[0], append(command[1:], "-o", out, source)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, msg)
 	}
 	data, err := os.ReadFile(out)
@@ -105,18 +112,11 @@ b:	.long b0 - b, b1 - b, b2 - b, b3 - b
 
 // TestAdjacentTables: both tables have their four entries.
 func TestAdjacentTables(t *testing.T) {
-	source, out := filepath.Join(t.TempDir(), "adjacent.s"), filepath.Join(t.TempDir(), "program")
+	source := filepath.Join(t.TempDir(), "adjacent.s")
 	if err := os.WriteFile(source, []byte(adjacent), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if msg, err := exec.Command("gcc", "-o", out, source).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, msg)
-	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := analyzeBytes(t, out, data)
+	p := compile(t, []string{"gcc"}, source)
 	tables := 0
 	for _, f := range p.Funcs {
 		for _, b := range f.Blocks {
