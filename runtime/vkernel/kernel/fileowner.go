@@ -17,6 +17,11 @@ func (k *Kernel) signalOwner(d *vfs.Description, info SigInfo) {
 	if info.Signo = unix.Signal(d.OwnerSignal()); info.Signo == 0 {
 		info = SigInfo{Signo: unix.SIGIO, Code: SiKernel}
 	}
+	k.sendOwner(d, info)
+}
+
+// sendOwner sends a signal to who owns d.
+func (k *Kernel) sendOwner(d *vfs.Description, info SigInfo) {
 	o := d.Owner()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -33,19 +38,26 @@ func (k *Kernel) signalOwner(d *vfs.Description, info SigInfo) {
 	}
 }
 
-// watcher sends the signals of a description with O_ASYNC.
+// watcher sends the signals of a description.
 type watcher struct {
 	k       *Kernel
-	d       *vfs.Description
+	watched watched
 	fd      int
 	entry   *wait.Entry
 	pending atomic.Uint32 // events to tell of
 }
 
-// watchers are the descriptions with O_ASYNC whose files can become ready.
+// watched is what a watcher is for: the signals of O_ASYNC, or SIGURG.
+type watched struct {
+	d      *vfs.Description
+	urgent bool
+}
+
+// watchers are those of descriptions with O_ASYNC whose files can become
+// ready, and of sockets that have, or had, an owner.
 type watchers struct {
 	mu   sync.Mutex
-	byID map[*vfs.Description]*watcher
+	byID map[watched]*watcher
 }
 
 // SetStatusFlags is F_SETFL of descriptor fd, by whose number signals call it.
@@ -57,32 +69,54 @@ func (k *Kernel) SetStatusFlags(fd int, d *vfs.Description, flags int) {
 	all := &k.watchers
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	w := all.byID[d]
+	w := all.byID[watched{d: d}]
 	switch on := d.Flags()&linux.O_ASYNC != 0; {
 	case on && w == nil:
-		all.add(k, fd, d)
+		w = &watcher{k: k, watched: watched{d: d}, fd: fd}
+		all.add(w, asyncMask(d), w.notify)
 	case !on && w != nil:
-		d.CancelRelease(all)
+		d.CancelRelease(w.watched)
 		all.drop(w)
 	}
 }
 
-func (all *watchers) add(k *Kernel, fd int, d *vfs.Description) {
-	w := &watcher{k: k, d: d, fd: fd}
-	mask := wait.Mask(0)
+// asyncMask is what O_ASYNC tells of.
+func asyncMask(d *vfs.Description) (mask wait.Mask) {
 	if d.Readable() {
-		mask |= wait.In | wait.Pri
+		mask |= wait.In | wait.Urgent
 	}
 	if d.Writable() {
 		mask |= wait.Out
 	}
-	w.entry = wait.NewEntry(mask, w.notify)
-	if all.byID == nil {
-		all.byID = map[*vfs.Description]*watcher{}
+	return mask
+}
+
+// SetOwner is F_SETOWN. From the first owner on a socket's description is
+// watched for out-of-band data.
+func (k *Kernel) SetOwner(d *vfs.Description, o vfs.Owner) {
+	d.SetOwner(o)
+	if _, able := d.File().(vfs.Urger); !able || o.ID == 0 {
+		return
 	}
-	all.byID[d] = w
+	all := &k.watchers
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	key := watched{d: d, urgent: true}
+	if all.byID[key] == nil {
+		w := &watcher{k: k, watched: key}
+		all.add(w, wait.Urgent, w.sendUrgent)
+	}
+}
+
+func (all *watchers) add(w *watcher, mask wait.Mask, notify func(wait.Mask)) {
+	w.entry = wait.NewEntry(mask, notify)
+	if all.byID == nil {
+		all.byID = map[watched]*watcher{}
+	}
+	all.byID[w.watched] = w
+	d := w.watched.d
 	d.Queue().Register(w.entry)
-	d.OnRelease(all, func() {
+	d.OnRelease(w.watched, func() {
 		all.mu.Lock()
 		defer all.mu.Unlock()
 		all.drop(w)
@@ -92,15 +126,15 @@ func (all *watchers) add(k *Kernel, fd int, d *vfs.Description) {
 // drop ends w.
 // Preconditions: mu is held.
 func (all *watchers) drop(w *watcher) {
-	w.d.Queue().Unregister(w.entry)
-	delete(all.byID, w.d)
+	w.watched.d.Queue().Unregister(w.entry)
+	delete(all.byID, w.watched)
 }
 
 // notify is called with the file's lock held, perhaps: another goroutine sends
-// the signals.
+// the signals of O_ASYNC.
 func (w *watcher) notify(events wait.Mask) {
 	if w.pending.Or(uint32(events)) == 0 {
-		go w.send()
+		go func() { w.send(wait.Mask(w.pending.Swap(0))) }()
 	}
 }
 
@@ -110,18 +144,31 @@ var pollCodes = []struct {
 	code  int32
 	band  int32
 }{
-	{wait.In, 1, 0x041},          // POLL_IN: EPOLLIN, EPOLLRDNORM
-	{wait.Out, 2, 0x004 | 0x100}, // POLL_OUT: EPOLLOUT, EPOLLWRNORM, EPOLLWRBAND
-	{wait.Err, 4, 0x008},         // POLL_ERR: EPOLLERR
-	{wait.Pri, 5, 0x002 | 0x080}, // POLL_PRI: EPOLLPRI, EPOLLRDBAND
-	{wait.Hup, 6, 0x010 | 0x008}, // POLL_HUP: EPOLLHUP, EPOLLERR
+	{wait.In, 1, 0x041},             // POLL_IN: EPOLLIN, EPOLLRDNORM
+	{wait.Out, 2, 0x004 | 0x100},    // POLL_OUT: EPOLLOUT, EPOLLWRNORM, EPOLLWRBAND
+	{wait.Err, 4, 0x008},            // POLL_ERR: EPOLLERR
+	{wait.Urgent, 5, 0x002 | 0x080}, // POLL_PRI: EPOLLPRI, EPOLLRDBAND
+	{wait.Hup, 6, 0x010 | 0x008},    // POLL_HUP: EPOLLHUP, EPOLLERR
 }
 
-func (w *watcher) send() {
-	events := wait.Mask(w.pending.Swap(0))
+// send sends the signals of O_ASYNC. Of out-of-band data there is SIGURG,
+// and another one only if F_SETSIG chose it.
+func (w *watcher) send(events wait.Mask) {
+	d := w.watched.d
+	if d.OwnerSignal() == 0 {
+		events &^= wait.Urgent
+	}
 	for _, c := range pollCodes {
 		if events&c.event != 0 {
-			w.k.signalOwner(w.d, SigInfo{Code: c.code, PID: c.band, Value: uint64(w.fd)})
+			w.k.signalOwner(d, SigInfo{Code: c.code, PID: c.band, Value: uint64(w.fd)})
 		}
+	}
+}
+
+// sendUrgent sends SIGURG, at once: it is there before a reader is woken.
+// Preconditions: of locks of sockets, only the queue's is held.
+func (w *watcher) sendUrgent(events wait.Mask) {
+	if events&wait.Urgent != 0 {
+		w.k.sendOwner(w.watched.d, SigInfo{Signo: unix.SIGURG, Code: SiKernel})
 	}
 }

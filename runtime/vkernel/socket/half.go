@@ -21,6 +21,7 @@ type packet struct {
 	from    []byte // sender's address
 	control Control
 	creds   Ucred
+	urgency urgency
 }
 
 // cost is what p counts against the queue's limit.
@@ -34,6 +35,10 @@ type Half struct {
 	Reader, Writer *Common
 	// Stream says that packets have no borders.
 	Stream bool
+	// TCP says that a stream keeps to TCP's rules: an urgent byte that was read
+	// out of band stays in its place, and is ordinary data again if another one comes
+	// before that is reached; MSG_TRUNC throws data away. AF_UNIX forgets the byte.
+	TCP bool
 	// Spare says when there is room enough for poll to report it: when at
 	// least Spare/12 of the limit is free.
 	Spare int
@@ -45,6 +50,9 @@ type Half struct {
 	limit   int  // what held may grow to
 	ended   bool // nothing more will be written: the end after what is there
 	broken  bool // nobody will read: EPIPE
+	oob     bool // one of the packets is urgent
+	marks   int  // how many are not ordinary
+	waste   []Control
 }
 
 // SetLimit says how much the queue takes, bytes.
@@ -89,7 +97,13 @@ func (h *Half) Packets() int {
 func (h *Half) State() (readable, ended, writable, broken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.packets) > 0 || h.ended, h.ended, h.writable(), h.broken
+	return h.readable() || h.ended, h.ended, h.writable(), h.broken
+}
+
+// readable tells whether there is something to read. Of TCP, a byte at the mark is nothing.
+func (h *Half) readable() bool {
+	n := len(h.packets)
+	return n > 1 || n == 1 && !(h.TCP && h.hides(&h.packets[0]))
 }
 
 func (h *Half) writable() bool { return h.held*12 <= h.limit*(12-h.Spare) }
@@ -115,12 +129,15 @@ func (h *Half) Break() {
 func (h *Half) Drop() (lost bool) {
 	h.mu.Lock()
 	gone := h.packets
-	h.packets, h.held, h.bytes, h.broken = nil, 0, 0, true
+	h.packets, h.held, h.bytes, h.broken, h.marks, h.oob = nil, 0, 0, true, 0, false
 	h.mu.Unlock()
 	for i := range gone {
 		gone[i].control.Release()
 	}
 	h.tellWriter(Gone)
+	if len(gone) > 0 && gone[0].urgency == taken && !h.TCP {
+		gone = gone[1:] // a mark is no data
+	}
 	return len(gone) > 0
 }
 
@@ -130,8 +147,14 @@ func (h *Half) Drop() (lost bool) {
 func (h *Half) Put(m *Message, from []byte, creds Ucred) (int, error) {
 	h.mu.Lock()
 	n, err := h.put(m, from, creds)
+	urgent := h.Stream && m.Flags&unix.MSG_OOB != 0 && n > 0 && n == m.Len()
 	h.mu.Unlock()
-	if err == nil {
+	switch {
+	case err != nil:
+	case urgent:
+		h.Reader.Notify(wait.Urgent) // the signal first, so that no read passes the mark before it
+		h.Reader.Notify(wait.In | wait.Pri)
+	default:
 		h.Reader.Notify(wait.In)
 	}
 	return n, err
@@ -154,14 +177,28 @@ func (h *Half) put(m *Message, from []byte, creds Ucred) (int, error) {
 		m.Control = Control{}
 		return size, nil
 	}
-	done := 0
-	for done < size && h.held < h.limit {
-		n := min(size-done, chunk)
-		h.append(packet{data: gather(m.Data, done, n), control: m.Control, creds: creds})
+	return h.putStream(m, size, creds), nil
+}
+
+// putStream writes what there is room for. With MSG_OOB the last byte is urgent.
+func (h *Half) putStream(m *Message, size int, creds Ucred) (done int) {
+	plain := size
+	if m.Flags&unix.MSG_OOB != 0 {
+		plain--
+	}
+	part := func(n int) packet {
+		p := packet{data: gather(m.Data, done, n), control: m.Control, creds: creds}
 		m.Control = Control{}
 		done += n
+		return p
 	}
-	return done, nil
+	for done < plain && h.held < h.limit {
+		h.append(part(min(plain-done, chunk)))
+	}
+	if done < size && done == plain && h.held < h.limit {
+		h.addUrgent(part(1))
+	}
+	return done
 }
 
 func (h *Half) add(p packet) {
@@ -175,7 +212,7 @@ func (h *Half) add(p packet) {
 func (h *Half) append(p packet) {
 	if len(h.packets) > 0 && len(p.control.Rights) == 0 {
 		last := &h.packets[len(h.packets)-1]
-		if last.creds == p.creds && len(last.control.Rights) == 0 && len(last.data)+len(p.data) <= mergeMax {
+		if last.creds == p.creds && last.urgency == ordinary && len(last.control.Rights) == 0 && len(last.data)+len(p.data) <= mergeMax {
 			last.data = append(last.data, p.data...)
 			h.held += len(p.data)
 			h.bytes += len(p.data)
@@ -207,7 +244,9 @@ func (h *Half) Take(m *Message, borders bool) (int, error) {
 	before := h.writable()
 	n, err := h.take(m, borders)
 	room := !before && h.writable()
+	waste := h.takeWaste()
 	h.mu.Unlock()
+	release(waste)
 	if room {
 		h.tellWriter(wait.Out)
 	}
@@ -225,10 +264,15 @@ func (h *Half) take(m *Message, borders bool) (int, error) {
 	case len(h.packets) == 0:
 		m.Flags = flags
 		return 0, unix.EAGAIN
-	case h.Stream:
-		return h.takeStream(m, flags&unix.MSG_PEEK != 0, borders), nil
+	case !h.Stream:
+		return h.takePacket(m, flags), nil
 	}
-	return h.takePacket(m, flags), nil
+	n, stopped := h.takeStream(m, flags, borders)
+	if n == 0 && !stopped && !h.ended {
+		m.Flags = flags
+		return 0, unix.EAGAIN // there was no more than a mark
+	}
+	return n, nil
 }
 
 // takePacket reads one packet; what has no room is lost.
@@ -252,16 +296,22 @@ func (h *Half) takePacket(m *Message, flags int) int {
 }
 
 // takeStream reads over borders of packets, but stops behind one that carried
-// descriptors.
-func (h *Half) takeStream(m *Message, peek, borders bool) int {
-	done, room := 0, m.Len()
+// descriptors, and at a mark.
+func (h *Half) takeStream(m *Message, flags int, borders bool) (done int, stopped bool) {
+	room, peek, discard := m.Len(), flags&unix.MSG_PEEK != 0, h.TCP && flags&unix.MSG_TRUNC != 0
 	creds := h.packets[0].creds
 	for i := 0; done < room && i < len(h.packets); {
+		if i, stopped = h.pass(i, done > 0 || m.Begun, peek); stopped || i == len(h.packets) {
+			break
+		}
 		p := &h.packets[i]
 		if borders && p.creds != creds {
 			break
 		}
-		n := scatter(m.Data, done, p.data)
+		n := min(room-done, len(p.data))
+		if !discard {
+			scatter(m.Data, done, p.data)
+		}
 		done += n
 		carried := len(p.control.Rights) > 0
 		p.give(m, peek)
@@ -279,7 +329,7 @@ func (h *Half) takeStream(m *Message, peek, borders bool) int {
 			break
 		}
 	}
-	return done
+	return done, stopped
 }
 
 // give passes the control data on, or a copy of it.
@@ -302,6 +352,7 @@ func (p *packet) give(m *Message, peek bool) {
 
 // pop removes the first packet.
 func (h *Half) pop() {
+	h.unmark(&h.packets[0])
 	h.held -= h.packets[0].cost()
 	h.bytes -= len(h.packets[0].data)
 	h.packets[0] = packet{}

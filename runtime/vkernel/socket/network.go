@@ -89,6 +89,9 @@ func (f *File) Describe(sys *vfs.System, c *vfs.Creds, flags int) *vfs.Descripti
 // Async implements vfs.Asyncer.
 func (f *File) Async() {}
 
+// Urgent implements vfs.Urger.
+func (f *File) Urgent() {}
+
 // Ino is the inode number.
 func (f *File) Ino() uint64 { return f.ino }
 
@@ -135,7 +138,11 @@ func (f *File) Ioctl(_ *vfs.Caller, cmd uint32, arg uint64, mem vfs.Memory) (uin
 		n, err := f.Unsent()
 		return tell(n, err, arg, mem)
 	case siocATMark:
-		return tell(0, nil, arg, mem)
+		if m, able := f.Socket.(Marker); able {
+			at, err := m.AtMark()
+			return tell(toInt(at), err, arg, mem)
+		}
+		return 0, unix.ENOTTY
 	}
 	return f.net.ioctl(cmd, arg, mem)
 }

@@ -8,7 +8,7 @@
 // The families are the packages below it: local (AF_UNIX), inet (TCP and UDP
 // inside the container), hostnet (the same on the host's sockets), netlink.
 //
-// Lock order: a family's own locks, Common.mu, Half.mu, wait.Queue.mu. A
+// Lock order: a family's own locks, Half.mu, Common.mu, wait.Queue.mu. A
 // description is never released while one of them is held.
 package socket
 
@@ -35,6 +35,9 @@ type Message struct {
 	Addr    []byte // where to, or where from; empty for none
 	Flags   int    // MSG_*; those of the result after a receive
 	Control Control
+	// Begun says that a receive goes on which has got something already: it
+	// ends at the mark of out-of-band data.
+	Begun bool
 }
 
 // Len is the room of m's buffers, bytes.

@@ -55,11 +55,14 @@ func send(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message)
 // it.
 func recv(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message) (uint64, error) {
 	flags, room, done := m.Flags, m.Len(), 0
-	all := flags&unix.MSG_WAITALL != 0 && flags&unix.MSG_PEEK == 0 && s.Base().Type == unix.SOCK_STREAM
+	all := flags&unix.MSG_WAITALL != 0 && flags&(unix.MSG_PEEK|unix.MSG_OOB) == 0 && s.Base().Type == unix.SOCK_STREAM
 	var got socket.Message
 	err := waitFor(t, d, s, wait.In, flags, func() error {
 		for {
-			part := socket.Message{Data: skip(m.Data, done), Flags: flags}
+			if t.Interrupted() && atMark(s) {
+				return kernel.ERESTARTSYS
+			}
+			part := socket.Message{Data: skip(m.Data, done), Flags: flags, Begun: done > 0}
 			n, err := s.Recv(&part)
 			if err != nil {
 				return err
@@ -79,6 +82,17 @@ func recv(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message)
 	}
 	m.Addr, m.Flags, m.Control = got.Addr, got.Flags, got.Control
 	return uint64(done), nil
+}
+
+// atMark tells whether what is read next is out-of-band data: SIGURG comes
+// before it is passed.
+func atMark(s *socket.File) bool {
+	m, able := s.Socket.(socket.Marker)
+	if !able {
+		return false
+	}
+	at, err := m.AtMark()
+	return at && err == nil
 }
 
 // readSocket and writeSocket are read and write.

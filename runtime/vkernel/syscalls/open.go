@@ -313,8 +313,19 @@ const (
 	fioAsync = 0x5452
 )
 
+// Requests of asm-generic/sockios.h: F_SETOWN and F_GETOWN of sockets.
+const (
+	fioSetOwn = 0x8901
+	siocSPgrp = 0x8902
+	fioGetOwn = 0x8903
+	siocGPgrp = 0x8904
+)
+
+// ioctl does one request on a descriptor.
+type ioctl func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error)
+
 // ioctls are the requests that every file takes.
-var ioctls = map[uint32]func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error){
+var ioctls = map[uint32]ioctl{
 	fioClex: func(t *kernel.Task, fd int, _ *vfs.Description, _ uint64) (uint64, error) {
 		return ok(t.FDs.SetCloexec(fd, true))
 	},
@@ -327,6 +338,10 @@ var ioctls = map[uint32]func(t *kernel.Task, fd int, d *vfs.Description, arg uin
 	fioAsync: func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
 		return setFlag(t, fd, d, arg, linux.O_ASYNC)
 	},
+	fioSetOwn: ofSocket(ioctlSetOwner),
+	siocSPgrp: ofSocket(ioctlSetOwner),
+	fioGetOwn: ofSocket(ioctlGetOwner),
+	siocGPgrp: ofSocket(ioctlGetOwner),
 }
 
 // setFlag sets or clears a status flag as the guest's int at addr says.

@@ -56,6 +56,33 @@ func own(t *kernel.Task, d *vfs.Description, o vfs.Owner) (uint64, error) {
 	if o.ID != 0 && !t.K.Exists(int(o.ID), o.Type == vfs.OwnerGroup) {
 		return 0, unix.ESRCH
 	}
-	d.SetOwner(o)
+	t.K.SetOwner(d, o)
 	return 0, nil
+}
+
+// ofSocket makes a request one of sockets: ENOTTY for other files.
+func ofSocket(f ioctl) ioctl {
+	return func(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+		if _, is := asSocket(d); !is {
+			return 0, unix.ENOTTY
+		}
+		return f(t, fd, d, arg)
+	}
+}
+
+// ioctlSetOwner and ioctlGetOwner are F_SETOWN and F_GETOWN with an int of the guest's.
+func ioctlSetOwner(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+	id, err := mem(t).Load32(arg)
+	if err != nil {
+		return 0, err
+	}
+	return setOwner(t, fd, d, uint64(id))
+}
+
+func ioctlGetOwner(t *kernel.Task, fd int, d *vfs.Description, arg uint64) (uint64, error) {
+	id, err := getOwner(t, fd, d, 0)
+	if err != nil {
+		return 0, err
+	}
+	return ok(mem(t).Store32(arg, uint32(id)))
 }

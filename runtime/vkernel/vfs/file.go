@@ -21,6 +21,13 @@ type Asyncer interface {
 	Async()
 }
 
+// Urger is a Poller whose owner gets SIGURG: of each wait.Urgent that its
+// queue is told.
+type Urger interface {
+	Poller
+	Urgent()
+}
+
 // Flusher is a file that is told when a descriptor of it is closed.
 type Flusher interface {
 	// Flush is told of which table.

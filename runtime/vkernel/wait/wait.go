@@ -27,6 +27,10 @@ const (
 	// Other names of In and Out, which objects need not know.
 	RdNorm Mask = 0x040
 	WrNorm Mask = 0x100
+
+	// Urgent is no event of poll: out-of-band data has come. Pri holds as long as
+	// it can be read, while of this a queue is told once.
+	Urgent Mask = 1 << 16
 )
 
 // Full is a mask that an object gives with the other names of its events.

@@ -58,6 +58,7 @@ type sock struct {
 	fd     int
 	poller *poller
 	dialed atomic.Pointer[[]byte] // where connect was told to connect to
+	urgent
 }
 
 // call makes a system call with a buffer.

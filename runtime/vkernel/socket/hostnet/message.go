@@ -45,14 +45,21 @@ func (s *sock) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 
 // Recv implements socket.Socket.
 func (s *sock) Recv(m *socket.Message) (int, error) {
+	if m.Begun {
+		if at, err := s.AtMark(); at && err == nil {
+			return 0, nil
+		}
+	}
 	h, _ := msghdr(m.Data)
 	addr, control := make([]byte, socket.MaxAddr), make([]byte, maxControl)
 	h.Name, h.Namelen, h.Control = &addr[0], uint32(len(addr)), &control[0]
 	h.SetControllen(len(control))
 	n, _, e := unix.Syscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&h)), uintptr(m.Flags&^unix.MSG_WAITALL|unix.MSG_DONTWAIT))
 	if e != 0 {
+		s.read(0, m.Flags)
 		return 0, e
 	}
+	s.read(int(n), m.Flags)
 	m.Addr, m.Flags = addr[:h.Namelen], int(h.Flags)&^unix.MSG_CMSG_CLOEXEC
 	m.Control.Other = decodeControl(control[:h.Controllen])
 	return int(n), nil

@@ -63,7 +63,7 @@ func (p *poller) run() {
 			s := p.socks[ev.Fd]
 			p.mu.Unlock()
 			if s != nil {
-				s.Notify(wait.Mask(ev.Events))
+				s.tell(wait.Mask(ev.Events))
 			}
 		}
 	}

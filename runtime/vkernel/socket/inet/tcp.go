@@ -61,7 +61,7 @@ const spareTCP = 4
 // join connects two sockets whose names are set.
 func join(a, b *tcp) {
 	half := func(from, to *tcp) *socket.Half {
-		h := &socket.Half{Reader: &to.Common, Writer: &from.Common, Stream: true, Spare: spareTCP}
+		h := &socket.Half{Reader: &to.Common, Writer: &from.Common, Stream: true, TCP: true, Spare: spareTCP}
 		if !from.IsSet(unix.SOL_SOCKET, unix.SO_SNDBUF) {
 			from.Keep(unix.SOL_SOCKET, unix.SO_SNDBUF, grownSendBuffer)
 		}
@@ -355,8 +355,6 @@ func (t *tcp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	switch {
 	case c == nil:
 		return 0, t.notConnected(unix.EPIPE)
-	case m.Flags&unix.MSG_OOB != 0:
-		return 0, unix.EOPNOTSUPP
 	case t.dead.Load():
 		return 0, t.broken()
 	}
@@ -403,12 +401,12 @@ func (t *tcp) notConnected(otherwise error) error {
 func (t *tcp) Recv(m *socket.Message) (int, error) {
 	c := t.conn.Load()
 	switch {
+	case m.Flags&unix.MSG_OOB != 0:
+		return t.recvUrgent(c, m)
 	case c == nil && t.dead.Load():
 		return 0, t.TakeError()
 	case c == nil:
 		return 0, t.notConnected(unix.ENOTCONN)
-	case m.Flags&unix.MSG_OOB != 0:
-		return 0, unix.EINVAL
 	}
 	n, err := c.in.Take(m, false)
 	m.Control.Creds = nil
@@ -424,14 +422,36 @@ func (t *tcp) Recv(m *socket.Message) (int, error) {
 	return 0, unix.EAGAIN
 }
 
+// recvUrgent is Recv with MSG_OOB.
+func (t *tcp) recvUrgent(c *conn, m *socket.Message) (int, error) {
+	switch {
+	case c != nil:
+		return c.in.TakeUrgent(m)
+	case t.listens():
+		return 0, unix.ENOTCONN
+	}
+	return 0, unix.EINVAL
+}
+
+// AtMark implements socket.Marker.
+func (t *tcp) AtMark() (bool, error) {
+	c := t.conn.Load()
+	return c != nil && c.in.AtMark(), nil
+}
+
+// listens tells whether Listen was called.
+func (t *tcp) listens() bool {
+	t.stack.mu.Lock()
+	defer t.stack.mu.Unlock()
+	return t.queue != nil
+}
+
 // Shutdown implements socket.Socket.
 func (t *tcp) Shutdown(how int) error {
 	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
 		return unix.EINVAL
 	}
-	t.stack.mu.Lock()
-	listens := t.queue != nil
-	t.stack.mu.Unlock()
+	listens := t.listens()
 	c := t.conn.Load()
 	switch {
 	case listens && how != unix.SHUT_WR:
@@ -468,6 +488,9 @@ func (t *tcp) Ready() (m wait.Mask) {
 	ended = ended || t.readShut.Load()
 	if readable || ended {
 		m |= wait.In
+	}
+	if c.in.Urgent() {
+		m |= wait.Pri
 	}
 	if ended {
 		m |= wait.RDHup
@@ -590,17 +613,14 @@ func (t *tcp) info() []byte {
 
 // Readable implements socket.Socket.
 func (t *tcp) Readable() (int, error) {
-	t.stack.mu.Lock()
-	listens := t.queue != nil
-	t.stack.mu.Unlock()
 	c := t.conn.Load()
 	switch {
-	case listens:
+	case t.listens():
 		return 0, unix.EINVAL
 	case c == nil:
 		return 0, nil
 	}
-	return c.in.Bytes(), nil
+	return c.in.Unread(), nil
 }
 
 // Unsent implements socket.Socket: all is acknowledged at once.

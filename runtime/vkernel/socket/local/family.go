@@ -287,7 +287,7 @@ func (b *base) Name() ([]byte, error) {
 // sender makes ready what a message says of who sent it: a name if the
 // receiver is to see credentials, as Linux has it.
 func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error) {
-	if m.Flags&unix.MSG_OOB != 0 {
+	if m.Flags&unix.MSG_OOB != 0 && (b.Type != unix.SOCK_STREAM || m.Len() == 0) {
 		return socket.Ucred{}, unix.EOPNOTSUPP
 	}
 	if b.passcred() && !b.named() {
@@ -298,6 +298,9 @@ func (b *base) sender(c *socket.Caller, m *socket.Message) (socket.Ucred, error)
 	}
 	return c.Creds, nil
 }
+
+// AtMark implements socket.Marker, for what has no out-of-band data.
+func (b *base) AtMark() (bool, error) { return false, unix.EOPNOTSUPP }
 
 // passcred tells whether received messages show their senders.
 func (b *base) passcred() bool { return b.Int(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 }

@@ -211,7 +211,10 @@ func (s *stream) Recv(m *socket.Message) (int, error) {
 		return 0, s.notConnected(true)
 	}
 	if m.Flags&unix.MSG_OOB != 0 {
-		return 0, unix.EINVAL
+		if s.Type == unix.SOCK_SEQPACKET {
+			return 0, unix.EOPNOTSUPP
+		}
+		return conn.in.TakeUrgent(m)
 	}
 	if s.Type == unix.SOCK_SEQPACKET {
 		if err := s.TakeError(); err != nil {
@@ -273,6 +276,9 @@ func (s *stream) Ready() (m wait.Mask) {
 	_, outEnded, writable, broken := c.out.State()
 	if readable {
 		m |= wait.In
+	}
+	if c.in.Urgent() {
+		m |= wait.Pri
 	}
 	if inEnded {
 		m |= wait.RDHup
@@ -353,6 +359,15 @@ func (s *stream) Readable() (int, error) {
 		return 0, nil
 	}
 	return c.in.Bytes(), nil
+}
+
+// AtMark implements socket.Marker.
+func (s *stream) AtMark() (bool, error) {
+	if s.Type != unix.SOCK_STREAM {
+		return s.base.AtMark()
+	}
+	c := s.conn.Load()
+	return c != nil && c.in.AtMark(), nil
 }
 
 func (s *stream) listening() bool {
