@@ -308,7 +308,7 @@ var Table = [...]Row{
 	300: {"fanotify_init", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	301: {Name: "fanotify_mark", Args: "x x x x x x"},
 	302: {"prlimit64", sysPrlimit64, "pid resource rlimit rlimit_out", Full, ""},
-	303: {Name: "name_to_handle_at", Args: "x x x x x x"},
+	303: {"name_to_handle_at", sysNameToHandleAt, "dirfd path p p at_flags", Full, ""},
 	304: {"open_by_handle_at", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	305: {"clock_adjtime", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	306: {"syncfs", sysSyncfs, "fd", Full, ""},
