@@ -56,6 +56,9 @@ func send(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message)
 func recv(t *kernel.Task, d *vfs.Description, s *socket.File, m *socket.Message) (uint64, error) {
 	flags, room, done := m.Flags, m.Len(), 0
 	all := flags&unix.MSG_WAITALL != 0 && flags&(unix.MSG_PEEK|unix.MSG_OOB) == 0 && s.Base().Type == unix.SOCK_STREAM
+	if flags&unix.MSG_ERRQUEUE != 0 {
+		flags |= unix.MSG_DONTWAIT
+	}
 	var got socket.Message
 	err := waitFor(t, d, s, wait.In, flags, func() error {
 		for {

@@ -401,6 +401,8 @@ func (t *tcp) notConnected(otherwise error) error {
 func (t *tcp) Recv(m *socket.Message) (int, error) {
 	c := t.conn.Load()
 	switch {
+	case m.Flags&unix.MSG_ERRQUEUE != 0:
+		return 0, unix.EAGAIN // no packet is ever lost
 	case m.Flags&unix.MSG_OOB != 0:
 		return t.recvUrgent(c, m)
 	case c == nil && t.dead.Load():

@@ -16,6 +16,7 @@ type udp struct {
 	base
 	socket.Unsupported
 	in                 socket.Half
+	errors             errors
 	sendShut, readShut atomic.Bool
 }
 
@@ -83,7 +84,7 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	if u.sendShut.Load() {
 		return 0, unix.EPIPE
 	}
-	to, from, connected, err := u.target(m.Addr)
+	to, from, dst, err := u.target(m.Addr)
 	if err != nil {
 		return 0, err
 	}
@@ -92,9 +93,7 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 		return 0, err
 	}
 	if to == nil {
-		if connected {
-			u.Fail(unix.ECONNREFUSED) // ICMP: port unreachable
-		}
+		u.unanswered(dst, m.Data)
 		return size, nil
 	}
 	m.Control = to.control(from, h)
@@ -103,43 +102,43 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 }
 
 // target is the socket that gets a datagram, nil if there is none, and where
-// the datagram comes from.
-func (u *udp) target(addr []byte) (to *udp, from netip.AddrPort, connected bool, err error) {
+// the datagram comes from and goes to.
+func (u *udp) target(addr []byte) (to *udp, from, dst netip.AddrPort, err error) {
 	u.stack.mu.Lock()
 	defer u.stack.mu.Unlock()
-	dst := u.remote
+	dst = u.remote
 	if len(addr) > 0 {
 		if dst, err = u.parse(addr); err != nil {
-			return nil, from, false, err
+			return nil, from, dst, err
 		}
 		if dst.Port() == 0 {
-			return nil, from, false, unix.EINVAL
+			return nil, from, dst, unix.EINVAL
 		}
 	} else if !dst.IsValid() {
-		return nil, from, false, unix.EDESTADDRREQ
+		return nil, from, dst, unix.EDESTADDRREQ
 	}
 	dst, src, err := u.route(dst)
 	if err != nil {
-		return nil, from, false, err
+		return nil, from, dst, err
 	}
 	if err := u.autobind(u.any()); err != nil {
-		return nil, from, false, unix.EAGAIN
+		return nil, from, dst, unix.EAGAIN
 	}
 	from = netip.AddrPortFrom(src, u.local.Port())
 	if to := u.stack.outside[dst]; to != nil {
-		return to, from, false, nil
+		return to, from, dst, nil
 	}
 	b := u.stack.find(u.ports, from, dst, func(*base) bool { return true })
 	if b == nil {
-		return nil, from, u.remote.IsValid() && dst == u.remote, nil
+		return nil, from, dst, nil
 	}
-	return b.owner.(*udp), from, false, nil
+	return b.owner.(*udp), from, dst, nil
 }
 
 // Recv implements socket.Socket.
 func (u *udp) Recv(m *socket.Message) (int, error) {
 	if m.Flags&unix.MSG_ERRQUEUE != 0 {
-		return 0, unix.EAGAIN
+		return u.recvError(m)
 	}
 	if err := u.TakeError(); err != nil {
 		return 0, err
@@ -175,10 +174,7 @@ func (u *udp) Shutdown(how int) error {
 
 // Ready implements vfs.Poller.
 func (u *udp) Ready() wait.Mask {
-	m := wait.Out
-	if u.Failed() {
-		m |= wait.Err
-	}
+	m := wait.Out | u.failed()
 	if readable, _, _, _ := u.in.State(); readable {
 		m |= wait.In
 	}
@@ -196,8 +192,13 @@ func (u *udp) SetOption(level, name int, value []byte) error {
 	if err := u.base.SetOption(level, name, value); err != nil {
 		return err
 	}
-	if level == unix.SOL_SOCKET && name == unix.SO_RCVBUF {
+	switch (socket.OptionName{Level: level, Name: name}) {
+	case socket.OptionName{Level: unix.SOL_SOCKET, Name: unix.SO_RCVBUF}:
 		u.in.SetLimit(u.Int(level, name))
+	case socket.OptionName{Level: levelIP, Name: unix.IP_RECVERR}, socket.OptionName{Level: levelIP6, Name: unix.IPV6_RECVERR}:
+		if u.Int(level, name) == 0 {
+			u.errors.purge()
+		}
 	}
 	return nil
 }
