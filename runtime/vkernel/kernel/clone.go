@@ -191,7 +191,7 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 	}
 	child.FDs = t.FDs
 	if a.has(unix.CLONE_SYSVSEM) {
-		child.undo = t.Undo()
+		child.setUndo(t.Undo())
 		child.undo.Retain()
 	}
 	if a.has(unix.CLONE_THREAD) {

@@ -21,7 +21,7 @@ func (k *Kernel) ipcFiles() (list []proc.File) {
 // itself calls it.
 func (t *Task) Undo() *ipc.Undo {
 	if t.undo == nil {
-		t.undo = ipc.NewUndo()
+		t.setUndo(ipc.NewUndo())
 	}
 	return t.undo
 }
@@ -29,7 +29,13 @@ func (t *Task) Undo() *ipc.Undo {
 // ReleaseUndo undoes what was noted, unless other tasks share it.
 func (t *Task) ReleaseUndo() {
 	t.K.IPC.Sem.Release(t.undo, t.Group.ID)
-	t.undo = nil
+	t.setUndo(nil)
+}
+
+func (t *Task) setUndo(u *ipc.Undo) {
+	t.partsMu.Lock()
+	defer t.partsMu.Unlock()
+	t.undo = u
 }
 
 // IPCCaller is the task as System V IPC sees it.

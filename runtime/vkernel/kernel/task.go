@@ -67,7 +67,7 @@ type Task struct {
 	credsMu sync.Mutex
 	creds   *Creds
 
-	partsMu sync.Mutex // guards changes of MM, FDs and FS, and other tasks' looks at them
+	partsMu sync.Mutex // guards changes of MM, FDs, FS and undo, and other tasks' looks at them
 
 	// Guarded by the group's lock.
 	mask     SigSet
