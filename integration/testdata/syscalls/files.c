@@ -401,3 +401,20 @@ TEST(large_file_flag) {
 		P("%u: %o\n", i, fcntl(fds[i], F_GETFL));
 	unlink("/tmp/large_file_flag");
 }
+
+TEST(preadv2_nowait) {
+	char b[8] = "";
+	struct iovec v = {b, 8};
+	int p[2], f = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	pipe(p);
+	S(preadv2(p[0], &v, 1, -1, RWF_NOWAIT));
+	S(write(p[1], "abc", 3));
+	S(preadv2(p[0], &v, 1, -1, RWF_NOWAIT));
+	P("%s\n", b);
+	close(p[1]);
+	S(preadv2(p[0], &v, 1, -1, RWF_NOWAIT));
+	S(write(f, "file", 4));
+	S(preadv2(f, &v, 1, 0, RWF_NOWAIT));
+	P("%s\n", b);
+	S(preadv2(99, &v, 1, 0, RWF_NOWAIT));
+}

@@ -235,13 +235,29 @@ func firstError(errs ...error) error {
 const rwfHints = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
 
 func sysPreadv2(t *kernel.Task, a Args) (uint64, error) {
-	if a.Int(5)&^rwfHints != 0 {
+	if a.Int(5)&^(rwfHints|unix.RWF_NOWAIT) != 0 {
 		return 0, unix.EOPNOTSUPP
+	}
+	if a.Int(5)&unix.RWF_NOWAIT != 0 {
+		if err := mustWait(t, a.Int(0)); err != nil {
+			return 0, err
+		}
 	}
 	if a.Long(3) == -1 {
 		return sysReadv(t, a)
 	}
 	return sysPreadv(t, a)
+}
+
+// mustWait is EAGAIN if a read would wait, as it does of pipes and the like.
+func mustWait(t *kernel.Task, fd int) error {
+	_, err := withFile(t, fd, func(d *vfs.Description) (uint64, error) {
+		if d.Ready()&(wait.In|wait.Hup|wait.Err) == 0 {
+			return 0, unix.EAGAIN
+		}
+		return 0, nil
+	})
+	return err
 }
 
 func sysPwritev2(t *kernel.Task, a Args) (uint64, error) {
