@@ -45,11 +45,17 @@ int main(int argc, char **argv) {
 }
 
 // What tests execve this program for.
+void show_caps(void);
+
 int program(int argc, char **argv) {
 	if (!strcmp(argv[1], "exit")) return atoi(argv[2]);
 	if (!strcmp(argv[1], "map")) {
 		void *p = mmap(NULL, atol(argv[2]), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		P("%s bytes: %s\n", argv[2], p == MAP_FAILED ? strerror(errno) : "mapped");
+		return 0;
+	}
+	if (!strcmp(argv[1], "caps")) {
+		show_caps();
 		return 0;
 	}
 	if (!strcmp(argv[1], "args")) {

@@ -16,8 +16,9 @@ type Creds struct {
 	Groups                 []uint32
 	Permitted, Effective   uint64
 	Inheritable, Bounding  uint64
+	Ambient                uint64
+	SecureBits             uint32 // PR_SET_SECUREBITS
 	NoNewPrivs             bool
-	KeepCaps               bool // PR_SET_KEEPCAPS
 }
 
 // ContainerCaps are the capabilities that container engines give to root by
@@ -48,20 +49,7 @@ func (c *Creds) With(change func(*Creds)) *Creds {
 	n := *c
 	n.Groups = slices.Clone(c.Groups)
 	change(&n)
-	wasRoot := c.UID == 0 || c.EUID == 0 || c.SUID == 0
-	isRoot := n.UID == 0 || n.EUID == 0 || n.SUID == 0
-	if wasRoot && !isRoot {
-		if !c.KeepCaps {
-			n.Permitted = 0
-		}
-		n.Effective = 0
-	}
-	if c.EUID == 0 && n.EUID != 0 {
-		n.Effective = 0
-	}
-	if c.EUID != 0 && n.EUID == 0 {
-		n.Effective = n.Permitted
-	}
+	n.fixUp(c)
 	return &n
 }
 

@@ -272,10 +272,7 @@ func (t *Task) commit(img *image) {
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
-	t.SetCreds(t.Creds().With(func(c *Creds) {
-		c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID
-		c.KeepCaps = false
-	}))
+	t.SetCreds(t.Creds().executed())
 	t.SetAttributes(func(a *Attributes) { a.Dumpable = true })
 	t.SetComm(img.comm)
 	t.exe.Store(&img.exe)

@@ -173,7 +173,7 @@ func (p procTask) Status() proc.Status {
 	s := proc.Status{
 		PID: g.ID, State: p.state(), TPGID: -1,
 		UID: [4]uint32{c.UID, c.EUID, c.SUID, c.FSUID}, GID: [4]uint32{c.GID, c.EGID, c.SGID, c.FSGID}, Groups: c.Groups,
-		Caps:       [5]uint64{c.Inheritable, c.Permitted, c.Effective, c.Bounding, 0},
+		Caps:       [5]uint64{c.Inheritable, c.Permitted, c.Effective, c.Bounding, c.Ambient},
 		NoNewPrivs: c.NoNewPrivs, Seccomp: t.Seccomp().Counts(), CPUs: t.Attributes().CPUs, FDSize: 64, User: g.Usage().Time, Start: g.started.Sub(t.K.Boot),
 	}
 	if fs := p.FSContext(); fs != nil {

@@ -254,11 +254,5 @@ func sysCapset(t *kernel.Task, a Args) (uint64, error) {
 	for i := range 3 * words {
 		sets[i%3] |= uint64(binary.LittleEndian.Uint32(raw[4*i:])) << (32 * (i / 3))
 	}
-	eff, perm, inh := sets[0], sets[1], sets[2]
-	c := t.Creds()
-	if perm&^c.Permitted != 0 || eff&^perm != 0 || inh&^(c.Inheritable|c.Bounding) != 0 {
-		return 0, unix.EPERM
-	}
-	t.SetCreds(c.With(func(c *kernel.Creds) { c.Effective, c.Permitted, c.Inheritable = eff, perm, inh }))
-	return 0, nil
+	return ok(t.SetCaps(sets[0], sets[1], sets[2]))
 }

@@ -31,13 +31,14 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 		t.SetAttributes(func(at *kernel.Attributes) { at.Dumpable = a[1] == 1 })
 		return 0, nil
 	},
-	unix.PR_GET_KEEPCAPS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().KeepCaps), nil },
+	unix.PR_GET_KEEPCAPS: func(t *kernel.Task, _ Args) (uint64, error) {
+		return boolean(t.Creds().Secure(kernel.SecureKeepCaps)), nil
+	},
 	unix.PR_SET_KEEPCAPS: func(t *kernel.Task, a Args) (uint64, error) {
 		if err := oneOf(a[1], 0, 1); err != nil {
 			return 0, err
 		}
-		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.KeepCaps = a[1] == 1 }))
-		return 0, nil
+		return ok(t.SetKeepCaps(a[1] == 1))
 	},
 	unix.PR_GET_TIMERSLACK: func(t *kernel.Task, _ Args) (uint64, error) { return t.Attributes().TimerSlack, nil },
 	unix.PR_SET_TIMERSLACK: func(t *kernel.Task, a Args) (uint64, error) {
@@ -55,7 +56,9 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 	unix.PR_GET_THP_DISABLE:  func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_GET_SECCOMP:      func(t *kernel.Task, _ Args) (uint64, error) { return uint64(t.Seccomp().Mode()), nil },
 	unix.PR_SET_SECCOMP:      prctlSeccomp,
-	unix.PR_GET_SECUREBITS:   func(*kernel.Task, Args) (uint64, error) { return 0, nil },
+	unix.PR_GET_SECUREBITS:   func(t *kernel.Task, _ Args) (uint64, error) { return uint64(t.Creds().SecureBits), nil },
+	unix.PR_SET_SECUREBITS:   func(t *kernel.Task, a Args) (uint64, error) { return ok(t.SetSecureBits(a.Uint(1))) },
+	unix.PR_CAP_AMBIENT:      prctlAmbient,
 	unix.PR_SET_PTRACER:      func(*kernel.Task, Args) (uint64, error) { return 0, nil },
 	unix.PR_GET_NO_NEW_PRIVS: func(t *kernel.Task, _ Args) (uint64, error) { return boolean(t.Creds().NoNewPrivs), nil },
 	unix.PR_SET_NO_NEW_PRIVS: func(t *kernel.Task, a Args) (uint64, error) {
@@ -98,6 +101,30 @@ var prctls = map[int]func(t *kernel.Task, a Args) (uint64, error){
 		t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.Bounding &^= 1 << a[1] }))
 		return 0, nil
 	},
+}
+
+// prctlAmbient is PR_CAP_AMBIENT.
+func prctlAmbient(t *kernel.Task, a Args) (uint64, error) {
+	if a[1] == unix.PR_CAP_AMBIENT_CLEAR_ALL {
+		if a[2]|a[3]|a[4] != 0 {
+			return 0, unix.EINVAL
+		}
+		t.LowerAmbient(^uint64(0))
+		return 0, nil
+	}
+	if a[2] > unix.CAP_LAST_CAP || a[3]|a[4] != 0 {
+		return 0, unix.EINVAL
+	}
+	switch a[1] {
+	case unix.PR_CAP_AMBIENT_IS_SET:
+		return t.Creds().Ambient >> a[2] & 1, nil
+	case unix.PR_CAP_AMBIENT_RAISE:
+		return ok(t.RaiseAmbient(a[2]))
+	case unix.PR_CAP_AMBIENT_LOWER:
+		t.LowerAmbient(1 << a[2])
+		return 0, nil
+	}
+	return 0, unix.EINVAL
 }
 
 func boolean(b bool) uint64 {

@@ -162,7 +162,7 @@ var Table = [...]Row{
 	154: {Name: "modify_ldt", Args: "x x x x x x"},
 	155: {"pivot_root", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
 	156: {Name: "_sysctl", Args: "x x x x x x"},
-	157: {"prctl", sysPrctl, "prctl x x x x", Partial, "names, dumpable, no_new_privs, seccomp, bounding set, parent death signal, subreaper"},
+	157: {"prctl", sysPrctl, "prctl x x x x", Partial, "names, dumpable, no_new_privs, seccomp, capabilities and secure bits, parent death signal, subreaper"},
 	158: {"arch_prctl", sysArchPrctl, "arch p", Partial, "FS and GS bases"},
 	159: {"adjtimex", sysAdjtimex, "p", Partial, "tells the host's clock; changes are EPERM"},
 	160: {"setrlimit", sysSetrlimit, "resource rlimit", Full, ""},
