@@ -46,7 +46,7 @@ var Table = [...]Row{
 	38:  {"setitimer", sysSetitimer, "itimer p p", Partial, "ITIMER_VIRTUAL runs as ITIMER_PROF: system time counts as user time"},
 	39:  {"getpid", sysGetpid, "", Full, ""},
 	40:  {"sendfile", sysSendfile, "fd fd p u = long", Full, ""},
-	41:  {"socket", sysSocket, "domain socktype d", Partial, "AF_UNIX; TCP, UDP and UDP-Lite over AF_INET and AF_INET6; NETLINK_ROUTE; no raw sockets in a container of its own"},
+	41:  {"socket", sysSocket, "domain socktype d", Partial, "AF_UNIX; TCP, UDP, UDP-Lite and ICMP echo over AF_INET and AF_INET6; NETLINK_ROUTE; no raw sockets in a container of its own"},
 	42:  {"connect", sysConnect, "fd sockaddr u", Full, ""},
 	43:  {"accept", sysAccept, "fd p p", Full, ""},
 	44:  {"sendto", sysSendto, "fd in u msgflags sockaddr u = long", Partial, "no MSG_FASTOPEN, MSG_ZEROCOPY"},

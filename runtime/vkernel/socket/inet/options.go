@@ -82,6 +82,9 @@ var udpOptions = socket.Table{
 	{Level: levelUDP, Name: unix.UDP_GRO}:     {Fit: socket.Bool},
 }
 
+// echoOptions are those of ping sockets, which may share an identifier.
+var echoOptions = socket.Table{{Level: unix.SOL_SOCKET, Name: unix.SO_REUSEADDR}: {Initial: 1, Fit: socket.Bool}}
+
 // liteOptions are those of UDP-Lite, uapi/linux/udp.h, besides udpOptions.
 var liteOptions = socket.Table{
 	{Level: unix.IPPROTO_UDPLITE, Name: 10}: {Fit: coverage}, // UDPLITE_SEND_CSCOV
@@ -134,7 +137,10 @@ func tcpBuffer(least int) func(int) (int, error) {
 // tables are the options of a kind of socket.
 func tables(k socket.Kind) []socket.Table {
 	own := tcpOptions
-	if k.Type == unix.SOCK_DGRAM {
+	switch {
+	case k.Protocol == echoProtocol[k.Domain]:
+		own = echoOptions
+	case k.Type == unix.SOCK_DGRAM:
 		own = udpOptions
 	}
 	list := []socket.Table{own, ip4Options}

@@ -1,4 +1,4 @@
-// Package inet is TCP, UDP and UDP-Lite, over IPv4 and IPv6, inside one container: its
+// Package inet is TCP, UDP, UDP-Lite and ICMP echo sockets, over IPv4 and IPv6, inside one container: its
 // only addresses are those of the loopback interface, so a connection is two
 // queues and a datagram is put into the receiver's. Nothing is ever lost,
 // reordered or sent twice; what programs can see of the protocols (states,
@@ -25,6 +25,7 @@ type Stack struct {
 	mu       sync.Mutex
 	tcp, udp ports
 	lite     ports // UDP-Lite's
+	echo     ports // identifiers of ping sockets
 	turn     uint  // counts what is shared out among SO_REUSEPORT sockets
 	// outside are clients of published ports: addresses that are not ours.
 	outside map[netip.AddrPort]*udp
@@ -36,7 +37,7 @@ type Stack struct {
 
 // NewStack makes a stack without sockets.
 func NewStack() *Stack {
-	return &Stack{tcp: newPorts(), udp: newPorts(), lite: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
+	return &Stack{tcp: newPorts(), udp: newPorts(), lite: newPorts(), echo: newPorts(), outside: map[netip.AddrPort]*udp{}, all: map[uint64]*base{}}
 }
 
 // Family is AF_INET or AF_INET6 of the stack.
@@ -50,6 +51,9 @@ var protocols = map[int][]int{
 	unix.SOCK_DGRAM:  {unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE},
 }
 
+// echoProtocol is that of a domain's ping sockets.
+var echoProtocol = map[int]int{unix.AF_INET: unix.IPPROTO_ICMP, unix.AF_INET6: unix.IPPROTO_ICMPV6}
+
 // New implements socket.Family.
 func (f family) New(k socket.Kind) (socket.Socket, error) {
 	if k.Type == unix.SOCK_RAW {
@@ -57,6 +61,8 @@ func (f family) New(k socket.Kind) (socket.Socket, error) {
 	}
 	own := protocols[k.Type]
 	switch {
+	case k.Type == unix.SOCK_DGRAM && k.Protocol == echoProtocol[k.Domain]:
+		return newPing(f.stack, k), nil
 	case own == nil:
 		return nil, unix.ESOCKTNOSUPPORT
 	case k.Protocol == 0:

@@ -22,16 +22,22 @@ type udp struct {
 
 func newUDP(s *Stack, k socket.Kind) *udp {
 	u := &udp{}
-	u.stack, u.ports, u.owner = s, &s.udp, u
+	ports := &s.udp
 	if k.Protocol == unix.IPPROTO_UDPLITE {
-		u.ports = &s.lite
+		ports = &s.lite
 	}
+	u.set(s, ports, k, u)
+	return u
+}
+
+// set makes u a new socket of a stack; owner is what u is a part of.
+func (u *udp) set(s *Stack, ports *ports, k socket.Kind, owner socket.Socket) {
+	u.stack, u.ports, u.owner = s, ports, owner
 	u.Init(k, tables(k)...)
 	u.local = netip.AddrPortFrom(u.any(), 0)
 	u.in = socket.Half{Reader: &u.Common}
 	u.in.SetLimit(socket.DefaultBuffer)
 	s.keep(&u.base)
-	return u
 }
 
 // Release implements vfs.File.
