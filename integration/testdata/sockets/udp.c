@@ -285,3 +285,18 @@ CASE(udp_headers_of_both_protocols) {
 	T(send_with(w6, SA(a6), IPPROTO_IP, IP_TTL, 9, 0, 0, 4));
 	header(r, 256);
 }
+
+CASE(udp_ip6_headers_of_rfc2292) {
+	int r = socket(AF_INET6, SOCK_DGRAM, 0), w = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct sockaddr_in6 a = in6(0);
+	bind(r, SA(a));
+	a = in6(port_of(r));
+	set(r, IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1);
+	set(r, IPPROTO_IPV6, IPV6_2292PKTINFO, 1);
+	set(r, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+	set(r, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	T(sendto(w, "x", 1, 0, SA(a)));
+	header(r, 256);
+}

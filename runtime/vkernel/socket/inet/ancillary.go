@@ -29,15 +29,12 @@ type sentField struct {
 
 // sentFields are those of ip_cmsg_send and ip6_datagram_send_ctl.
 var sentFields = map[socket.OptionName]sentField{
-	{Level: levelIP, Name: unix.IP_TTL}:         {hops, 1, 255, false},
-	{Level: levelIP, Name: unix.IP_TOS}:         {class, 0, 255, true},
-	{Level: levelIP6, Name: unix.IPV6_HOPLIMIT}: {hops, -1, 255, false},
-	{Level: levelIP6, Name: unix.IPV6_TCLASS}:   {class, -1, 255, false},
-	{Level: levelIP6, Name: ipv6Hoplimit2292}:   {hops, -1, 255, false},
+	{Level: levelIP, Name: unix.IP_TTL}:             {hops, 1, 255, false},
+	{Level: levelIP, Name: unix.IP_TOS}:             {class, 0, 255, true},
+	{Level: levelIP6, Name: unix.IPV6_HOPLIMIT}:     {hops, -1, 255, false},
+	{Level: levelIP6, Name: unix.IPV6_TCLASS}:       {class, -1, 255, false},
+	{Level: levelIP6, Name: unix.IPV6_2292HOPLIMIT}: {hops, -1, 255, false},
 }
-
-// ipv6Hoplimit2292 is IPV6_2292HOPLIMIT, uapi/linux/in6.h.
-const ipv6Hoplimit2292 = 8
 
 // set changes the field to what a control message says.
 func (f sentField) set(h *ipHeader, data []byte) error {
@@ -97,10 +94,7 @@ type receivedField struct {
 // receivedFields are in the order of the kernel's: ip6_datagram_recv_common_ctl,
 // then ip_cmsg_recv or ip6_datagram_recv_specific_ctl.
 var receivedFields = []receivedField{
-	{unix.IPV6_RECVPKTINFO, unix.IPV6_PKTINFO, levelIP6, true, func(a arrival) []byte {
-		b := a.to.As16()
-		return binary.LittleEndian.AppendUint32(b[:], 1) // the index of lo
-	}},
+	{unix.IPV6_RECVPKTINFO, unix.IPV6_PKTINFO, levelIP6, true, pktinfo6},
 	{unix.IP_PKTINFO, unix.IP_PKTINFO, levelIP, false, func(a arrival) []byte {
 		b := append(socket.EncodeInt(1), a.to.AsSlice()...)
 		return append(b, a.to.AsSlice()...)
@@ -109,6 +103,14 @@ var receivedFields = []receivedField{
 	{unix.IP_RECVTOS, unix.IP_TOS, levelIP, false, func(a arrival) []byte { return []byte{byte(a.class)} }},
 	{unix.IPV6_RECVHOPLIMIT, unix.IPV6_HOPLIMIT, levelIP6, false, func(a arrival) []byte { return socket.EncodeInt(a.hops) }},
 	{unix.IPV6_RECVTCLASS, unix.IPV6_TCLASS, levelIP6, false, func(a arrival) []byte { return socket.EncodeInt(a.class) }},
+	{unix.IPV6_2292PKTINFO, unix.IPV6_2292PKTINFO, levelIP6, false, pktinfo6},
+	{unix.IPV6_2292HOPLIMIT, unix.IPV6_2292HOPLIMIT, levelIP6, false, func(a arrival) []byte { return socket.EncodeInt(a.hops) }},
+}
+
+// pktinfo6 is a struct in6_pktinfo.
+func pktinfo6(a arrival) []byte {
+	b := a.to.As16()
+	return binary.LittleEndian.AppendUint32(b[:], 1) // the index of lo
 }
 
 // control is the ancillary data that a receiver asked for.

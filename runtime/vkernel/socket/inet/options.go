@@ -46,6 +46,8 @@ var ip6Options = socket.Table{
 	{Level: levelIP6, Name: unix.IPV6_RECVPKTINFO}:      {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_RECVHOPLIMIT}:     {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_RECVTCLASS}:       {Fit: socket.Bool},
+	{Level: levelIP6, Name: unix.IPV6_2292PKTINFO}:      {Fit: socket.Bool},
+	{Level: levelIP6, Name: unix.IPV6_2292HOPLIMIT}:     {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_FREEBIND}:         {Fit: socket.Bool},
 	{Level: levelIP6, Name: unix.IPV6_TRANSPARENT}:      {Fit: socket.Privileged},
 	{Level: levelIP6, Name: unix.IPV6_DONTFRAG}:         {Fit: socket.Bool},
