@@ -217,3 +217,46 @@ CASE(udp_errors_wake) {
 	T(recv(s, &a, 1, 0));
 	take(s, 100, port);
 }
+
+/* What is too long for a packet is an error of this host's own. */
+CASE(udp_errors_too_long) {
+	static char big[130000];
+	int s = socket(AF_INET, SOCK_DGRAM, 0), s6 = socket(AF_INET6, SOCK_DGRAM, 0), on = 1, want = 2;
+	struct sockaddr_in a = in4(9);
+	struct sockaddr_in6 b = in6(9);
+	setsockopt(s, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+	T(sendto(s, big, 130000, 0, SA(a)));
+	look(s);
+	T(sendto(s, big, 65508, 0, SA(a)));
+	ready("sent", s);
+	take(s, 100, 9);
+	look(s);
+	T(sendto(s6, big, 130000, 0, SA(b)));
+	setsockopt(s6, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+	T(sendto(s6, big, 130000, 0, SA(b)));
+	ready("sent", s6);
+	look(s6);
+	take(s6, 100, 9);
+	T(sendto(s6, big, 65528, 0, SA(b)));
+	take(s6, 100, 9);
+	setsockopt(s6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &want, sizeof want);
+	T(sendto(s6, big, 65489, 0, SA(b)));
+	take(s6, 100, 9);
+	setsockopt(s, IPPROTO_IP, IP_MTU_DISCOVER, &want, sizeof want);
+	T(sendto(s, big, 65508, 0, SA(a)));
+	take(s, 100, 9);
+}
+
+CASE(udp_longest) {
+	static char big[70000];
+	int s = socket(AF_INET6, SOCK_DGRAM, 0), r = socket(AF_INET6, SOCK_DGRAM, 0), room = 1 << 20;
+	struct sockaddr_in6 a = in6(0);
+	bind(r, SA(a));
+	a = in6(port_of(r));
+	T(sendto(s, big, 65527, 0, SA(a)));
+	T(recv(r, big, sizeof big, 0));
+	T(sendto(s, big, 65528, 0, SA(a)));
+	T(recv(r, big, sizeof big, MSG_DONTWAIT));
+	inet_pton(AF_INET6, "::ffff:127.0.0.1", &a.sin6_addr);
+	T(sendto(s, big, 65508, 0, SA(a)));
+}

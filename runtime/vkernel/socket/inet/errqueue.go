@@ -32,8 +32,14 @@ const errorHops = 64
 // errors are a socket's error queue (IP_RECVERR in ip(7)).
 type errors struct {
 	mu   sync.Mutex
-	list []socket.Message
+	list []failure
 	size int // what they count against the receive buffer, bytes
+}
+
+// failure is one error: what a read of the queue gives.
+type failure struct {
+	socket.Message
+	icmp bool // another host's: it is the socket's pending error too
 }
 
 // errorCost is what an error counts besides its data, bytes.
@@ -45,26 +51,26 @@ func (e *errors) empty() bool {
 	return len(e.list) == 0
 }
 
-func (e *errors) put(m socket.Message, limit int) {
+func (e *errors) put(f failure, limit int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if cost := errorCost + m.Len(); e.size+cost < limit {
+	if cost := errorCost + f.Len(); e.size+cost < limit {
 		e.size += cost
-		e.list = append(e.list, m)
+		e.list = append(e.list, f)
 	}
 }
 
-// take gives the first error, and tells whether there are more.
-func (e *errors) take() (m socket.Message, more, ok bool) {
+// take gives the first error, and tells whether the next one is another host's.
+func (e *errors) take() (f failure, nextICMP, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.list) == 0 {
-		return m, false, false
+		return f, false, false
 	}
-	m = e.list[0]
+	f = e.list[0]
 	e.list = e.list[1:]
-	e.size -= errorCost + m.Len()
-	return m, len(e.list) > 0, true
+	e.size -= errorCost + f.Len()
+	return f, len(e.list) > 0 && e.list[0].icmp, true
 }
 
 func (e *errors) purge() {
@@ -88,40 +94,75 @@ func (u *udp) unanswered(dst netip.AddrPort, data [][]byte) {
 		return
 	}
 	if wanted {
-		u.errors.put(u.report(e, dst, data), u.Int(unix.SOL_SOCKET, unix.SO_RCVBUF))
+		u.errors.put(failure{u.report(e, dst, data), true}, u.Int(unix.SOL_SOCKET, unix.SO_RCVBUF))
 	}
 	u.Fail(unix.ECONNREFUSED)
 }
 
 // report is an error as MSG_ERRQUEUE shows it: the datagram's data, where it
-// went, and a struct sock_extended_err with the address of who sent the error.
+// went, and what extended tells.
 func (u *udp) report(e *unreachable, dst netip.AddrPort, data [][]byte) socket.Message {
 	var quoted []byte
 	for _, b := range data {
 		quoted = append(quoted, b[:min(len(b), e.quoted-len(quoted))]...)
 	}
-	b := binary.LittleEndian.AppendUint32(nil, uint32(unix.ECONNREFUSED))
-	b = append(b, e.origin, e.typ, e.code, 0)
-	b = append(b, make([]byte, 8)...) // ee_info, ee_data
-	b = append(b, socket.EncodeInet(u.Domain, netip.AddrPortFrom(dst.Addr(), 0))...)
-	c := u.control(netip.AddrPortFrom(dst.Addr(), 0), ipHeader{errorHops, e.class})
-	own := socket.Cmsg{Level: levelIP, Type: unix.IP_RECVERR, Data: b}
-	if u.Domain == unix.AF_INET6 {
-		own.Level, own.Type = levelIP6, unix.IPV6_RECVERR
-	}
+	offender := netip.AddrPortFrom(dst.Addr(), 0)
+	c := u.control(offender, ipHeader{errorHops, e.class})
+	own := u.extended(extended{errno: unix.ECONNREFUSED, origin: e.origin, typ: e.typ, code: e.code}, socket.EncodeInet(u.Domain, offender))
 	c.Other = append(c.Other, own)
 	return socket.Message{Data: [][]byte{quoted}, Addr: socket.EncodeInet(u.Domain, dst), Control: c}
 }
 
+// tooLong is told that a datagram to dst has no room in a packet: an error
+// with the largest packet's size and without an offender.
+func (u *udp) tooLong(dst netip.AddrPort) {
+	level, option, mtu := levelIP6, unix.IPV6_RECVERR, uint32(loopbackMTU)
+	if dst.Addr().Is4() {
+		level, option, mtu = levelIP, unix.IP_RECVERR, loopbackMTU-1
+		u.stack.mu.Lock()
+		dst = netip.AddrPortFrom(dst.Addr(), u.remote.Port())
+		u.stack.mu.Unlock()
+	}
+	if u.Int(level, option) == 0 {
+		return
+	}
+	nobody := make([]byte, len(socket.EncodeInet(u.Domain, dst)))
+	c := socket.Control{Other: []socket.Cmsg{u.extended(extended{errno: unix.EMSGSIZE, origin: unix.SO_EE_ORIGIN_LOCAL, info: mtu}, nobody)}}
+	m := socket.Message{Data: [][]byte{{}}, Addr: socket.EncodeInet(u.Domain, dst), Control: c}
+	u.errors.put(failure{m, false}, u.Int(unix.SOL_SOCKET, unix.SO_RCVBUF))
+	u.Notify(wait.Err)
+}
+
+// extended is struct sock_extended_err.
+type extended struct {
+	errno             unix.Errno
+	origin, typ, code byte
+	info              uint32
+}
+
+// extended is the control message of an error, with the address of who sent
+// it.
+func (u *udp) extended(e extended, offender []byte) socket.Cmsg {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(e.errno))
+	b = append(b, e.origin, e.typ, e.code, 0)
+	b = binary.LittleEndian.AppendUint32(b, e.info)
+	b = append(append(b, make([]byte, 4)...), offender...)
+	if u.Domain == unix.AF_INET6 {
+		return socket.Cmsg{Level: levelIP6, Type: unix.IPV6_RECVERR, Data: b}
+	}
+	return socket.Cmsg{Level: levelIP, Type: unix.IP_RECVERR, Data: b}
+}
+
 // recvError is Recv with MSG_ERRQUEUE.
 func (u *udp) recvError(m *socket.Message) (int, error) {
-	e, more, ok := u.errors.take()
+	e, nextICMP, ok := u.errors.take()
 	if !ok {
 		return 0, unix.EAGAIN
 	}
-	if more {
+	switch {
+	case nextICMP:
 		u.Fail(unix.ECONNREFUSED)
-	} else {
+	case e.icmp:
 		u.TakeError()
 	}
 	m.Addr, m.Control, m.Flags = e.Addr, e.Control, unix.MSG_ERRQUEUE

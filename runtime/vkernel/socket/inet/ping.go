@@ -28,14 +28,11 @@ const icmpHeader = 8
 // echoTypes are the types of messages, by domain.
 var echoTypes = map[int]struct{ request, reply byte }{unix.AF_INET: {8, 0}, unix.AF_INET6: {128, 129}}
 
-// maxPacket is the most that a message with its header may have, bytes.
-const maxPacket = 65535
-
 // Send implements socket.Socket. Whoever is asked is here, and answers.
 func (p *ping) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	size := m.Len()
 	switch {
-	case size > maxPacket:
+	case size > maxLength:
 		return 0, unix.EMSGSIZE
 	case size < icmpHeader:
 		return 0, unix.EINVAL

@@ -72,8 +72,26 @@ func (u *udp) Connect(_ *socket.Caller, addr []byte) error {
 	return nil
 }
 
-// maxDatagram is the most that fits into an IPv4 packet, bytes.
-const maxDatagram = 65507
+// The most that fits into a packet of either protocol, and into lo's largest
+// packet where IPv6 may make no fragments, bytes.
+const (
+	maxDatagram      = 65507
+	maxDatagram6     = 65527
+	maxWholeDatagram = loopbackMTU - 40 - 8
+	loopbackMTU      = 65536
+	maxLength        = 65535 // of anything in UDP over IPv4
+)
+
+// longest is the most that u may send to dst.
+func (u *udp) longest(dst netip.Addr) int {
+	switch how := u.Int(levelIP6, unix.IPV6_MTU_DISCOVER); {
+	case dst.Is4():
+		return maxDatagram
+	case how >= unix.IPV6_PMTUDISC_DO && how != unix.IPV6_PMTUDISC_OMIT:
+		return maxWholeDatagram
+	}
+	return maxDatagram6
+}
 
 // Send implements socket.Socket.
 func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
@@ -81,7 +99,7 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	switch {
 	case m.Flags&unix.MSG_OOB != 0:
 		return 0, unix.EOPNOTSUPP
-	case size > maxDatagram:
+	case size > maxLength && u.Domain == unix.AF_INET:
 		return 0, unix.EMSGSIZE
 	}
 	if err := u.TakeError(); err != nil {
@@ -93,6 +111,10 @@ func (u *udp) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	to, from, dst, err := u.target(m.Addr)
 	if err != nil {
 		return 0, err
+	}
+	if size > u.longest(dst.Addr()) {
+		u.tooLong(dst)
+		return 0, unix.EMSGSIZE
 	}
 	h, err := u.header(from.Addr(), m.Control.Other)
 	if err != nil {
