@@ -16,6 +16,7 @@ type Common struct {
 	queue  wait.Queue
 	tables []Table
 	ino    atomic.Uint64 // of the inode, for /proc/net
+	stamp  atomic.Int32  // which of stampOptions is set, or 0
 
 	mu        sync.Mutex
 	values    map[OptionName]int // those that were set
@@ -94,6 +95,7 @@ func (c *Common) Inherit(from *Common) {
 		c.values[name] = v
 	}
 	c.linger, c.timeouts = from.linger, from.timeouts
+	c.stamp.Store(from.stamp.Load())
 }
 
 // Unsupported is methods for what a socket does not do; families embed it

@@ -11,6 +11,7 @@ import (
 // Control is a message's ancillary data.
 type Control struct {
 	Rights []*vfs.Description // SCM_RIGHTS; whoever holds the Control holds a reference of each
+	Stamp  []Cmsg             // when it came, if that was asked for
 	Creds  *Ucred             // SCM_CREDENTIALS
 	Other  []Cmsg
 

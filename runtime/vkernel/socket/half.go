@@ -2,6 +2,7 @@ package socket
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,7 @@ type packet struct {
 	control Control
 	creds   Ucred
 	urgency urgency
+	came    time.Time // zero if the reader wants no times
 }
 
 // cost is what p counts against the queue's limit.
@@ -173,7 +175,11 @@ func (h *Half) put(m *Message, from []byte, creds Ucred) (int, error) {
 		return 0, unix.EAGAIN
 	}
 	if !h.Stream {
-		h.add(packet{data: gather(m.Data, 0, size), from: from, control: m.Control, creds: creds})
+		p := packet{data: gather(m.Data, 0, size), from: from, control: m.Control, creds: creds}
+		if h.Reader.stamp.Load() != 0 {
+			p.came = time.Now()
+		}
+		h.add(p)
 		m.Control = Control{}
 		return size, nil
 	}
@@ -281,6 +287,7 @@ func (h *Half) takePacket(m *Message, flags int) int {
 	n := scatter(m.Data, 0, p.data)
 	size := len(p.data)
 	m.Addr = p.from
+	m.Control.Stamp = h.Reader.stamped(p)
 	peek := flags&unix.MSG_PEEK != 0
 	p.give(m, peek)
 	if n < size {

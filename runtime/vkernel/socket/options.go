@@ -75,8 +75,6 @@ var solSocket = Table{
 	{unix.SOL_SOCKET, unix.SO_NO_CHECK}:        {0, Bool},
 	{unix.SOL_SOCKET, unix.SO_PASSCRED}:        {0, Bool},
 	{unix.SOL_SOCKET, unix.SO_PASSSEC}:         {0, Bool},
-	{unix.SOL_SOCKET, unix.SO_TIMESTAMP}:       {0, Bool},
-	{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS}:     {0, Bool},
 	{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}:        {0, Bool},
 	{unix.SOL_SOCKET, unix.SO_LOCK_FILTER}:     {0, Bool},
 	{unix.SOL_SOCKET, unix.SO_ZEROCOPY}:        {0, Bool},
@@ -193,6 +191,9 @@ func (c *Common) SetOption(level, name int, value []byte) error {
 		if name == unix.SO_LINGER {
 			return c.setLinger(value)
 		}
+		if _, is := stampOptions[name]; is {
+			return c.setStamp(name, value)
+		}
 	}
 	o, known := c.option(OptionName{level, name})
 	switch {
@@ -262,6 +263,9 @@ func (c *Common) Option(level, name, _ int) ([]byte, error) {
 		}
 		if i, isTimeout := timeoutIndex[name]; isTimeout {
 			return c.timeval(i), nil
+		}
+		if _, is := stampOptions[name]; is {
+			return EncodeInt(toInt(int(c.stamp.Load()) == name)), nil
 		}
 		if name == unix.SO_LINGER {
 			l := c.Linger()

@@ -393,6 +393,9 @@ func (h *header) storeControl(t *kernel.Task, m *socket.Message, cloexec bool) (
 	if h.control == 0 {
 		w.room = 0
 	}
+	for _, s := range m.Control.Stamp {
+		w.put(s.Level, s.Type, s.Data)
+	}
 	if c := m.Control.Creds; c != nil {
 		b := binary.LittleEndian.AppendUint32(nil, uint32(c.PID))
 		b = binary.LittleEndian.AppendUint32(b, c.UID)
