@@ -39,14 +39,14 @@ func (c *container) buildNetwork() error {
 	switch c.spec.Net {
 	case NetNone, "":
 		c.stack = inet.NewStack()
-		n.Interfaces = socket.Loopback
+		n.Interfaces, n.Settings = socket.Loopback, socket.Settings()
 		n.Families[unix.AF_INET], n.Families[unix.AF_INET6] = c.stack.Family(), c.stack.Family()
 	case NetHost:
 		f, err := hostnet.New()
 		if err != nil {
 			return fmt.Errorf("network: %w", err)
 		}
-		n.Interfaces = socket.HostInterfaces
+		n.Interfaces, n.Settings = socket.HostInterfaces, socket.HostSettings()
 		n.Families[unix.AF_INET], n.Families[unix.AF_INET6] = f, f
 	default:
 		return fmt.Errorf("network %q: there are %s and %s", c.spec.Net, NetNone, NetHost)

@@ -23,7 +23,7 @@ func (k *Kernel) Proc() vfs.FileSystem {
 	return proc.New(proc.Options{
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
-		Net: k.netFiles(), IPC: k.ipcFiles(),
+		Net: k.netFiles(), NetSys: k.netSysctls(), IPC: k.ipcFiles(),
 	})
 }
 
@@ -42,6 +42,17 @@ func (k *Kernel) netFiles() (list []proc.File) {
 		return nil
 	}
 	for _, f := range k.Net.ProcFiles() {
+		list = append(list, proc.File{Name: f.Name, Read: f.Read})
+	}
+	return list
+}
+
+// netSysctls are the files of /proc/sys/net.
+func (k *Kernel) netSysctls() (list []proc.File) {
+	if k.Net == nil {
+		return nil
+	}
+	for _, f := range k.Net.Settings {
 		list = append(list, proc.File{Name: f.Name, Read: f.Read})
 	}
 	return list

@@ -15,6 +15,8 @@ type Network struct {
 	Families map[int]Family // by AF_*
 	// Interfaces lists the network interfaces.
 	Interfaces func() []Interface
+	// Settings are the files of /proc/sys/net, with the names of directories.
+	Settings []ProcFile
 
 	lastIno atomic.Uint64
 	flying  atomic.Int64 // descriptors on their way

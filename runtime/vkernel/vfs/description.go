@@ -46,10 +46,14 @@ func newDescription(file File, path Path, creds *Creds, flags int) *Description 
 // socket, an epoll instance. name is what /proc/PID/fd/N says. flags are the
 // access mode and status flags.
 func (s *System) NewAnon(file File, inode Inode, name string, flags int) *Description {
+	return newDescription(file, s.AnonPath(inode, name), RootCreds(), flags)
+}
+
+// AnonPath is a place that only a magic link leads to.
+func (s *System) AnonPath(inode Inode, name string) Path {
 	s.anonOnce.Do(func() { s.anon = s.NewSuper(anonFS{}) })
 	mount := &Mount{super: s.anon, root: s.anon.root}
-	d := &Dentry{super: s.anon, inode: inode, name: name}
-	return newDescription(file, Path{mount, d}, RootCreds(), flags)
+	return Path{mount, &Dentry{super: s.anon, inode: inode, name: name}}
 }
 
 // anonFS is the file system of things without a name.

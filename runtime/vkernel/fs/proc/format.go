@@ -117,23 +117,28 @@ func readStatm(_ *fs, t Task) []byte {
 func readMaps(_ *fs, t Task) []byte {
 	var b bytes.Buffer
 	for _, m := range t.Maps() {
-		perm := []byte("---p")
-		for i, bit := range []int{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
-			if m.Prot&bit != 0 {
-				perm[i] = "rwx"[i]
-			}
-		}
-		if m.Shared {
-			perm[3] = 's'
-		}
-		head := fmt.Sprintf("%08x-%08x %s %08x %02x:%02x %d ",
-			m.Start, m.End, perm, m.Offset, unix.Major(m.Dev), unix.Minor(m.Dev), m.Ino)
-		if m.Name != "" {
-			head = fmt.Sprintf("%-73s%s", head, escape(m.Name, "\n"))
-		}
-		b.WriteString(head + "\n")
+		b.WriteString(m.line())
 	}
 	return b.Bytes()
+}
+
+// line is a line of maps.
+func (m *Mapping) line() string {
+	perm := []byte("---p")
+	for i, bit := range []int{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
+		if m.Prot&bit != 0 {
+			perm[i] = "rwx"[i]
+		}
+	}
+	if m.Shared {
+		perm[3] = 's'
+	}
+	head := fmt.Sprintf("%08x-%08x %s %08x %02x:%02x %d ",
+		m.Start, m.End, perm, m.Offset, unix.Major(m.Dev), unix.Minor(m.Dev), m.Ino)
+	if m.Name != "" {
+		head = fmt.Sprintf("%-73s%s", head, escape(m.Name, "\n"))
+	}
+	return head + "\n"
 }
 
 // limitNames are the rows of limits by RLIMIT_* number, with their units.
@@ -216,4 +221,11 @@ func readMountinfo(f *fs, t Task) (out []byte) {
 			m.Super().FS().Type(), escape(m.Source(), mountSpecial))
 	})
 	return out
+}
+
+// readSchedstat is the time on a processor, the time waited for one, both in
+// nanoseconds, and the number of times it got one.
+func readSchedstat(_ *fs, t Task) []byte {
+	s := t.Status()
+	return fmt.Appendf(nil, "%d 0 0\n", (s.User + s.System).Nanoseconds())
 }

@@ -107,6 +107,7 @@ type Options struct {
 	CPUs        int
 	CPUFlags    string // for cpuinfo, separated by spaces
 	Net         []File // of /proc/net
+	NetSys      []File // of /proc/sys/net, with the names of directories
 	IPC         []File // of /proc/sysvipc
 }
 

@@ -16,69 +16,40 @@ import (
 // system makes what is in /proc beside the processes.
 func (f *fs) system() synth.Static {
 	return synth.Static{
+		{Name: "buddyinfo", Inode: file(func() []byte { return hostFile("/proc/buddyinfo") })},
+		{Name: "cgroups", Inode: fixed("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")},
 		{Name: "cmdline", Inode: fixed("\n")},
+		{Name: "consoles", Inode: fixed("")},
 		{Name: "cpuinfo", Inode: file(f.cpuinfo)},
 		{Name: "devices", Inode: fixed("Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n")},
+		{Name: "diskstats", Inode: fixed("")},
+		{Name: "execdomains", Inode: fixed("0-0\tLinux           \t[kernel]\n")},
 		{Name: "filesystems", Inode: fixed("nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tpipefs\nnodev\toverlay\n")},
+		{Name: "interrupts", Inode: file(f.interrupts)},
 		{Name: "loadavg", Inode: file(f.loadavg)},
 		{Name: "meminfo", Inode: file(func() []byte { return hostFile("/proc/meminfo") })},
+		{Name: "misc", Inode: fixed("")},
+		{Name: "modules", Inode: fixed("")},
 		{Name: "mounts", Inode: link("self/mounts")},
 		{Name: "net", Inode: link("self/net")},
 		{Name: "partitions", Inode: fixed("major minor  #blocks  name\n\n")},
+		{Name: "pressure", Inode: dir(synth.Static{
+			{Name: "cpu", Inode: fixed(pressure("some", "full"))},
+			{Name: "io", Inode: fixed(pressure("some", "full"))},
+			{Name: "memory", Inode: fixed(pressure("some", "full"))},
+		})},
 		{Name: "self", Inode: f.self(func(pid, _ int) string { return strconv.Itoa(pid) })},
+		{Name: "softirqs", Inode: file(f.interrupts)},
 		{Name: "stat", Inode: file(f.stat)},
 		{Name: "swaps", Inode: fixed("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")},
 		{Name: "sys", Inode: f.sys()},
 		{Name: "sysvipc", Inode: files(f.IPC)},
 		{Name: "thread-self", Inode: f.self(func(pid, tid int) string { return fmt.Sprintf("%d/task/%d", pid, tid) })},
 		{Name: "uptime", Inode: file(f.uptime)},
+		{Name: "vmstat", Inode: file(func() []byte { return hostFile("/proc/vmstat") })},
+		{Name: "zoneinfo", Inode: file(func() []byte { return hostFile("/proc/zoneinfo") })},
 		{Name: "version", Inode: fixed(fmt.Sprintf("Linux version %s (megabin) %s\n", f.Release, f.Version))},
 	}
-}
-
-// sys makes /proc/sys.
-func (f *fs) sys() vfs.Inode {
-	return dir(synth.Static{
-		{Name: "fs", Inode: dir(synth.Static{
-			{Name: "file-max", Inode: fixed("9223372036854775807\n")},
-			{Name: "nr_open", Inode: fixed("1048576\n")},
-			{Name: "pipe-max-size", Inode: fixed("1048576\n")},
-			{Name: "protected_hardlinks", Inode: fixed("1\n")},
-			{Name: "protected_symlinks", Inode: fixed("1\n")},
-		})},
-		{Name: "kernel", Inode: dir(synth.Static{
-			{Name: "cap_last_cap", Inode: fixed("40\n")},
-			{Name: "hostname", Inode: f.hostname()},
-			{Name: "msgmax", Inode: fixed("8192\n")},
-			{Name: "msgmnb", Inode: fixed("16384\n")},
-			{Name: "msgmni", Inode: fixed("32000\n")},
-			{Name: "ngroups_max", Inode: fixed("65536\n")},
-			{Name: "osrelease", Inode: fixed(f.Release + "\n")},
-			{Name: "ostype", Inode: fixed("Linux\n")},
-			{Name: "overflowgid", Inode: fixed("65534\n")},
-			{Name: "overflowuid", Inode: fixed("65534\n")},
-			{Name: "pid_max", Inode: fixed("4194304\n")},
-			{Name: "random", Inode: dir(synth.Static{
-				{Name: "boot_id", Inode: fixed(uuid())},
-				{Name: "entropy_avail", Inode: fixed("256\n")},
-				{Name: "poolsize", Inode: fixed("256\n")},
-				{Name: "uuid", Inode: file(func() []byte { return []byte(uuid()) })},
-			})},
-			{Name: "sem", Inode: fixed("32000\t1024000\t500\t32000\n")},
-			{Name: "shm_rmid_forced", Inode: fixed("0\n")},
-			{Name: "shmall", Inode: fixed("18446744073692774399\n")},
-			{Name: "shmmax", Inode: fixed("18446744073692774399\n")},
-			{Name: "shmmni", Inode: fixed("4096\n")},
-			{Name: "threads-max", Inode: fixed("4194304\n")},
-			{Name: "version", Inode: fixed(f.Version + "\n")},
-		})},
-		{Name: "vm", Inode: dir(synth.Static{
-			{Name: "max_map_count", Inode: fixed("65530\n")},
-			{Name: "mmap_min_addr", Inode: fixed("65536\n")},
-			{Name: "overcommit_memory", Inode: fixed("0\n")},
-			{Name: "overcommit_ratio", Inode: fixed("50\n")},
-		})},
-	})
 }
 
 func dir(names synth.Static) vfs.Inode { return synth.NewDir(0o555, 0, 0, names) }
@@ -165,4 +136,22 @@ func (f *fs) stat() []byte {
 func (f *fs) uptime() []byte {
 	up := time.Since(f.Boot).Seconds()
 	return fmt.Appendf(nil, "%.2f %.2f\n", up, up*float64(max(f.CPUs, 1)))
+}
+
+// interrupts is the title of a table with a column for each processor: none is
+// counted.
+func (f *fs) interrupts() []byte {
+	out := []byte("          ")
+	for i := range max(f.CPUs, 1) {
+		out = fmt.Appendf(out, " CPU%-7d", i)
+	}
+	return append(out, '\n')
+}
+
+// pressure is a file of /proc/pressure without any.
+func pressure(kinds ...string) (s string) {
+	for _, kind := range kinds {
+		s += kind + " avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+	}
+	return s
 }

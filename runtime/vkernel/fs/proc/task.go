@@ -17,24 +17,36 @@ var taskFiles = []struct {
 	read  func(f *fs, t Task) []byte
 	write func(t Task, p []byte)
 }{
+	{name: "autogroup", mode: 0o644, read: text("")},
 	{name: "auxv", mode: 0o400, read: empty},
 	{name: "cgroup", mode: 0o444, read: text("0::/\n")},
 	{name: "cmdline", mode: 0o444, read: func(_ *fs, t Task) []byte { return t.Cmdline() }},
 	{name: "comm", mode: 0o644, read: readComm, write: writeComm},
+	{name: "coredump_filter", mode: 0o644, read: text("00000033\n"), write: func(Task, []byte) {}},
+	{name: "cpuset", mode: 0o444, read: text("/\n")},
 	{name: "environ", mode: 0o400, read: func(_ *fs, t Task) []byte { return t.Environ() }},
 	{name: "gid_map", mode: 0o644, read: text(idMap)},
+	{name: "io", mode: 0o400, read: text("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n")},
 	{name: "limits", mode: 0o444, read: readLimits},
 	{name: "loginuid", mode: 0o644, read: text("4294967295")},
 	{name: "maps", mode: 0o444, read: readMaps},
 	{name: "mountinfo", mode: 0o444, read: readMountinfo},
 	{name: "mounts", mode: 0o444, read: readMounts},
+	{name: "oom_adj", mode: 0o644, read: text("0\n"), write: func(Task, []byte) {}},
 	{name: "oom_score", mode: 0o444, read: text("0\n")},
 	{name: "oom_score_adj", mode: 0o644, read: text("0\n"), write: func(Task, []byte) {}},
+	{name: "personality", mode: 0o400, read: text("00000000\n")},
+	{name: "schedstat", mode: 0o444, read: readSchedstat},
+	{name: "sessionid", mode: 0o444, read: text("4294967295")},
 	{name: "setgroups", mode: 0o644, read: text("allow\n")},
+	{name: "smaps", mode: 0o444, read: readSmaps},
+	{name: "smaps_rollup", mode: 0o444, read: readSmapsRollup},
 	{name: "stat", mode: 0o444, read: readStat},
 	{name: "statm", mode: 0o444, read: readStatm},
 	{name: "status", mode: 0o444, read: readStatus},
+	{name: "timerslack_ns", mode: 0o666, read: text("50000\n")},
 	{name: "uid_map", mode: 0o644, read: text(idMap)},
+	{name: "wchan", mode: 0o444, read: text("0")},
 }
 
 const idMap = "         0          0 4294967295\n"
@@ -69,6 +81,7 @@ func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
 		add(row.name, f.newLink(tid, uid, gid, row.place))
 	}
 	add("net", files(f.Net))
+	add("ns", f.newNamespaces(uid, gid))
 	add("fd", synth.NewDir(0o500, uid, gid, &fds{f, tid, uid, gid}))
 	add("fdinfo", synth.NewDir(0o500, uid, gid, &fdinfos{fds{f, tid, uid, gid}}))
 	if process {

@@ -1,0 +1,131 @@
+// That files of proc which programs read are there, and have the form of Linux's.
+#include "test.h"
+#include <ctype.h>
+
+static char text[1 << 20];
+
+static int slurp(const char *name) {
+	int fd = open(name, O_RDONLY), n, all = 0;
+	if (fd < 0) {
+		P("%s: %s\n", name, strerrorname_np(errno));
+		return -1;
+	}
+	while ((n = read(fd, text + all, sizeof text - 1 - all)) > 0)
+		all += n;
+	close(fd);
+	text[all] = 0;
+	return all;
+}
+
+// form prints a file with each number as N, and blanks as one.
+static void form(const char *name) {
+	if (slurp(name) < 0)
+		return;
+	P("%s:", name);
+	for (char *p = text; *p;) {
+		if (isdigit(*p)) {
+			while (isdigit(*p)) p++;
+			P("N");
+		} else if (isblank(*p)) {
+			while (isblank(*p)) p++;
+			P(" ");
+		} else
+			P("%c", *p++);
+	}
+}
+
+// keys prints what stands before the first colon of each line, up to a second
+// line with the last one given.
+static void keys(const char *name, const char *last) {
+	if (slurp(name) < 0)
+		return;
+	P("%s:\n", name);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		char *colon = strchr(line, ':');
+		if (!isupper(line[0]) || !colon)
+			continue;
+		P(" %.*s\n", (int)(colon - line), line);
+		if (!strncmp(line, last, strlen(last)))
+			break;
+	}
+}
+
+TEST(proc_forms_of_self) {
+	static const char *names[] = {
+		"io", "oom_adj", "oom_score_adj", "personality", "schedstat", "sessionid", "loginuid", "timerslack_ns", "wchan", "coredump_filter", "statm",
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "/proc/self/%s", names[i]);
+		form(name);
+		P("\n");
+	}
+	keys("/proc/self/smaps", "VmFlags");
+	keys("/proc/self/smaps_rollup", "Locked");
+	slurp("/proc/self/smaps_rollup");
+	P("%.8s\n", strstr(text, "[rollup]"));
+}
+
+// Sizes of smaps are those of maps.
+TEST(proc_smaps_sizes) {
+	char *m = mmap(NULL, 40960, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(m, 1, 40960);
+	mmap(m + 40960, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	slurp("/proc/self/smaps");
+	char end[32], *line = text;
+	snprintf(end, sizeof end, "-%lx ", (long)m + 40960);
+	if (!(line = strstr(text, end)))
+		snprintf(end, sizeof end, "-%08lx ", (long)m + 40960), line = strstr(text, end);
+	long size = -1, rss = -1, dirty = -1;
+	sscanf(strstr(line, "\nSize:"), "\nSize: %ld", &size);
+	sscanf(strstr(line, "\nRss:"), "\nRss: %ld", &rss);
+	sscanf(strstr(line, "\nPrivate_Dirty:"), "\nPrivate_Dirty: %ld", &dirty);
+	P("%d %d %d\n", size >= 40, rss >= 40, dirty >= 40);
+}
+
+TEST(proc_namespaces) {
+	static const char *names[] = {"cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char name[64], to[64] = "", want[64];
+		struct stat st, mine;
+		snprintf(name, sizeof name, "/proc/self/ns/%s", names[i]);
+		int n = readlink(name, to, 63);
+		S(stat(name, &st));
+		snprintf(want, sizeof want, "%.*s:[%lu]", (int)strcspn(names[i], "_"), names[i], st.st_ino);
+		P("%s: %d %d\n", names[i], n > 0, !strcmp(to, want));
+		int fd = open(name, O_RDONLY);
+		S(fstat(fd, &mine));
+		P("%d\n", mine.st_ino == st.st_ino);
+		char self[64];
+		snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+		n = readlink(self, to, 63);
+		to[n < 0 ? 0 : n] = 0;
+		P("%d\n", !strcmp(to, want));
+		close(fd);
+	}
+	pid_t pid = CHILD(pause());
+	char a[64] = "", b[64] = "", name[64];
+	snprintf(name, sizeof name, "/proc/%d/ns/pid", pid);
+	readlink(name, a, 63), readlink("/proc/self/ns/pid", b, 63);
+	P("same: %d\n", !strcmp(a, b));
+	kill(pid, SIGKILL);
+	REAP(pid);
+}
+
+TEST(proc_forms_of_system) {
+	static const char *names[] = {
+		"fs/aio-max-nr", "fs/aio-nr", "fs/file-max", "fs/file-nr", "fs/inode-nr", "fs/epoll/max_user_watches", "fs/inotify/max_queued_events",
+		"fs/inotify/max_user_instances", "fs/inotify/max_user_watches", "fs/mqueue/msg_max", "fs/nr_open", "fs/pipe-max-size", "fs/suid_dumpable",
+		"kernel/cap_last_cap", "kernel/core_uses_pid", "kernel/dmesg_restrict", "kernel/ngroups_max", "kernel/panic", "kernel/pid_max",
+		"kernel/printk", "kernel/pty/max", "kernel/randomize_va_space", "kernel/random/entropy_avail", "kernel/sched_rt_runtime_us", "kernel/sem", "kernel/tainted",
+		"kernel/threads-max", "kernel/io_uring_disabled", "vm/max_map_count", "vm/nr_hugepages", "vm/overcommit_memory", "vm/swappiness", "vm/dirty_ratio",
+		"net/core/somaxconn", "net/core/rmem_max", "net/ipv4/ip_local_port_range", "net/ipv4/tcp_rmem", "net/ipv4/tcp_wmem", "net/ipv4/tcp_keepalive_time",
+		"net/ipv4/tcp_fin_timeout", "net/ipv4/ping_group_range", "net/ipv6/bindv6only", "net/ipv6/conf/all/disable_ipv6", "net/unix/max_dgram_qlen",
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "/proc/sys/%s", names[i]);
+		form(name);
+	}
+	form("/proc/sys/kernel/seccomp/actions_avail");
+}
