@@ -58,3 +58,5 @@ int port_of(int fd);
 int listener(int domain, int *port);
 void tcp_pair(int pair[2]);
 struct sockaddr_un un(const char *path);
+/* Natively, a network like a container's own: lo, and ping for everybody. */
+void container(void);

@@ -1,4 +1,6 @@
 #include "case.h"
+#include <net/if.h>
+#include <sched.h>
 
 static struct { const char *name; void (*run)(void); } cases[500];
 static int ncases;
@@ -101,6 +103,19 @@ struct sockaddr_un un(const char *path) {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	strcpy(a.sun_path, path);
 	return a;
+}
+
+void container(void) {
+	if (unshare(CLONE_NEWNET) < 0)
+		return;
+	int f = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY), s = socket(AF_INET, SOCK_DGRAM, 0);
+	write(f, "0 2147483647", 12);
+	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING};
+	ioctl(s, SIOCSIFFLAGS, &r);
+	close(f);
+	close(s);
+	struct timespec t = {0, 100000000}; /* ::1 is there a little later */
+	nanosleep(&t, NULL);
 }
 
 /* serve sends back what comes to a UDP port until an empty datagram comes, and

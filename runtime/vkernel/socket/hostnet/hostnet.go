@@ -39,7 +39,7 @@ func (f *Family) New(k socket.Kind) (socket.Socket, error) {
 
 // ProcFiles implements socket.Prober: the host's.
 func (f *Family) ProcFiles() []socket.ProcFile {
-	return socket.HostProcFiles("tcp tcp6 udp udp6 udplite udplite6 route")
+	return socket.HostProcFiles("arp icmp icmp6 igmp igmp6 ipv6_route netstat packet raw raw6 route snmp snmp6 sockstat sockstat6 tcp tcp6 udp udp6 udplite udplite6")
 }
 
 func (f *Family) wrap(fd int, k socket.Kind) (socket.Socket, error) {
