@@ -1,6 +1,8 @@
 // That files of proc which programs read are there, and have the form of Linux's.
 #include "test.h"
 #include <ctype.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 
 static char text[1 << 20];
 
@@ -128,4 +130,46 @@ TEST(proc_forms_of_system) {
 		form(name);
 	}
 	form("/proc/sys/kernel/seccomp/actions_avail");
+}
+
+// info prints the lines of fdinfo that only files of a kind have.
+static void info(const char *what, int fd, int pid) {
+	char name[64];
+	snprintf(name, sizeof name, "/proc/self/fdinfo/%d", fd);
+	slurp(name);
+	P("%s:\n", what);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		static const char *common[] = {"pos:", "flags:", "mnt_id:", "ino:", "eventfd-id:"};
+		int skip = 0;
+		for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+			skip |= !strncmp(line, common[i], strlen(common[i]));
+		char *tab = strchr(line, '\t');
+		if (skip)
+			continue;
+		if (pid && tab && atoi(tab + 1) == pid)
+			P(" %.*s it\n", (int)(tab - line), line);
+		else
+			P(" %s\n", line);
+	}
+}
+
+TEST(proc_fdinfo) {
+	int e = eventfd(5, 0), s = eventfd(3, EFD_SEMAPHORE);
+	info("eventfd", e, 0);
+	info("semaphore", s, 0);
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1), sigaddset(&set, SIGRTMIN + 3), sigaddset(&set, SIGKILL);
+	info("signalfd", signalfd(-1, &set, 0), 0);
+	pid_t pid = CHILD(pause());
+	int p = syscall(SYS_pidfd_open, pid, 0);
+	info("pidfd", p, pid);
+	kill(pid, SIGKILL);
+	waitid(P_PID, pid, &(siginfo_t){0}, WEXITED | WNOWAIT);
+	info("zombie", p, pid);
+	REAP(pid);
+	info("gone", p, pid);
+	int q[2];
+	pipe(q);
+	info("pipe", q[0], 0);
 }

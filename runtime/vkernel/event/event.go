@@ -6,6 +6,7 @@ package event
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync"
 	"time"
 
@@ -65,6 +66,17 @@ func (c *Counter) Ready() (m wait.Mask) {
 		m |= wait.Out
 	}
 	return m
+}
+
+// Info implements vfs.Informer.
+func (c *Counter) Info() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	semaphore := 0
+	if c.semaphore {
+		semaphore = 1
+	}
+	return fmt.Sprintf("eventfd-count: %16x\neventfd-semaphore: %d\n", c.value, semaphore)
 }
 
 // Read implements vfs.Reader.

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/runtime/vkernel/fs/proc"
@@ -58,6 +60,15 @@ func (p *PIDFile) Ready() wait.Mask {
 	default:
 		return 0
 	}
+}
+
+// Info implements vfs.Informer: what is gone has no number.
+func (p *PIDFile) Info() string {
+	pid := p.Process.ID
+	if p.Process.k.Process(pid) != p.Process {
+		pid = -1
+	}
+	return fmt.Sprintf("Pid:\t%d\nNSpid:\t%d\n", pid, pid)
 }
 
 // Queue implements vfs.Poller.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,9 @@ func (f *SignalFile) Queue() *wait.Queue { return f.QueueFor(f.maker) }
 
 // Read implements vfs.Reader.
 func (f *SignalFile) Read(p []byte) (int, error) { return f.ReadFor(f.maker, p) }
+
+// Info implements vfs.Informer.
+func (f *SignalFile) Info() string { return fmt.Sprintf("sigmask:\t%016x\n", uint64(f.signals())) }
 
 // Lseek implements vfs.Seeker: it does nothing.
 func (f *SignalFile) Lseek(cur, _ int64, _ int) (int64, error) { return cur, nil }

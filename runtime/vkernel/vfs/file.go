@@ -178,6 +178,12 @@ type Sealer interface {
 	MapWriter(n int)
 }
 
+// Informer has lines of its own in /proc/PID/fdinfo. It takes no lock of the
+// vfs.
+type Informer interface {
+	Info() string
+}
+
 // FlagSetter wants to know of F_SETFL.
 type FlagSetter interface {
 	SetFlags(flags int)

@@ -239,8 +239,12 @@ func (d *fdinfos) info(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n",
-		desc.Offset(), flags, desc.Path().Mount.ID(), a.Ino), nil
+	out := fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n",
+		desc.Offset(), flags, desc.Path().Mount.ID(), a.Ino)
+	if f, more := desc.File().(vfs.Informer); more {
+		out = append(out, f.Info()...)
+	}
+	return out, nil
 }
 
 // Names implements synth.Names.
