@@ -114,6 +114,7 @@ type block struct {
 	freshIn  Set
 	knownOut Set
 	lostIn   Set  // see losses.go
+	file     Set  // throughFile, once the function is linked
 	settled  bool // see liveness
 	saves    bool // see savesVectors
 	edges    []edge
