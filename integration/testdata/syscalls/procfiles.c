@@ -64,6 +64,11 @@ TEST(proc_forms_of_self) {
 	}
 	keys("/proc/self/smaps", "VmFlags");
 	keys("/proc/self/smaps_rollup", "Locked");
+	char c;
+	int fd = open("/proc/self/attr/current", O_RDWR);
+	S(read(fd, &c, 1));
+	S(write(fd, "x", 1));
+	S(open("/proc/self/attr/prev", O_RDONLY) >= 0);
 	slurp("/proc/self/smaps_rollup");
 	P("%.8s\n", strstr(text, "[rollup]"));
 }

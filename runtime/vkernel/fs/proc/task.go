@@ -80,12 +80,28 @@ func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
 	for _, row := range taskLinks {
 		add(row.name, f.newLink(tid, uid, gid, row.place))
 	}
+	add("attr", attributes(uid, gid))
 	add("net", files(f.Net))
 	add("ns", f.newNamespaces(uid, gid))
 	add("fd", synth.NewDir(0o500, uid, gid, &fds{f, tid, uid, gid}))
 	add("fdinfo", synth.NewDir(0o500, uid, gid, &fdinfos{fds{f, tid, uid, gid}}))
 	if process {
 		add("task", synth.NewDir(0o555, uid, gid, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
+	}
+	return synth.NewDir(0o555, uid, gid, names)
+}
+
+// attributes makes the directory attr, in which security modules would tell
+// what they know: without any, each file is EINVAL.
+func attributes(uid, gid uint32) vfs.Inode {
+	var names synth.Static
+	for _, name := range []string{"current", "exec", "fscreate", "keycreate", "prev", "sockcreate"} {
+		mode := uint32(0o666)
+		if name == "prev" {
+			mode = 0o444
+		}
+		i := synth.NewFile(mode, uid, gid, func() ([]byte, error) { return nil, unix.EINVAL }, func([]byte) error { return unix.EINVAL })
+		names = append(names, synth.StaticName{Name: name, Inode: i})
 	}
 	return synth.NewDir(0o555, uid, gid, names)
 }
