@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"strconv"
-	"strings"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -195,18 +194,20 @@ func together(layers []*layer) int {
 	return n
 }
 
-// between is layers that belong together without what is below them.
+// between is layers that belong together without what is below them. What it is
+// made of is exported with the cache; BuildKit would look up the same blobs
+// twice, and waits some milliseconds each time that they are not there.
 func between(layers []*layer) llb.State {
 	first, last := layers[0], layers[len(layers)-1]
 	upper := last.original
 	if last.changed {
 		upper = last.converted
 	}
-	var names []string
-	for _, l := range layers {
-		names = append(names, l.name)
+	name := "[megabin] take " + first.name
+	if last != first {
+		name += " to " + last.name
 	}
-	return llb.Diff(first.below, upper, llb.WithoutExportCache(), llb.WithCustomName("[megabin] take "+strings.Join(names, ", ")))
+	return llb.Diff(first.below, upper, llb.WithoutExportCache(), llb.WithCustomName(name))
 }
 
 // put makes the result say what the image is now.
