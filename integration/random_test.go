@@ -48,22 +48,15 @@ int main(int argc, char **argv) {
 }
 `
 
-// TestRandomC compares programs that csmith generates, compiled in many ways,
-// natively and converted.
+// TestRandomC compares programs that csmith generates, and such of many calls, compiled
+// in many ways, natively and converted.
 func TestRandomC(t *testing.T) {
-	if _, err := exec.LookPath("csmith"); err != nil {
-		t.Skip("csmith is not installed")
-	}
 	seeds, chains := 4, toolchains[:1]
 	if os.Getenv("MEGABIN_CONFORMANCE") != "" {
 		seeds, chains = 40, toolchains
 	}
 	dir := t.TempDir()
-	sources := make([]string, seeds)
-	for seed := range sources {
-		sources[seed] = filepath.Join(dir, fmt.Sprintf("p%d.c", seed))
-		output(t, "csmith", "--seed", fmt.Sprint(seed+1), "--no-argc", "--float", "--max-funcs", "6", "--max-block-depth", "3", "-o", sources[seed])
-	}
+	sources := randomSources(t, dir, seeds)
 	rootfs := filepath.Join(dir, "rootfs")
 	if err := os.Mkdir(rootfs, 0o755); err != nil {
 		t.Fatal(err)
@@ -83,6 +76,29 @@ func TestRandomC(t *testing.T) {
 	for name, n := range count {
 		t.Run(name, func(t *testing.T) { compareRandom(t, filepath.Join(rootfs, name), ref, "/"+name, n) })
 	}
+}
+
+// randomSources writes programs to dir: so many of csmith, if it is there, and as
+// many again of calls.
+func randomSources(t *testing.T, dir string, seeds int) (sources []string) {
+	_, err := exec.LookPath("csmith")
+	if err != nil {
+		t.Log("csmith is not installed")
+	}
+	for seed := range seeds {
+		calls := filepath.Join(dir, fmt.Sprintf("calls%d.c", seed))
+		if err := os.WriteFile(calls, []byte(randomCalls(int64(seed))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, calls)
+		if err != nil {
+			continue
+		}
+		p := filepath.Join(dir, fmt.Sprintf("p%d.c", seed))
+		output(t, "csmith", "--seed", fmt.Sprint(seed+1), "--no-argc", "--float", "--max-funcs", "6", "--max-block-depth", "3", "-o", p)
+		sources = append(sources, p)
+	}
+	return sources
 }
 
 // build compiles each source at each level and links them all to out. It

@@ -2,18 +2,11 @@ package ir
 
 import "encoding/binary"
 
-// accessWidth is the number of bytes of each load and store.
-var accessWidth = map[Op]int{
-	Load32: 4, Load8U32: 1, Load8S32: 1, Load16U32: 2, Load16S32: 2, Load64: 8, Load8U64: 1, Load8S64: 1, Load16U64: 2, Load16S64: 2,
-	Load32U64: 4, Load32S64: 4, LoadF32: 4, LoadF64: 8, LoadV128: 16, Load32Zero: 4, Load64Zero: 8,
-	Store32: 4, Store8x32: 1, Store16x32: 2, Store64: 8, Store8x64: 1, Store16x64: 2, Store32x64: 4, StoreF32: 4, StoreF64: 8, StoreV128: 16,
-}
-
 // access does a load, a store or an atomic operation.
 func (m *Interp) access(v *Value, args []Word) (Word, error) {
 	n := int(v.Aux2)
 	if v.Op < AtomicLoad {
-		n = accessWidth[v.Op]
+		n = v.Op.Width()
 	}
 	p, err := m.bytes(uint32(args[0].Lo), uint32(v.Aux), n)
 	if err != nil {

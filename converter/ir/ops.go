@@ -204,6 +204,23 @@ var infos = buildInfos()
 // Info returns the row of op.
 func (op Op) Info() *OpInfo { return &infos[op] }
 
+// Width is the number of bytes that a plain load or store accesses; 0 of other operations.
+func (op Op) Width() int {
+	if op < Load32 || op > StoreV128 {
+		return 0
+	}
+	return int(widths[op-Load32])
+}
+
+var widths = [...]uint8{
+	Load32 - Load32: 4, Load8U32 - Load32: 1, Load8S32 - Load32: 1, Load16U32 - Load32: 2, Load16S32 - Load32: 2,
+	Load64 - Load32: 8, Load8U64 - Load32: 1, Load8S64 - Load32: 1, Load16U64 - Load32: 2, Load16S64 - Load32: 2,
+	Load32U64 - Load32: 4, Load32S64 - Load32: 4, LoadF32 - Load32: 4, LoadF64 - Load32: 8,
+	LoadV128 - Load32: 16, Load32Zero - Load32: 4, Load64Zero - Load32: 8,
+	Store32 - Load32: 4, Store8x32 - Load32: 1, Store16x32 - Load32: 2, Store64 - Load32: 8, Store8x64 - Load32: 1,
+	Store16x64 - Load32: 2, Store32x64 - Load32: 4, StoreF32 - Load32: 4, StoreF64 - Load32: 8, StoreV128 - Load32: 16,
+}
+
 func (op Op) String() string {
 	if int(op) < len(infos) && infos[op].Name != "" {
 		return infos[op].Name

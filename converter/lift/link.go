@@ -22,6 +22,7 @@ func (u *unit) link(fn *function) {
 	l := &linker{u: u, fn: fn, before: map[*ir.Value][]*ir.Value{}, entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
 	fn.findHot()
 	for _, b := range fn.blocks {
+		b.file = b.throughFile()
 		l.params(b)
 	}
 	for _, b := range fn.blocks {
@@ -55,7 +56,7 @@ func (l *linker) params(b *block) {
 		switch {
 		case l.isParam(b, v):
 			b.first.Params = append(b.first.Params, b.param(v))
-		case v < numRegs && b.in != nil && b.in[v] != nil && (b.throughFile() | ^b.liveIn).has(v):
+		case v < numRegs && b.in != nil && b.in[v] != nil && (b.file | ^b.liveIn).has(v):
 			p := b.in[v] // if it is not live, it is left alone by a write of a part that nothing wants whole
 			p.Op, p.Aux = ir.GetReg, int64(v.reg())
 			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
@@ -64,7 +65,7 @@ func (l *linker) params(b *block) {
 }
 
 func (l *linker) isParam(b *block, v Var) bool {
-	return ((b.liveIn | b.softIn) &^ b.throughFile()).has(v) && !(v == RSP && b.spKnown)
+	return ((b.liveIn | b.softIn) &^ b.file).has(v) && !(v == RSP && b.spKnown)
 }
 
 // Numbers of predecessors from which on registers are not worth a copy on each
@@ -183,7 +184,7 @@ func (l *linker) front(b *block, file Set) *ir.Block {
 // edgeState makes an edge leave in the register file what its target looks for
 // there.
 func (l *linker) edgeState(c *ctx, e edge) {
-	set := e.to.throughFile()
+	set := e.to.file
 	for v := Var(0); v < numRegs; v++ {
 		if set.has(v) {
 			l.leave(c, e, v)

@@ -106,17 +106,19 @@ type block struct {
 	*blockValues
 	segs []segment // split at calls; for the data flow
 	// sp is rsp's distance from its value at function entry, at the block's start.
-	sp      int64
-	spKnown bool
-	liveIn  Set // see summary.go for this and the next three
-	softIn  Set
-	defIn   Set
-	freshIn Set
-	defOut  Set
-	settled bool // see liveness
-	saves   bool // see savesVectors
-	edges   []edge
-	exits   []*site // returns, tail calls, abnormal exits
+	sp       int64
+	spKnown  bool
+	liveIn   Set // see summary.go for this and the next four
+	softIn   Set
+	knownIn  Set
+	freshIn  Set
+	knownOut Set
+	lostIn   Set  // see losses.go
+	file     Set  // throughFile, once the function is linked
+	settled  bool // see liveness
+	saves    bool // see savesVectors
+	edges    []edge
+	exits    []*site // returns, tail calls, abnormal exits
 }
 
 // blockValues are the values at the end of a block as lifted so far.
@@ -140,7 +142,8 @@ type segment struct {
 	use, def Set
 	pass     Set   // read only in case the caller passed something: see savesVectors
 	fresh    Set   // def without what a call in front of the segment gave
-	meant    Set   // may be meant for the call that ends it
+	known    Set   // holds something at the call that ends it, see forwardDefs
+	meant    Set   // may be meant for that call, whatever it calls
 	site     *site // what ends the segment, nil for the block's end
 }
 

@@ -12,9 +12,10 @@ import (
 // functions they see (gcc's -fipa-ra), and hand-written code does as it
 // likes. So inside a unit both directions are computed instead of assumed:
 //
-//   - needs: what a function reads of its caller's registers;
+//   - needs: what a function reads of its caller's registers, on some way; a caller passes
+//     such a register if it holds something, see losses.go;
 //   - soft: what it only passes on to code that is not known, in case that
-//     reads it: a caller passes such a register if it has set it for the call;
+//     reads it: a caller passes such a register likewise;
 //   - gives: the registers that some caller reads after it returns, of those
 //     it may change: rax and rdx are handed back, others left in the register
 //     file. What it does not change the caller has left there.
@@ -25,6 +26,7 @@ type summary struct {
 	soft  Set
 	gives Set
 	mods  Set // what it may write, calls included
+	lost  Set // see losses.go
 }
 
 // unit is all functions of a unit, for what one function has to know of another.
@@ -47,6 +49,7 @@ func newUnit(l *lifter, fns []*function) *unit {
 		}
 	}
 	u.modifies()
+	u.losses()
 	for _, fn := range fns {
 		u.forwardDefs(fn)
 		if fn.src.AddressTaken || u.conv.passed != 0 {
@@ -108,7 +111,10 @@ func (u *unit) summarize() {
 // demand adds to the gives of fn's callees what fn reads after its calls.
 func (u *unit) demand(fn *function, push func(*function)) {
 	raise := func(t *function, gives Set) {
-		if t != nil && gives&^t.sum.gives != 0 {
+		if t == nil {
+			return
+		}
+		if gives &^= t.sum.lost; gives&^t.sum.gives != 0 {
 			t.sum.gives |= gives
 			push(t)
 		}
@@ -216,23 +222,24 @@ func (u *unit) calleeMods(s *site) Set {
 	return u.conv.changed
 }
 
-// forwardDefs computes for each block which registers may have been written
-// since the last call: what may be meant for the next one. defIn counts what
-// came in at entry too, which a tail call hands on; freshIn of that only the
-// argument registers. From it follows what may be meant for each call.
+// forwardDefs computes for each block which registers hold something: what may
+// be meant for the next call. known counts all but what an unknown callee has left
+// behind, and is what a callee of the unit may get. fresh counts only what has been written since
+// the last call, and the registers of arguments at entry; of that an unknown one gets what
+// the convention says.
 func (u *unit) forwardDefs(fn *function) {
-	fn.blocks[0].defIn = argSet | hiddenArgs
-	fn.blocks[0].freshIn = argSet | fileArgs
+	fn.blocks[0].knownIn = callerSaved
+	fn.blocks[0].freshIn = argSet | fileArgs | xmmArgs
 	for changed := true; changed; {
 		changed = false
 		for _, b := range fn.blocks {
-			def, fresh := b.defIn, b.freshIn
+			known, fresh := b.knownIn, b.freshIn
 			for i := range b.segs {
-				def, fresh = u.defsAfter(&b.segs[i], def), u.defsAfter(&b.segs[i], fresh)
+				known, fresh = u.holdsAfter(&b.segs[i], known, fresh)
 			}
 			for _, s := range b.succs {
-				if def&^s.defIn != 0 || fresh&^s.freshIn != 0 {
-					s.defIn |= def
+				if known&^s.knownIn != 0 || fresh&^s.freshIn != 0 {
+					s.knownIn |= known
 					s.freshIn |= fresh
 					changed = true
 				}
@@ -240,23 +247,24 @@ func (u *unit) forwardDefs(fn *function) {
 		}
 	}
 	for _, b := range fn.blocks {
-		def, fresh := b.defIn, b.freshIn
+		known, fresh := b.knownIn, b.freshIn
 		for i := range b.segs {
 			s := &b.segs[i]
-			s.meant = fresh | s.fresh
-			def, fresh = u.defsAfter(s, def), u.defsAfter(s, fresh)
+			s.known, s.meant = known|s.fresh, fresh|s.fresh
+			known, fresh = u.holdsAfter(s, known, fresh)
 		}
-		b.defOut = def
+		b.knownOut = known
 	}
 }
 
-// defsAfter is forwardDefs' transfer over a segment and the call that ends it.
-func (u *unit) defsAfter(s *segment, in Set) Set {
-	out := in | s.fresh
+// holdsAfter is forwardDefs' transfer over a segment and the call that ends it.
+func (u *unit) holdsAfter(s *segment, known, fresh Set) (Set, Set) {
+	known, fresh = known|s.fresh, fresh|s.fresh
 	if s.site != nil && s.site.isCall() {
-		out = out&^u.calleeMods(s.site) | handedOn
+		mods := u.calleeMods(s.site)
+		known, fresh = known&^mods|u.given(s.site), fresh&^mods|handedOn
 	}
-	return out
+	return known, fresh
 }
 
 // handedOn are the registers in which a call's result may be meant for the next call as
@@ -303,7 +311,7 @@ func (u *unit) blockLive(fn *function, b *block) live {
 		l.soft |= s.softIn
 	}
 	for _, s := range b.exits {
-		n := u.exitNeeds(fn, s, b.defOut)
+		n := u.exitNeeds(fn, s, b.knownOut)
 		s.before = n.hard | n.soft
 		l.hard |= n.hard
 		l.soft |= n.soft
@@ -311,7 +319,7 @@ func (u *unit) blockLive(fn *function, b *block) live {
 	for i := len(b.segs) - 1; i >= 0; i-- {
 		seg := &b.segs[i]
 		if s := seg.site; s != nil {
-			l = u.throughSite(s, l, seg.meant)
+			l = u.throughSite(s, l, seg)
 		}
 		l.hard = seg.use | l.hard&^seg.def
 		l.soft = seg.pass | l.soft&^seg.def
@@ -319,18 +327,17 @@ func (u *unit) blockLive(fn *function, b *block) live {
 	return l
 }
 
-// throughSite is the transfer over a call or system call; fresh is what may be
-// meant for it.
-func (u *unit) throughSite(s *site, after live, fresh Set) live {
+// throughSite is the transfer over a call or system call, which ends seg.
+func (u *unit) throughSite(s *site, after live, seg *segment) live {
 	s.after = after.hard
-	n := u.siteNeeds(s, fresh)
+	n := u.siteNeeds(s, seg)
 	if !s.isCall() {
 		s.after |= after.soft
 		n.hard |= s.after &^ u.kills(s) &^ flagSet
 		n.soft |= after.soft &^ u.kills(s)
 	} else { // what the callee leaves alone may still be meant for the next one
 		s.through = after.soft &^ u.calleeMods(s) &^ flagSet
-		s.after |= after.soft & handedOn
+		s.after |= after.soft & (handedOn | u.given(s))
 		n.soft |= s.through
 	}
 	s.before = n.hard | n.soft
@@ -342,8 +349,8 @@ func (u *unit) kills(s *site) Set {
 	switch {
 	case !s.isCall():
 		return s.sysMods()
-	case s.direct: // what the callee does not change is still there
-		return retSet | flagSet
+	case s.callee != nil: // what it does not change is still there
+		return retSet | flagSet | s.callee.sum.lost
 	}
 	return u.conv.changed | flagSet
 }
@@ -361,27 +368,35 @@ func (u *unit) kept(s *site) Set {
 
 // siteNeeds is what must be passed to a call or stand in the register file at
 // it.
-func (u *unit) siteNeeds(s *site, fresh Set) live {
+func (u *unit) siteNeeds(s *site, seg *segment) live {
 	if t := s.callee; t != nil {
-		return live{u.conv.kept | t.sum.needs&^flagSet | s.after&u.conv.changed&^retSet, t.sum.soft & fresh}
+		hard, soft := t.sum.wants()
+		return live{u.conv.kept | hard | s.after&u.conv.changed&^u.kills(s), soft & seg.known}
 	}
 	if !s.isCall() { // how many arguments the system call has is not known
-		return live{u.conv.kept, fresh & sysSet}
+		return live{u.conv.kept, seg.meant & sysSet}
 	}
-	return live{u.conv.kept | u.conv.passed, fresh & u.conv.meant}
+	return live{u.conv.kept | u.conv.passed, seg.meant & u.conv.meant}
+}
+
+// wants is what a call of the function passes in any case, and what if it holds
+// something.
+func (s *summary) wants() (hard, soft Set) {
+	return s.needs &^ (callerSaved | flagSet), s.soft | s.needs&callerSaved
 }
 
 // exitNeeds is what must be handed back, or on, at an exit.
-func (u *unit) exitNeeds(fn *function, s *site, def Set) live {
+func (u *unit) exitNeeds(fn *function, s *site, known Set) live {
 	t := &s.term.Term
 	needs := u.conv.kept | fn.sum.gives
 	switch {
 	case t.Kind == ir.Return:
 		return live{hard: needs}
 	case t.Kind == ir.Leave:
-		return live{needs | retSet, def & u.conv.changed}
+		return live{needs | retSet, known & u.conv.changed}
 	case s.callee != nil:
-		return live{needs&^retSet | s.callee.sum.needs&^flagSet, s.callee.sum.soft & def}
+		hard, soft := s.callee.sum.wants()
+		return live{needs&^retSet | hard, soft & known}
 	}
-	return live{needs&^retSet | u.conv.passed, def & u.conv.meant}
+	return live{needs&^retSet | u.conv.passed, known & u.conv.meant}
 }

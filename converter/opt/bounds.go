@@ -36,7 +36,7 @@ const maxReach = 0x10000 + 16
 // endOfAccess is where v's access ends, in bytes from its base; 0 if it shares
 // no check.
 func endOfAccess(v *ir.Value) int64 {
-	if w := access(v.Op); w > 0 && v.Aux+w <= maxReach {
+	if w := int64(v.Op.Width()); w > 0 && v.Aux+w <= maxReach {
 		return v.Aux + w
 	}
 	return 0

@@ -80,39 +80,21 @@ func (c *cser) reuse(v *ir.Value) bool {
 	return false
 }
 
-// access is the width in bytes of what an operation loads or stores; 0 if it
-// is no plain load or store.
-func access(op ir.Op) int64 {
-	if op < ir.Load32 || op > ir.StoreV128 {
-		return 0
-	}
-	return widths[op-ir.Load32]
-}
-
 func isLoad(op ir.Op) bool { return op >= ir.Load32 && op <= ir.Load64Zero }
-
-var widths = [...]int64{
-	ir.Load32 - ir.Load32: 4, ir.Load8U32 - ir.Load32: 1, ir.Load8S32 - ir.Load32: 1, ir.Load16U32 - ir.Load32: 2, ir.Load16S32 - ir.Load32: 2,
-	ir.Load64 - ir.Load32: 8, ir.Load8U64 - ir.Load32: 1, ir.Load8S64 - ir.Load32: 1, ir.Load16U64 - ir.Load32: 2, ir.Load16S64 - ir.Load32: 2,
-	ir.Load32U64 - ir.Load32: 4, ir.Load32S64 - ir.Load32: 4, ir.LoadF32 - ir.Load32: 4, ir.LoadF64 - ir.Load32: 8,
-	ir.LoadV128 - ir.Load32: 16, ir.Load32Zero - ir.Load32: 4, ir.Load64Zero - ir.Load32: 8,
-	ir.Store32 - ir.Load32: 4, ir.Store8x32 - ir.Load32: 1, ir.Store16x32 - ir.Load32: 2, ir.Store64 - ir.Load32: 8, ir.Store8x64 - ir.Load32: 1,
-	ir.Store16x64 - ir.Load32: 2, ir.Store32x64 - ir.Load32: 4, ir.StoreF32 - ir.Load32: 4, ir.StoreF64 - ir.Load32: 8, ir.StoreV128 - ir.Load32: 16,
-}
 
 // loadOf is the load that gives back what a store of the same width stored.
 var loadOf = map[ir.Op]ir.Op{ir.Store32: ir.Load32, ir.Store64: ir.Load64, ir.StoreF32: ir.LoadF32, ir.StoreF64: ir.LoadF64, ir.StoreV128: ir.LoadV128}
 
 // store forgets the loads that v may change, and remembers what it stored.
 func (c *cser) store(v *ir.Value) {
-	w := access(v.Op)
+	w := int64(v.Op.Width())
 	if w == 0 {
 		c.known.forgetLoads(func(*key) bool { return true })
 		return
 	}
 	base := number(v.Args[0])
 	c.known.forgetLoads(func(k *key) bool {
-		return k.args[0] != base || k.aux < v.Aux+w && v.Aux < k.aux+access(k.op)
+		return k.args[0] != base || k.aux < v.Aux+w && v.Aux < k.aux+int64(k.op.Width())
 	})
 	if op, ok := loadOf[v.Op]; ok {
 		c.known.learn(key{op: op, typ: op.Info().Result, aux: v.Aux, args: [3]int32{base}}, v.Args[1])

@@ -3,6 +3,7 @@ package wasm
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
@@ -101,9 +102,30 @@ func (e *emitter) push(v *ir.Value) {
 	case v.Op == ir.Lin:
 		e.pushLin()
 	default:
-		e.pushAll(v.Args)
-		e.operation(v)
+		e.compute(v)
 	}
+}
+
+// compute leaves on the operand stack what v is made to. The engine has an immediate
+// operand for the difference of a small constant, but none for the sum of its negative.
+func (e *emitter) compute(v *ir.Value) {
+	if k, ok := subtracts(v); ok {
+		e.push(v.Args[0])
+		e.constI64(k)
+		e.op(opI64Sub)
+		return
+	}
+	e.pushAll(v.Args)
+	e.operation(v)
+}
+
+// subtracts is the constant that v takes off a value by adding a negative one.
+func subtracts(v *ir.Value) (int64, bool) {
+	if v.Op != ir.I64Add {
+		return 0, false
+	}
+	k, ok := v.Args[1].IsConst()
+	return -k, ok && k < 0 && k > math.MinInt32
 }
 
 func (e *emitter) pushLin() {
@@ -134,8 +156,7 @@ func (e *emitter) statement(v *ir.Value) {
 		e.pushAll(v.Args)
 		e.callImport(abi.FuncSyscall)
 	default:
-		e.pushAll(v.Args)
-		e.operation(v)
+		e.compute(v)
 	}
 	e.keep(v)
 	if v.Op == ir.Syscall && v.Info != nil {

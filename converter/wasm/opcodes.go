@@ -47,6 +47,7 @@ const (
 	opI32Shl             = 0x74
 	opI32ShrU            = 0x76
 	opI64Add             = 0x7c
+	opI64Sub             = 0x7d
 	opI64ShrU            = 0x88
 	opI32WrapI64         = 0xa7
 	opI64ExtendI32U      = 0xad

@@ -1,0 +1,92 @@
+package lift
+
+import "github.com/megabin/megabin/converter/ir"
+
+// What a function loses: registers that it may return with as an unknown callee
+// left them. To whoever called it they hold nothing. Liveness alone would not tell:
+// compilers leave ways that are never taken, and on those a variable has no value yet and
+// lies in whatever register is free. Were that taken for a result of the last call, and of all
+// that that one calls, whole programs would have to keep the register.
+
+// losses computes lost of all functions: the least solution.
+func (u *unit) losses() {
+	work := make([]*function, len(u.fns))
+	for i, fn := range u.fns {
+		fn.queued = true
+		work[len(work)-1-i] = fn
+	}
+	for len(work) > 0 {
+		fn := work[len(work)-1]
+		work = work[:len(work)-1]
+		fn.queued = false
+		lost := u.losesIn(fn)
+		if lost == fn.sum.lost {
+			continue
+		}
+		fn.sum.lost = lost
+		for _, c := range fn.callers {
+			if !c.queued {
+				c.queued = true
+				work = append(work, c)
+			}
+		}
+	}
+}
+
+// losesIn goes on with a function's forward data flow and returns what is lost
+// at its exits.
+func (u *unit) losesIn(fn *function) (lost Set) {
+	for changed := true; changed; {
+		changed = false
+		for _, b := range fn.blocks {
+			out := u.lostAfter(b)
+			for _, s := range b.succs {
+				if out&^s.lostIn != 0 {
+					s.lostIn |= out
+					changed = true
+				}
+			}
+		}
+	}
+	for _, b := range fn.blocks {
+		for _, s := range b.exits {
+			switch s.term.Term.Kind {
+			case ir.Return:
+				lost |= u.lostAfter(b)
+			case ir.TailCall:
+				lost |= u.lostThrough(s, u.lostAfter(b))
+			}
+		}
+	}
+	return lost
+}
+
+// lostAfter is what is lost at b's end.
+func (u *unit) lostAfter(b *block) Set {
+	lost := b.lostIn
+	for i := range b.segs {
+		seg := &b.segs[i]
+		lost &^= seg.def
+		if s := seg.site; s != nil && s.isCall() {
+			lost = u.lostThrough(s, lost)
+		}
+	}
+	return lost
+}
+
+// lostThrough is what is lost after a call or tail call. An unknown callee may give back
+// what the convention says, a known one what it changes.
+func (u *unit) lostThrough(s *site, before Set) Set {
+	if t := s.callee; t != nil {
+		return before&^u.calleeMods(s) | t.sum.lost
+	}
+	return before | u.conv.changed&^u.conv.given
+}
+
+// given is what a call may give back.
+func (u *unit) given(s *site) Set {
+	if t := s.callee; t != nil {
+		return u.calleeMods(s) &^ t.sum.lost
+	}
+	return u.conv.given
+}
