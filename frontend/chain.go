@@ -58,21 +58,33 @@ func newGraph(c *configs, def *pb.Definition) (*graph, error) {
 
 func outputOf(in *pb.Input) output { return output{digest.Digest(in.Digest), in.Index} }
 
-// state is an output as a state that further operations can use.
-func (g *graph) state(o output) (llb.State, error) {
-	if o == (output{}) {
-		return llb.Scratch(), nil
+// states are outputs as states that further operations can use. They are read
+// at once, as inputs of one more operation, which is in no result itself: what
+// is marshaled then has each operation once, not once for each state upon it.
+func (g *graph) states(list []output) (map[output]llb.State, error) {
+	states := map[output]llb.State{{}: llb.Scratch()}
+	all := &pb.Op{}
+	for _, o := range list {
+		if o != (output{}) {
+			all.Inputs = append(all.Inputs, &pb.Input{Digest: string(o.op), Index: o.index})
+		}
 	}
-	last, err := proto.Marshal(&pb.Op{Inputs: []*pb.Input{{Digest: string(o.op), Index: o.index}}})
+	raw, err := proto.Marshal(all)
 	if err != nil {
-		return llb.State{}, err
+		return nil, err
 	}
-	def := &pb.Definition{Def: append(slices.Clone(g.def.Def), last), Metadata: g.def.Metadata, Source: g.def.Source}
-	op, err := llb.NewDefinitionOp(def)
+	last, err := proto.Marshal(&pb.Op{Inputs: []*pb.Input{{Digest: string(digest.FromBytes(raw))}}})
 	if err != nil {
-		return llb.State{}, err
+		return nil, err
 	}
-	return llb.NewState(op), nil
+	op, err := llb.NewDefinitionOp(&pb.Definition{Def: append(slices.Clone(g.def.Def), raw, last), Metadata: g.def.Metadata, Source: g.def.Source})
+	if err != nil {
+		return nil, err
+	}
+	for i, in := range op.Inputs() {
+		states[outputOf(all.Inputs[i])] = llb.NewState(in)
+	}
+	return states, nil
 }
 
 // steps lists the layers of an output, the lowest first. Each operation that

@@ -42,15 +42,15 @@ type converted struct {
 // layer is a layer of the result and the operations that convert it.
 type layer struct {
 	step
-	original llb.State // the layer alone
-	changed  bool      // converted is another layer
-	out      llb.State // the layer's upper state, with carriers
-	state    llb.State // what packing has to know
+	below, original llb.State // without the layer, and with it
+	changed         bool      // converted is another layer
+	converted       llb.State // original, with carriers in this layer
+	state           llb.State // what packing has to know
 }
 
 // convert makes the operations that convert an image, and has them run.
 func (b *builder) convert(ctx context.Context, ref client.Reference) (*converted, error) {
-	layers, result, err := b.layers(ctx, ref)
+	layers, err := b.layers(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (b *builder) convert(ctx context.Context, ref client.Reference) (*converted
 	if err := b.readMeta(ctx, meta, layers, c); err != nil {
 		return nil, err
 	}
-	c.ref, err = b.solve(ctx, stack(layers, result, pack))
+	c.ref, err = b.solve(ctx, stack(layers, pack))
 	return c, err
 }
 
@@ -87,48 +87,45 @@ func (b *builder) readMeta(ctx context.Context, meta llb.State, layers []*layer,
 	return nil
 }
 
-// layers finds the layers of a result; state is all of it.
-func (b *builder) layers(ctx context.Context, ref client.Reference) (list []*layer, state llb.State, err error) {
+// layers finds the layers of a result.
+func (b *builder) layers(ctx context.Context, ref client.Reference) (list []*layer, err error) {
 	if ref == nil {
-		return nil, llb.Scratch(), nil
+		return nil, nil
 	}
-	if state, err = ref.ToState(); err != nil {
-		return nil, state, err
+	state, err := ref.ToState()
+	if err != nil {
+		return nil, err
 	}
 	def, err := state.Marshal(ctx, llb.Platform(platform))
 	if err != nil {
-		return nil, state, err
+		return nil, err
 	}
 	g, err := newGraph(b.client, def.ToPB())
 	if err != nil {
-		return nil, state, err
+		return nil, err
 	}
 	steps, err := g.steps(ctx, g.result)
 	if err != nil {
-		return nil, state, err
+		return nil, err
+	}
+	var outputs []output
+	for _, s := range steps {
+		outputs = append(outputs, s.lower, s.upper)
+	}
+	states, err := g.states(outputs)
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range steps {
-		l, err := b.layer(g, s)
-		if err != nil {
-			return nil, state, err
-		}
-		list = append(list, l)
+		list = append(list, b.layer(s, states[s.lower], states[s.upper]))
 	}
-	return list, state, nil
+	return list, nil
 }
 
 // layer makes the operation that converts a layer. It sees the trees below
 // and with the layer, and changes a copy of the one below, so that the
 // difference is a layer too, with all that was removed.
-func (b *builder) layer(g *graph, s step) (*layer, error) {
-	lower, err := g.state(s.lower)
-	if err != nil {
-		return nil, err
-	}
-	upper, err := g.state(s.upper)
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) layer(s step, lower, upper llb.State) *layer {
 	args := []string{"layer", "--upper", dirUpper, "--out", dirOut, "--state", dirState, "--cache", dirCache}
 	mounts := []llb.RunOption{
 		llb.AddMount(dirUpper, upper, llb.Readonly, llb.ContentCache(llb.MountContentCacheOff)),
@@ -139,18 +136,10 @@ func (b *builder) layer(g *graph, s step) (*layer, error) {
 		mounts = append(mounts, llb.AddMount(dirLower, lower, llb.Readonly, llb.ContentCache(llb.MountContentCacheOff)))
 	}
 	run := b.run("[megabin] recompile "+s.name, args, mounts...)
-	l := &layer{step: s, state: run.AddMount(dirState, llb.Scratch())}
-	l.out = alone(s, lower, run.AddMount(dirOut, lower))
-	l.original = alone(s, lower, upper)
-	return l, nil
-}
-
-// alone is the layer between two states.
-func alone(s step, lower, upper llb.State) llb.State {
-	if s.lower == (output{}) {
-		return upper
-	}
-	return llb.Diff(lower, upper, llb.WithCustomName("[megabin] take "+s.name))
+	l := &layer{step: s, below: lower, original: upper}
+	l.state = run.AddMount(dirState, llb.Scratch())
+	l.converted = run.AddMount(dirOut, lower)
+	return l
 }
 
 // pack makes the operation that makes the last layer; meta is what is not
@@ -184,26 +173,41 @@ func (b *builder) run(name string, args []string, mounts ...llb.RunOption) llb.E
 	return b.self.With(llb.Network(llb.NetModeNone)).Run(append(options, mounts...)...)
 }
 
-// stack puts the layers of the image together. The lowest layers that stay as
-// they are, each upon the one before, are one state already.
-func stack(layers []*layer, result, last llb.State) llb.State {
-	n := 0
-	for n < len(layers) && !layers[n].changed && (n == 0 || layers[n].lower == layers[n-1].upper) {
-		n++
-	}
+// stack puts the layers of the image together, of as few states as it can.
+func stack(layers []*layer, last llb.State) llb.State {
 	var states []llb.State
-	if n == len(layers) && n > 0 {
-		states = append(states, result)
-	} else {
-		for _, l := range layers {
-			if l.changed {
-				states = append(states, l.out)
-			} else {
-				states = append(states, l.original)
-			}
-		}
+	for len(layers) > 0 {
+		n := together(layers)
+		states = append(states, between(layers[:n]))
+		layers = layers[n:]
 	}
 	return llb.Merge(append(states, last), llb.WithCustomName("[megabin] put the layers together"))
+}
+
+// together is how many layers from the first on are those between two states:
+// each is upon the one before as that was.
+func together(layers []*layer) int {
+	n := 1
+	for n < len(layers) && !layers[n-1].changed && layers[n].lower == layers[n-1].upper {
+		n++
+	}
+	return n
+}
+
+// between is layers that belong together without what is below them. What it is
+// made of is exported with the cache; BuildKit would look up the same blobs
+// twice, and waits some milliseconds each time that they are not there.
+func between(layers []*layer) llb.State {
+	first, last := layers[0], layers[len(layers)-1]
+	upper := last.original
+	if last.changed {
+		upper = last.converted
+	}
+	name := "[megabin] take " + first.name
+	if last != first {
+		name += " to " + last.name
+	}
+	return llb.Diff(first.below, upper, llb.WithoutExportCache(), llb.WithCustomName(name))
 }
 
 // put makes the result say what the image is now.

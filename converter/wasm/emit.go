@@ -34,13 +34,16 @@ type emitter struct {
 	setAt, setEnd int   // the last local.set in b, if it may become a tee
 	setLocal      int32 // and its local
 
+	ifAt              int // where the body of the innermost if begins, unless something was opened in it
+	brAt, brEnd, brTo int // the last br: from where to where it is in b, and the frame it goes to
+
 	restorer restorer
 	targets  []int32 // of copies
 }
 
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
-	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1}
+	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1, ifAt: -1}
 	e.restorer.e = e
 	for i, h := range c.header {
 		if h && c.polls(i) {

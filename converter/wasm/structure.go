@@ -303,14 +303,20 @@ func (e *emitter) copies(edge *ir.Edge) {
 // outer one.
 func (e *emitter) again(to int) {
 	if !e.c.polls(to) {
-		e.br(e.innerAt[to])
+		e.back(e.innerAt[to])
 		return
 	}
 	e.countBack()
 	e.open(opIf)
-	e.br(e.innerAt[to])
+	e.back(e.innerAt[to])
 	e.closeIf()
-	e.br(e.outerAt[to])
+	e.back(e.outerAt[to])
+}
+
+// back branches to the beginning of the loop that was opened as number at.
+func (e *emitter) back(at int) {
+	e.br(at)
+	e.brEnd = -1 // an if stays: with br_if the engine's copies for the next turn are out of the way
 }
 
 // branchTable emits a switch. Each distinct edge is a case behind its own
@@ -358,24 +364,40 @@ func (e *emitter) open(op byte) {
 	e.op(op)
 	e.op(blockVoid)
 	e.frames++
+	e.ifAt = -1
+	if op == opIf {
+		e.ifAt = len(e.b)
+	}
 }
 
 func (e *emitter) close() {
 	e.op(opEnd)
 	e.frames--
+	e.ifAt = -1
 }
 
 // closeIf ends an if. With an empty else the engine still knows after it what
 // bounds it has checked before; without one it forgets (wazevo's
 // finalizeKnownSafeBoundsAtTheEndOfBlock is called for blocks that an opcode
-// leaves, which the else block it makes itself never is).
+// leaves, which the else block it makes itself never is). An if that only branches is
+// a br_if: the engine would jump around a jump.
 func (e *emitter) closeIf() {
+	if e.ifAt >= 0 && len(e.b) == e.brEnd && e.brAt == e.ifAt {
+		e.b = e.b[:e.ifAt-2]
+		e.frames--
+		e.ifAt = -1
+		e.op(opBrIf)
+		e.u(uint64(e.frames - e.brTo))
+		return
+	}
 	e.op(opElse)
 	e.close()
 }
 
 // br branches to the frame that was opened as number at.
 func (e *emitter) br(at int) {
+	e.brAt, e.brTo = len(e.b), at
 	e.op(opBr)
 	e.u(uint64(e.frames - at))
+	e.brEnd = len(e.b)
 }

@@ -272,3 +272,34 @@ func TestAnyControlFlowValidates(t *testing.T) {
 	codes = append(codes, compile(t, randomCFG(r, 3000)))
 	validate(t, codes...)
 }
+
+// early is a function of two blocks that may go straight to the last one.
+func early() *ir.Func {
+	f := &ir.Func{}
+	var blocks [4]*ir.Block
+	for i := range blocks {
+		blocks[i] = f.NewBlock(uint32(i))
+	}
+	b := ir.Builder{B: blocks[0]}
+	n := b.New(ir.Arg)
+	for i := range 2 {
+		b.B = blocks[i]
+		cond := b.Bin(ir.I64LtS, n, b.Const64(int64(i+1)))
+		b.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: blocks[3]}, {To: blocks[i+1]}}}
+	}
+	b.B = blocks[2]
+	b.SetReg(int(abi.RBX), n)
+	b.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: blocks[3]}}}
+	b.B = blocks[3]
+	sp := b.New(ir.SP)
+	b.B.Term = ir.Term{Kind: ir.Return, Args: []*ir.Value{b.Load(ir.Load32, sp, 0), n, n, sp}}
+	return f
+}
+
+// TestBranchesAlone: an if that does nothing but branch is a br_if.
+func TestBranchesAlone(t *testing.T) {
+	text := wabt(t, []Code{compile(t, early())}, "wasm-objdump", "-d")
+	if strings.Count(text, " br_if ") != 2 || strings.Contains(text, " if") {
+		t.Errorf("not two br_if and no if:\n%s", text)
+	}
+}
