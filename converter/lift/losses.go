@@ -10,27 +10,12 @@ import "github.com/megabin/megabin/converter/ir"
 
 // losses computes lost of all functions: the least solution.
 func (u *unit) losses() {
-	work := make([]*function, len(u.fns))
-	for i, fn := range u.fns {
-		fn.queued = true
-		work[len(work)-1-i] = fn
-	}
-	for len(work) > 0 {
-		fn := work[len(work)-1]
-		work = work[:len(work)-1]
-		fn.queued = false
+	u.settle(func(fn *function) bool {
 		lost := u.losesIn(fn)
-		if lost == fn.sum.lost {
-			continue
-		}
+		changed := lost != fn.sum.lost
 		fn.sum.lost = lost
-		for _, c := range fn.callers {
-			if !c.queued {
-				c.queued = true
-				work = append(work, c)
-			}
-		}
-	}
+		return changed
+	})
 }
 
 // losesIn goes on with a function's forward data flow and returns what is lost

@@ -150,11 +150,11 @@ func savesVectors(b *block) bool {
 	return stores == 8
 }
 
-// modifies computes mods of all functions. It may only err towards more.
-func (u *unit) modifies() {
+// settle calls step for every function, and again for those that call one that
+// step says it has changed the summary of, until none is left.
+func (u *unit) settle(step func(*function) (changed bool)) {
 	work := make([]*function, len(u.fns))
 	for i, fn := range u.fns {
-		fn.sum.mods = u.ownMods(fn)
 		fn.queued = true
 		work[len(work)-1-i] = fn
 	}
@@ -162,14 +162,9 @@ func (u *unit) modifies() {
 		fn := work[len(work)-1]
 		work = work[:len(work)-1]
 		fn.queued = false
-		mods := fn.sum.mods
-		for _, t := range fn.callees {
-			mods |= t.sum.mods & u.conv.changed
-		}
-		if mods == fn.sum.mods {
+		if !step(fn) {
 			continue
 		}
-		fn.sum.mods = mods
 		for _, c := range fn.callers {
 			if !c.queued {
 				c.queued = true
@@ -177,6 +172,22 @@ func (u *unit) modifies() {
 			}
 		}
 	}
+}
+
+// modifies computes mods of all functions. It may only err towards more.
+func (u *unit) modifies() {
+	for _, fn := range u.fns {
+		fn.sum.mods = u.ownMods(fn)
+	}
+	u.settle(func(fn *function) bool {
+		mods := fn.sum.mods
+		for _, t := range fn.callees {
+			mods |= t.sum.mods & u.conv.changed
+		}
+		changed := mods != fn.sum.mods
+		fn.sum.mods = mods
+		return changed
+	})
 }
 
 // ownMods is what fn may write besides what the functions of the unit that it

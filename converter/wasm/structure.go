@@ -313,10 +313,12 @@ func (e *emitter) again(to int) {
 	e.back(e.outerAt[to])
 }
 
-// back branches to the beginning of the loop that was opened as number at.
+// back branches to the beginning of the loop that was opened as number at. An if
+// around it stays one: of a br_if the engine would make a jump to the copies that the
+// next turn needs, elsewhere, and one back from there.
 func (e *emitter) back(at int) {
 	e.br(at)
-	e.brEnd = -1 // an if stays: with br_if the engine's copies for the next turn are out of the way
+	e.brEnd = -1
 }
 
 // branchTable emits a switch. Each distinct edge is a case behind its own
