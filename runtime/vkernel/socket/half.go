@@ -175,7 +175,7 @@ func (h *Half) put(m *Message, from []byte, creds Ucred) (int, error) {
 		return 0, unix.EAGAIN
 	}
 	if !h.Stream {
-		p := packet{data: gather(m.Data, 0, size), from: from, control: m.Control, creds: creds}
+		p := packet{data: Gather(m.Data, 0, size), from: from, control: m.Control, creds: creds}
 		if h.Reader.stamp.Load() != 0 {
 			p.came = time.Now()
 		}
@@ -193,7 +193,7 @@ func (h *Half) putStream(m *Message, size int, creds Ucred) (done int) {
 		plain--
 	}
 	part := func(n int) packet {
-		p := packet{data: gather(m.Data, done, n), control: m.Control, creds: creds}
+		p := packet{data: Gather(m.Data, done, n), control: m.Control, creds: creds}
 		m.Control = Control{}
 		done += n
 		return p
@@ -228,8 +228,8 @@ func (h *Half) append(p packet) {
 	h.add(p)
 }
 
-// gather copies n bytes from offset off of the buffers.
-func gather(bufs [][]byte, off, n int) []byte {
+// Gather copies n bytes from offset off of the buffers.
+func Gather(bufs [][]byte, off, n int) []byte {
 	out := make([]byte, 0, n)
 	for _, b := range bufs {
 		if off >= len(b) {
@@ -284,7 +284,7 @@ func (h *Half) take(m *Message, borders bool) (int, error) {
 // takePacket reads one packet; what has no room is lost.
 func (h *Half) takePacket(m *Message, flags int) int {
 	p := &h.packets[0]
-	n := scatter(m.Data, 0, p.data)
+	n := Scatter(m.Data, 0, p.data)
 	size := len(p.data)
 	m.Addr = p.from
 	m.Control.Stamp = h.Reader.stamped(p)
@@ -317,7 +317,7 @@ func (h *Half) takeStream(m *Message, flags int, borders bool) (done int, stoppe
 		}
 		n := min(room-done, len(p.data))
 		if !discard {
-			scatter(m.Data, done, p.data)
+			Scatter(m.Data, done, p.data)
 		}
 		done += n
 		carried := len(p.control.Rights) > 0
@@ -369,8 +369,9 @@ func (h *Half) pop() {
 	}
 }
 
-// scatter copies data to offset off of the buffers.
-func scatter(bufs [][]byte, off int, data []byte) (n int) {
+// Scatter copies data to offset off of the buffers, as much as they have room for, and
+// returns how much that was, bytes.
+func Scatter(bufs [][]byte, off int, data []byte) (n int) {
 	for _, b := range bufs {
 		if off >= len(b) {
 			off -= len(b)

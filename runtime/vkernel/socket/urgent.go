@@ -163,7 +163,7 @@ func (h *Half) takeUrgent(m *Message) (int, error) {
 		n = 0
 	}
 	if !h.TCP || flags&unix.MSG_TRUNC == 0 {
-		scatter(m.Data, 0, p.data)
+		Scatter(m.Data, 0, p.data)
 	}
 	if flags&unix.MSG_PEEK == 0 {
 		h.oob = false

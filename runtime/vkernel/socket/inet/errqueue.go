@@ -102,15 +102,11 @@ func (u *udp) unanswered(dst netip.AddrPort, data [][]byte) {
 // report is an error as MSG_ERRQUEUE shows it: the datagram's data, where it
 // went, and what extended tells.
 func (u *udp) report(e *unreachable, dst netip.AddrPort, data [][]byte) socket.Message {
-	var quoted []byte
-	for _, b := range data {
-		quoted = append(quoted, b[:min(len(b), e.quoted-len(quoted))]...)
-	}
 	offender := netip.AddrPortFrom(dst.Addr(), 0)
 	c := u.control(offender, ipHeader{errorHops, e.class})
 	own := u.extended(extended{errno: unix.ECONNREFUSED, origin: e.origin, typ: e.typ, code: e.code}, socket.EncodeInet(u.Domain, offender))
 	c.Other = append(c.Other, own)
-	return socket.Message{Data: [][]byte{quoted}, Addr: socket.EncodeInet(u.Domain, dst), Control: c}
+	return socket.Message{Data: [][]byte{socket.Gather(data, 0, e.quoted)}, Addr: socket.EncodeInet(u.Domain, dst), Control: c}
 }
 
 // tooLong is told that a datagram to dst has no room in a packet: an error
@@ -167,10 +163,7 @@ func (u *udp) recvError(m *socket.Message) (int, error) {
 	}
 	m.Addr, m.Control, m.Flags = e.Addr, e.Control, unix.MSG_ERRQUEUE
 	rest := e.Data[0]
-	n := 0
-	for _, b := range m.Data {
-		n += copy(b, rest[n:])
-	}
+	n := socket.Scatter(m.Data, 0, rest)
 	if n < len(rest) {
 		m.Flags |= unix.MSG_TRUNC
 	}

@@ -39,10 +39,7 @@ func (p *ping) Send(_ *socket.Caller, m *socket.Message) (int, error) {
 	case m.Flags&unix.MSG_OOB != 0:
 		return 0, unix.EOPNOTSUPP
 	}
-	var b []byte
-	for _, part := range m.Data {
-		b = append(b, part...)
-	}
+	b := socket.Gather(m.Data, 0, size)
 	e := echoTypes[p.Domain]
 	if b[0] != e.request || b[1] != 0 {
 		return 0, unix.EINVAL
