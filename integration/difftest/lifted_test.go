@@ -94,7 +94,7 @@ func loadLifted(t *testing.T, elf []byte, entries []uint64) *lifted {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Close() })
-	if l.space, err = engine.NewAddressSpace(); err != nil {
+	if l.space, err = engine.NewAddressSpace(""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.space.Release)

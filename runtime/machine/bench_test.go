@@ -63,12 +63,11 @@ func coldStart(b *testing.B, dir string, u Unit) {
 		b.Fatal(err)
 	}
 	defer e.Close()
-	as, err := e.NewAddressSpace()
+	as, err := e.NewAddressSpace("bulk")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer as.Release()
-	as.SetProgram("bulk")
 	as.MapAnon(testStack-0x10000, 0x10000, ProtRead|ProtWrite)
 	as.MapUnit(testBase, u)
 	c, err := e.NewCPU(as, &recorder{stopAt: testExit})
@@ -98,7 +97,7 @@ func BenchmarkProcess(b *testing.B) {
 	e := newTestEngine(b, Options{})
 	u := bulkUnit("bulk", 60, 200)
 	for b.Loop() {
-		as, err := e.NewAddressSpace()
+		as, err := e.NewAddressSpace("")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -57,8 +57,9 @@ func (as *AddressSpace) pagesToCopy() ([]pageRange, error) {
 // cloneTo fills a new address space with these pages and all else.
 func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRange) error {
 	child.areas = as.areas.clone()
-	child.code.copyFrom(&as.code)
+	child.code.copyFrom(as.code)
 	child.program = as.program.retain()
+	used.giveCore(child)
 	if used.owner == as {
 		child.snaps = as.snaps.clone()
 	} else if err := child.mapFiles(as.snaps); err != nil {

@@ -55,11 +55,43 @@ type code struct {
 	end    atomic.Uint32 // first free slot; read without the lock
 }
 
-func (c *code) init() {
-	c.byBase = map[uint64][]*mapping{}
-	c.sites = map[siteKey]uint32{}
-	c.cpus = map[*CPU]struct{}{}
+func newCode() *code {
+	c := &code{byBase: map[uint64][]*mapping{}, sites: map[siteKey]uint32{}, cpus: map[*CPU]struct{}{}}
 	c.end.Store(1) // slot 0 is abi.SlotResolve: an empty cache entry names it
+	return c
+}
+
+// retire makes no unit live. Their slots stay given out.
+func (c *code) retire() {
+	for _, m := range c.live {
+		m.live = false
+	}
+	c.live = nil
+}
+
+// same tells whether two address spaces gave out a run of slots for the same code.
+func (r slotRange) same(o slotRange) bool {
+	return r.first == o.first && r.end == o.end && r.site == o.site &&
+		r.of.slots == o.of.slots && r.of.base == o.of.base && r.of.unit == o.of.unit
+}
+
+// agrees tells whether what o gave out is good in c too: one of them gave out what
+// the other did and then went on, o for sites only.
+func (c *code) agrees(o *code) bool {
+	n := min(len(c.ranges), len(o.ranges))
+	return slices.EqualFunc(c.ranges[:n], o.ranges[:n], slotRange.same) &&
+		!slices.ContainsFunc(o.ranges[n:], func(r slotRange) bool { return r.site == 0 })
+}
+
+// follow gives out what o did, with which c agrees, but c not yet.
+func (c *code) follow(o *code) {
+	for _, r := range o.ranges[min(len(c.ranges), len(o.ranges)):] {
+		of, _ := c.ofSlot(r.of.slots)
+		r.of = of.of
+		c.ranges = append(c.ranges, r)
+		c.sites[siteKey{r.of, r.site}] = r.first
+		c.end.Store(r.end)
+	}
 }
 
 // copyFrom makes c a copy of another address space's, without its CPUs.
@@ -146,7 +178,7 @@ func (as *AddressSpace) MapUnit(base uint64, u Unit) error {
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	c := &as.code
+	c := as.code
 	if i := c.above(base) - 1; i >= 0 && c.live[i].base == base {
 		if c.live[i].unit.ID() == u.ID() {
 			return nil
@@ -154,7 +186,7 @@ func (as *AddressSpace) MapUnit(base uint64, u Unit) error {
 		as.unmapAt(i)
 	}
 	for _, m := range c.byBase[base] {
-		if m.unit.ID() == u.ID() {
+		if m.unit == u {
 			c.insert(m)
 			return nil
 		}
@@ -254,7 +286,7 @@ func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, all []*mapping, 
 func (as *AddressSpace) siteSlot(key siteKey, addr uint64) (slot uint32, ok bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	c := &as.code
+	c := as.code
 	if slot, ok = c.sites[key]; !ok {
 		if slot, ok = c.reserve(key.of, 1, key.n); !ok {
 			return 0, false

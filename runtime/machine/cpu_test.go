@@ -167,7 +167,7 @@ func TestNoLeak(t *testing.T) {
 	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, exitBody(testExit)}, {1, exitBody(testExit)}}}
 	round := func(n int) {
 		for range n {
-			as, err := e.NewAddressSpace()
+			as, err := e.NewAddressSpace("")
 			check(t, err)
 			check(t, as.MapAnon(testStack-0x10000, 0x10000, ProtRead|ProtWrite))
 			check(t, as.MapUnit(testBase, u))

@@ -119,8 +119,8 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 		c.unwind()
 	}
 	pc := uint64(0)
-	if m := c.owner[from]; m != nil {
-		pc = m.base + off
+	if base, ok := c.base[from]; ok {
+		pc = base + off
 	}
 	if abi.TrapKind(kind) == abi.TrapBreakpoint {
 		pc++
@@ -139,7 +139,7 @@ func hostResolve(c *CPU, _ api.Module, _ []uint64) {
 }
 
 func hostLoad(c *CPU, _ api.Module, _ []uint64) {
-	if err := c.load(uint32(c.Reg(abi.Target))); err != nil {
+	if err := c.loadSlot(uint32(c.Reg(abi.Target))); err != nil {
 		c.exit = &Exit{Err: err}
 		c.unwind()
 	}
@@ -173,36 +173,12 @@ func (c *CPU) operand(lin uint32, n int) []byte {
 	return mem[lin:end:end]
 }
 
-// load instantiates the part of a slot, which writes its functions to the
-// table.
-func (c *CPU) load(slot uint32) error {
+// loadSlot loads the part of a slot.
+func (c *CPU) loadSlot(slot uint32) error {
 	m, n, program := c.space.pieceOf(slot)
 	if m == nil {
 		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
 	}
-	key := partKey{m, n}
-	if c.parts[key] != nil {
-		return fmt.Errorf("BUG: part %d did not fill slot %d", n, slot)
-	}
 	program.note(m.unit, n)
-	p := c.engine.part(m.unit, n)
-	if p.err != nil {
-		return p.err
-	}
-	inst, err := c.engine.runtime.InstantiateModule(c.linkTo, p.module, anonymous)
-	if err != nil {
-		return fmt.Errorf("loading part %d: %w", n, err)
-	}
-	c.parts[key] = inst
-	c.owner[inst] = m
-	c.engine.stats.loaded.Add(1)
-	start := inst.ExportedFunction(abi.InitName)
-	if start == nil {
-		return fmt.Errorf("part %d has no export %s", n, abi.InitName)
-	}
-	stack := [2]uint64{uint64(linear(m.base)), uint64(m.slots)}
-	if err := start.CallWithStack(context.Background(), stack[:]); err != nil {
-		return fmt.Errorf("initializing part %d: %w", n, err)
-	}
-	return nil
+	return c.load(m, n)
 }

@@ -42,6 +42,7 @@ type program struct {
 	engine *Engine
 	file   string
 	refs   atomic.Int32
+	warm   atomic.Bool // some parts were there, so that it is not known whether they are used
 
 	mu    sync.Mutex
 	last  []use          // what the last runs left, in the order of loading
@@ -49,27 +50,23 @@ type program struct {
 	index map[useID]bool // of used
 }
 
-// SetProgram says what an address space is about to run, before units are
-// mapped: a key that is the same for runs that are likely to need the same
-// code. Without a cache directory it does nothing.
-func (as *AddressSpace) SetProgram(key string) {
-	dir := as.engine.options.CacheDir
-	if dir == "" {
-		return
+// newProgram is what a program remembers, nil without a key or a cache directory.
+// With warm, it runs on a core that has parts already.
+func (e *Engine) newProgram(key string, warm bool) *program {
+	dir := e.options.CacheDir
+	if dir == "" || key == "" {
+		return nil
 	}
 	sum := sha256.Sum256([]byte(key))
-	p := &program{engine: as.engine, index: map[useID]bool{}}
+	p := &program{engine: e, index: map[useID]bool{}}
 	p.file = filepath.Join(dir, "programs", hex.EncodeToString(sum[:16]))
+	p.warm.Store(warm)
 	p.refs.Store(1)
 	p.last = readUses(p.file)
-	as.mu.Lock()
-	old := as.program
-	as.program = p
-	as.mu.Unlock()
-	old.release()
-	if find := as.engine.options.FindUnit; find != nil {
-		as.engine.prefetch(p.last, find)
+	if find := e.options.FindUnit; find != nil {
+		e.prefetch(p.last, find)
 	}
+	return p
 }
 
 // expect starts to compile the parts of u that the program is likely to need.
@@ -121,7 +118,10 @@ func (p *program) merged() []use {
 		list = append(list, use{id, 0})
 	}
 	for _, u := range p.last {
-		if u.age++; !p.index[u.id] && u.age <= maxAge && len(list) < maxParts {
+		if !p.warm.Load() {
+			u.age++
+		}
+		if !p.index[u.id] && u.age <= maxAge && len(list) < maxParts {
 			list = append(list, u)
 		}
 	}
@@ -129,10 +129,10 @@ func (p *program) merged() []use {
 }
 
 // save writes the list, unless this run used all that the last one left and
-// nothing else.
+// nothing else, or cannot tell and used nothing else.
 func (p *program) save() error {
 	list := p.merged()
-	if len(list) == len(p.used) && sameParts(list, p.last) {
+	if sameParts(list, p.last) && (p.warm.Load() || len(list) == len(p.used)) {
 		return nil
 	}
 	var b strings.Builder

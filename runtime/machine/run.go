@@ -25,7 +25,7 @@ type guestContext struct {
 // or the guest faults. It may be called again, and from within a Handler. When
 // ctx is done it ends at the next poll with ctx's error.
 func (c *CPU) Run(ctx context.Context) Exit {
-	if c.module == nil {
+	if c.core == nil {
 		return Exit{Err: ErrClosed}
 	}
 	if c.depth == len(c.calls) {
@@ -153,13 +153,7 @@ func (c *CPU) resume() {
 // MapUnit added before are there, or resolve sees that this CPU could meet a
 // cache entry with a slot beyond its table, and makes none.
 func (c *CPU) catchUp() {
-	have, want := c.slots.Load(), c.space.code.end.Load()
-	if have >= want {
-		return
-	}
-	stack := [1]uint64{uint64(want - have)}
-	c.must(c.module.ExportedFunction("grow").CallWithStack(context.Background(), stack[:]))
-	c.slots.Store(want)
+	c.grow(c.space.code.end.Load())
 }
 
 // fault sets the exit to a fault.

@@ -47,6 +47,7 @@ func guest(lin uint32) uint64 { return uint64(lin + abi.PageBias) }
 type AddressSpace struct {
 	engine *Engine
 	mem    []byte // linear memory
+	key    string // the program's, "" of a child
 	refs   atomic.Int32
 
 	// changes counts those of the host's mappings that concern a file. Of a
@@ -57,24 +58,32 @@ type AddressSpace struct {
 	mu      sync.RWMutex
 	areas   areas
 	snaps   areas // what is mapped privately of snapshots; see snapshot.go
-	code    code
+	code    *code
+	idle    []*core  // of closed CPUs, for the next ones
 	program *program // nil: nothing is remembered
 }
 
-// NewAddressSpace reserves an empty address space with one reference.
-func (e *Engine) NewAddressSpace() (*AddressSpace, error) {
-	mem, err := reserve()
-	if err != nil {
-		return nil, err
+// NewAddressSpace reserves an empty address space with one reference. program
+// says what it is about to run: a key that is the same for runs that are likely to
+// need the same code, or empty.
+func (e *Engine) NewAddressSpace(program string) (*AddressSpace, error) {
+	as := e.spares.takeFresh(program)
+	if as == nil {
+		mem, err := reserve()
+		if err != nil {
+			return nil, err
+		}
+		as = e.newSpace(mem)
 	}
-	return e.newSpace(mem), nil
+	as.key = program
+	as.program = e.newProgram(program, len(as.idle) > 0)
+	return as, nil
 }
 
 // newSpace is an address space in memory from reserve.
 func (e *Engine) newSpace(mem []byte) *AddressSpace {
-	as := &AddressSpace{engine: e, mem: mem}
+	as := &AddressSpace{engine: e, mem: mem, code: newCode()}
 	as.refs.Store(1)
-	as.code.init()
 	return as
 }
 
@@ -114,12 +123,41 @@ func (as *AddressSpace) Release() {
 	}
 	as.program.release()
 	as.engine.spares.disown(as)
-	if as.birth.of == nil || !as.engine.spares.put(as) {
-		unreserve(as.mem)
-	}
+	as.engine.spares.put(as)
 	as.areas.replace(0, 1<<32)
 	as.snaps.replace(0, 1<<32)
-	as.mem, as.birth = nil, birth{}
+	as.mem, as.idle, as.birth = nil, nil, birth{}
+}
+
+// maxIdle is how many cores an address space keeps for its next CPUs.
+const maxIdle = 4
+
+// takeCore gives a CPU of the address space its core, with zero registers.
+func (as *AddressSpace) takeCore() (*core, error) {
+	as.mu.Lock()
+	n := len(as.idle)
+	if n == 0 {
+		as.mu.Unlock()
+		return as.engine.newCore(as.mem)
+	}
+	c := as.idle[n-1]
+	as.idle = as.idle[:n-1]
+	as.mu.Unlock()
+	c.reset()
+	return c, nil
+}
+
+// putCore keeps the core of a CPU that is no more, unless there are enough.
+func (as *AddressSpace) putCore(c *core) {
+	as.mu.Lock()
+	keep := len(as.idle) < maxIdle
+	if keep {
+		as.idle = append(as.idle, c)
+	}
+	as.mu.Unlock()
+	if !keep {
+		c.close()
+	}
 }
 
 // span returns the linear memory of [addr, addr+n) after checking that all of

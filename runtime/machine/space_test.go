@@ -14,7 +14,7 @@ import (
 // emptySpace is an address space without mappings.
 func emptySpace(t *testing.T) *AddressSpace {
 	t.Helper()
-	as, err := newTestEngine(t, Options{}).NewAddressSpace()
+	as, err := newTestEngine(t, Options{}).NewAddressSpace("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestDescriptorsReturn(t *testing.T) {
 	e := newTestEngine(t, Options{})
 	f := testFile(t, pageSize)
 	before := openFiles(t)
-	as, err := e.NewAddressSpace()
+	as, err := e.NewAddressSpace("")
 	check(t, err)
 	for range 20 {
 		check(t, as.MapFile(0x100000, pageSize, f, 0, ProtRead, false))

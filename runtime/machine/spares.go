@@ -6,21 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// Bounds of the memories kept: how many, and how much of one may be in use.
+// Bounds of what is kept.
 const (
-	maxSpares     = 4
-	maxSpareBytes = 32 << 20
+	maxSpares     = 4        // of children
+	maxSpareBytes = 32 << 20 // that may be in use in one of them
+	maxFresh      = 16       // of programs
+	maxKeptParts  = 2048     // that a core may have
+	maxKeptSlots  = 1 << 20
 )
 
-// spares are linear memories of forked address spaces that are no more. Their
-// pages are still there: copying to those costs a tenth of copying to fresh
+// spares are linear memories of address spaces that are no more, most of them with a
+// core.
+//
+// Of a child its pages are still there: copying to those costs a tenth of copying to fresh
 // ones, and the next child of the same parent needs the same. It needs the same files
 // too, which stay mapped as long as the parent has them mapped as they were.
+//
+// Of a program that execve started there is nothing in memory, but what its
+// core has is what the next run of the same program needs.
 type spares struct {
 	owned atomic.Int32 // of list
 
-	mu   sync.Mutex
-	list []*spare
+	mu    sync.Mutex
+	list  []*spare // of children
+	fresh []*spare // of programs
 }
 
 // spare is a linear memory.
@@ -29,6 +38,10 @@ type spare struct {
 	pages []pageRange   // no file's
 	files []pageRange   // where owner's files and snapshots are mapped
 	owner *AddressSpace // nil if no file is mapped
+
+	core *core // or nil
+	code *code // how its slots were given out
+	key  string
 }
 
 // birth is what a forked address space was made of.
@@ -42,6 +55,22 @@ type birth struct {
 // sigbuses counts the pages that onSIGBUS put in place of a file's.
 var sigbuses atomic.Uint64
 
+// takeFresh gives an empty address space that has a core of an earlier run of a
+// program, or nil.
+func (s *spares) takeFresh(key string) *AddressSpace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.fresh) - 1; i >= 0; i-- {
+		if sp := s.fresh[i]; sp.key == key {
+			s.fresh = slices.Delete(s.fresh, i, i+1)
+			as := sp.core.engine.newSpace(sp.mem)
+			as.code, as.idle = sp.code, []*core{sp.core}
+			return as
+		}
+	}
+	return nil
+}
+
 // take gives a memory of which anonymous pages may hold anything, with as's
 // files mapped, or none; nil if there is none.
 // Preconditions: as.mu is held.
@@ -51,34 +80,102 @@ func (s *spares) take(as *AddressSpace) *spare {
 	if len(s.list) == 0 {
 		return nil
 	}
-	i := slices.IndexFunc(s.list, func(sp *spare) bool { return sp.owner == as })
-	if i < 0 {
-		i = slices.IndexFunc(s.list, func(sp *spare) bool { return sp.owner == nil })
-	}
-	i = max(i, 0)
-	sp := s.list[i]
+	best := slices.MinFunc(s.list, func(a, b *spare) int { return a.trouble(as) - b.trouble(as) })
+	i := slices.Index(s.list, best)
 	s.list = slices.Delete(s.list, i, i+1)
-	switch sp.owner {
+	switch best.owner {
 	case nil:
 	case as:
 		s.owned.Add(-1)
 	default:
-		if !s.unmap(sp) {
-			unreserve(sp.mem)
+		if !s.unmap(best) {
+			best.free()
 			return nil
 		}
 	}
-	return sp
+	return best
 }
 
-// put keeps the memory of an address space that is no more, unless it is too
-// much.
-func (s *spares) put(as *AddressSpace) bool {
-	pages, err := privatePages(as.mem)
-	if err != nil || bytesOf(pages) > maxSpareBytes {
+// trouble is how much a child of as has to do before the memory is as its own.
+func (sp *spare) trouble(as *AddressSpace) (n int) {
+	switch sp.owner {
+	case as:
+	case nil:
+		n = 2
+	default:
+		n = 4
+	}
+	if sp.core == nil || !as.code.agrees(sp.code) {
+		n++
+	}
+	return n
+}
+
+// giveCore lets a child have the core if its slots are good there.
+// Preconditions: the child's code is a copy of its parent's.
+func (sp *spare) giveCore(child *AddressSpace) {
+	switch {
+	case sp.core == nil:
+	case child.code.agrees(sp.code):
+		child.code.follow(sp.code)
+		child.idle = []*core{sp.core}
+		if child.program != nil {
+			child.program.warm.Store(true)
+		}
+	default:
+		sp.core.close()
+	}
+}
+
+// put keeps or frees the memory and the cores of an address space that is no more.
+func (s *spares) put(as *AddressSpace) {
+	sp := &spare{mem: as.mem, code: as.code, key: as.key, core: as.bestCore()}
+	if as.birth.of == nil && !s.putFresh(sp) || as.birth.of != nil && !s.putChild(sp, as) {
+		sp.free()
+	}
+}
+
+// bestCore leaves none but the core that has most parts; nil if that is none, or
+// too many.
+func (as *AddressSpace) bestCore() (best *core) {
+	for _, c := range as.idle {
+		if best == nil || len(c.parts) > len(best.parts) {
+			best, c = c, best
+		}
+		if c != nil {
+			c.close()
+		}
+	}
+	if best != nil && (len(best.parts) > maxKeptParts || as.code.end.Load() > maxKeptSlots) {
+		best.close()
+		best = nil
+	}
+	return best
+}
+
+// putFresh keeps what a program had; false if it is no use.
+func (s *spares) putFresh(sp *spare) bool {
+	if sp.core == nil || sp.key == "" || hostMmap(sp.mem, pageRange{0, memorySize}, -1, 0, zeroPages) != nil {
 		return false
 	}
-	sp := &spare{mem: as.mem, pages: pages, files: as.fileRanges(), owner: as.birth.of}
+	sp.code.retire()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fresh) >= maxFresh {
+		s.fresh[0].free()
+		s.fresh = slices.Delete(s.fresh, 0, 1)
+	}
+	s.fresh = append(s.fresh, sp)
+	return true
+}
+
+// putChild keeps what a child had, unless it is too much.
+func (s *spares) putChild(sp *spare, as *AddressSpace) bool {
+	var err error
+	if sp.pages, err = privatePages(as.mem); err != nil || bytesOf(sp.pages) > maxSpareBytes {
+		return false
+	}
+	sp.files, sp.owner = as.fileRanges(), as.birth.of
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.owned.Add(1) // before the parent is asked, which looks at it after a change
@@ -122,22 +219,34 @@ func (s *spares) unmap(sp *spare) bool {
 	return true
 }
 
-// drop gives a memory back to the host.
+// drop frees the memory of a child.
 func (s *spares) drop(i int) {
 	if s.list[i].owner != nil {
 		s.owned.Add(-1)
 	}
-	unreserve(s.list[i].mem)
+	s.list[i].free()
 	s.list = slices.Delete(s.list, i, i+1)
 }
 
-// free gives all memories back to the host.
+// free gives the memory back to the host.
+func (sp *spare) free() {
+	if sp.core != nil {
+		sp.core.close()
+	}
+	unreserve(sp.mem)
+}
+
+// free frees all.
 func (s *spares) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.list) > 0 {
 		s.drop(0)
 	}
+	for _, sp := range s.fresh {
+		sp.free()
+	}
+	s.fresh = nil
 }
 
 // fileRanges lists what is not anonymous memory.

@@ -63,7 +63,7 @@ func TestSparesOfTheDead(t *testing.T) {
 	e := newTestEngine(t, Options{})
 	f := testFile(t, pageSize)
 	for _, childFirst := range []bool{true, false} {
-		as, err := e.NewAddressSpace()
+		as, err := e.NewAddressSpace("")
 		check(t, err)
 		check(t, as.MapFile(0x100000, pageSize, f, 0, ProtRead, false))
 		child, err := as.Clone()

@@ -52,16 +52,16 @@ func (c *CPU) backtrace(err error) (trace []uint64) {
 // functionAddr is the guest address of a function of a loaded part. Of a unit
 // that is mapped twice it may be the other one's.
 func (c *CPU) functionAddr(part string, index int) (uint64, bool) {
-	for key := range c.parts {
-		u, ok := key.of.unit.(entries)
-		if !ok || partName(key.of.unit.ID(), key.n) != part {
+	for key, p := range c.parts {
+		u, ok := p.unit.(entries)
+		if !ok || partName(p.unit.ID(), key.n) != part {
 			continue
 		}
-		ordinals := c.engine.part(key.of.unit, key.n).ordinals
+		ordinals := c.engine.part(p.unit, key.n).ordinals
 		if index < 0 || index >= len(ordinals) {
 			return 0, false
 		}
-		return key.of.base + uint64(u.Entry(ordinals[index])), true
+		return p.base + uint64(u.Entry(ordinals[index])), true
 	}
 	return 0, false
 }

@@ -190,7 +190,7 @@ func newTestEngine(t testing.TB, o Options) *Engine {
 // newTestSpace has a stack and u at testBase.
 func newTestSpace(t testing.TB, e *Engine, u Unit) *AddressSpace {
 	t.Helper()
-	as, err := e.NewAddressSpace()
+	as, err := e.NewAddressSpace("")
 	if err != nil {
 		t.Fatal(err)
 	}

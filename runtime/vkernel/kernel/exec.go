@@ -225,11 +225,10 @@ func (t *Task) openInterpreter(name string) (*loader.Binary, error) {
 func (t *Task) execs() mm.Asker { return mm.Asker{PID: t.Group.ID, Call: callExecve} }
 
 func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (*image, error) {
-	space, err := mm.New(t.K.Engine, t.K.code)
+	space, err := mm.New(t.K.Engine, t.K.code, programKey(prog.File.(frozen), p.Argv[0]))
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
-	space.AS.SetProgram(programKey(prog.File.(frozen), p.Argv[0]))
 	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{

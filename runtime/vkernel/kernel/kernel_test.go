@@ -108,7 +108,7 @@ func boot(t *testing.T, c Config, g guest) WaitStatus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if task.MM, err = mm.New(engine, noCode{}); err != nil {
+	if task.MM, err = mm.New(engine, noCode{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	g.run(task)

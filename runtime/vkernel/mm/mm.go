@@ -109,9 +109,10 @@ type MM struct {
 	heapLimit uint64  // RLIMIT_DATA in bytes
 }
 
-// New is an empty map.
-func New(engine *machine.Engine, code Code) (*MM, error) {
-	as, err := engine.NewAddressSpace()
+// New is an empty map for a program, or for no one that is known: see
+// machine.Engine.NewAddressSpace.
+func New(engine *machine.Engine, code Code, program string) (*MM, error) {
+	as, err := engine.NewAddressSpace(program)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func newMM(t testing.TB) *MM {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := New(engine, deny{})
+	m, err := New(engine, deny{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

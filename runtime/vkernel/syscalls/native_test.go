@@ -58,7 +58,7 @@ func newTask(t testing.TB) *kernel.Task {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if task.MM, err = mm.New(engine, refuse{}); err != nil {
+	if task.MM, err = mm.New(engine, refuse{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(task.MM.Release)
