@@ -149,7 +149,7 @@ func (s *stopper) Poll(*machine.CPU) bool                                 { s.le
 // engineRun runs the unit with the engine.
 func engineRun(t *testing.T, e *machine.Engine, u machine.Unit, w *world, polls int) {
 	t.Helper()
-	as, err := e.NewAddressSpace()
+	as, err := e.NewAddressSpace("")
 	check(t, err)
 	defer as.Release()
 	check(t, as.MapAnon(scratch+abi.PageBias, 0x10000, machine.ProtRead|machine.ProtWrite))
