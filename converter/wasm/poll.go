@@ -11,13 +11,34 @@ func (e *emitter) entry() {
 		e.local(opLocalGet, 0)
 		e.global(opGlobalGet, uint32(abi.Guard))
 		e.op(opI32LtU)
-		e.poll(e.c.f.Entry, e.entryState)
-		e.refill()
+		// The engine saves what lives across any call where it is made, in a loop
+		// without a call in every turn. So a function with loops of its own calls
+		// the poll: parameters are saved here then, in front of them.
+		if e.counterLocal >= 0 {
+			e.poll(e.c.f.Entry, e.entryState)
+			e.refill()
+		} else {
+			e.pollAgain()
+		}
 	}
 	if at := e.c.linAt; at >= 0 {
 		e.global(opGlobalGet, abi.GlobalLin)
 		e.local(opLocalSet, e.c.slots[at].local)
 	}
+}
+
+// pollAgain takes from the stack whether a poll is due; then it polls and enters
+// the function again, by a tail call.
+func (e *emitter) pollAgain() {
+	e.open(opIf)
+	e.entryState()
+	e.setPC(e.c.f.Entry)
+	for i := range abi.Types[abi.TypeFunc].Params {
+		e.local(opLocalGet, int32(i))
+	}
+	e.op(opReturnCall)
+	e.u(abi.FuncAgain)
+	e.close()
 }
 
 // entryState writes the parameters in use to the register file; the other

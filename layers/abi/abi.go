@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 6
+const Version = 7
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -165,6 +165,7 @@ const (
 	FuncHelper         // rare instruction, see HelperOp
 	FuncMulHU          // high 64 bits of unsigned 64×64
 	FuncMulHS          // high 64 bits of signed 64×64
+	FuncAgain          // FuncPoll at a function's entry, then the function at pc; a tail call
 	NumImports         // a part's own functions start here
 )
 
@@ -183,6 +184,7 @@ var Imports = [NumImports]Import{
 	FuncHelper:  {"helper", TypeHelper},
 	FuncMulHU:   {"mulhu", TypeMul},
 	FuncMulHS:   {"mulhs", TypeMul},
+	FuncAgain:   {"again", TypeFunc},
 }
 
 // TrapKind is the first argument of the trap import.

@@ -16,6 +16,7 @@ const (
 	fnResolve                            // makes the guest address in the target register a slot
 	fnMulHU                              // abi.FuncMulHU
 	fnMulHS                              // abi.FuncMulHS
+	fnAgain                              // abi.FuncAgain
 	fnStub                               // what a slot holds until its part is loaded
 	fnResolveStub                        // abi.SlotResolve
 	fnEnter                              // (slot): the dispatcher's step
@@ -46,6 +47,7 @@ var cpuFuncs = []struct {
 }{
 	{abi.Imports[abi.FuncMulHU].Name, abi.TypeMul, mulHighUnsigned()},
 	{abi.Imports[abi.FuncMulHS].Name, abi.TypeMul, mulHighSigned()},
+	{abi.Imports[abi.FuncAgain].Name, abi.TypeFunc, again()},
 	{"stub", abi.TypeFunc, stub(fnLoad)},
 	{"resolvestub", abi.TypeFunc, stub(fnResolve)},
 	{"enter", typeSlot, enter()},
@@ -172,6 +174,16 @@ func stub(host uint32) []byte {
 	}
 	a = a.load(abi.Target)
 	return a.indirect(opReturnCallIndirect).function(0, 0)
+}
+
+// again polls and calls the function whose entry pc was, in its place.
+func again() []byte {
+	const entry = 5
+	a := asm{}.load(abi.PC).set(entry).call(abi.FuncPoll).get(entry).op(opI32WrapI64).store(abi.Target)
+	for i := range abi.Types[abi.TypeFunc].Params {
+		a = a.get(uint32(i))
+	}
+	return a.i32(abi.SlotResolve).indirect(opReturnCallIndirect).function(1, abi.I64)
 }
 
 // enter calls the function in a slot with arguments from the register file

@@ -224,6 +224,25 @@ func TestPoll(t *testing.T) {
 	}
 }
 
+// TestPollAtEntry: a function that polls at its entry has its parameters and a
+// clear pc after that, and its caller's return address.
+func TestPollAtEntry(t *testing.T) {
+	polled := uint64(0)
+	h := &recorder{onPoll: func(c *CPU) bool { polled = c.Reg(abi.PC); return false }}
+	body := asm{}.get(lSP).load(abi.Guard).op(opI32LtU, opIf, blockTypeEmpty).
+		i64(testBase+int64(entry(0))).store(abi.PC).args().op(opReturnCall, abi.FuncAgain, wasmenc.OpEnd).
+		ret(func(a asm) asm { return a.get(lRDI).get(lRCX).op(opI64Add).load(abi.PC).op(opI64Add) })
+	as := newTestSpace(t, newTestEngine(t, Options{}), &testUnit{name: t.Name(), funcs: []testFunc{{0, body}, {0, exitBody(testExit)}}})
+	h.stopAt = testExit
+	c := newTestCPU(t, as, h, 0)
+	c.SetReg(abi.RDI, 40)
+	c.SetReg(abi.RCX, 2)
+	wantStop(t, c.Run(context.Background()))
+	if v := c.Reg(abi.RAX); v != 42 || polled != testBase+uint64(entry(0)) {
+		t.Errorf("polled at %#x, answered %d", polled, v)
+	}
+}
+
 // TestDispatcherPolls: code that never polls but goes round the dispatcher.
 func TestDispatcherPolls(t *testing.T) {
 	n := 0

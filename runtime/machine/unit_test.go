@@ -95,11 +95,13 @@ const (
 	opLoop        = 0x03
 	opBr          = 0x0c
 	opReturn      = 0x0f
+	opReturnCall  = 0x12
 	opDrop        = 0x1a
 	opI64Load     = 0x29
 	opI32Load     = 0x28
 	opI64Store    = 0x37
 	opI32Eq       = 0x46
+	opI32LtU      = 0x49
 	opI32DivS     = 0x6d
 	opI64DivU     = 0x80
 )
