@@ -259,5 +259,6 @@ func (t *Task) discard() {
 	if t.CPU != nil {
 		t.CPU.Close()
 	}
+	t.Seccomp().Release()
 	t.MM.Release()
 }

@@ -57,6 +57,7 @@ func (g *ThreadGroup) remove(t *Task) (last bool, status WaitStatus) {
 	t.meter.pause()
 	g.usage.add(t.meter.usage())
 	delete(g.tasks, t)
+	t.Seccomp().Release()
 	if g.execer != nil {
 		g.execer.notify()
 	}

@@ -31,7 +31,10 @@ func (t *Task) SetSeccomp(all bool, change func(*seccomp.State) (*seccomp.State,
 			}
 		}
 		for other := range g.tasks {
-			other.seccomp.Store(next)
+			if other != t {
+				next.Retain()
+				other.seccomp.Swap(next).Release()
+			}
 			if t.Creds().NoNewPrivs {
 				other.SetCreds(other.Creds().With(func(c *Creds) { c.NoNewPrivs = true }))
 			}
@@ -46,6 +49,7 @@ func (t *Task) SetSeccomp(all bool, change func(*seccomp.State) (*seccomp.State,
 // Preconditions: Kernel.mu is held.
 func (child *Task) inherit(t *Task) {
 	child.creds = t.Creds()
+	t.Seccomp().Retain()
 	child.seccomp.Store(t.Seccomp())
 }
 

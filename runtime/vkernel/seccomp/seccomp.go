@@ -1,11 +1,12 @@
 // Package seccomp is what a task may still ask of the kernel, seccomp(2):
 // filters in classic BPF, checked as net/core/filter.c and kernel/seccomp.c do,
 // and the strict mode. It knows numbers and arguments of system calls, not what they
-// do, nor what happens to a task that made a forbidden one.
+// do, nor what happens to a task that made a forbidden one, nor who answers in its place.
 package seccomp
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,7 @@ const (
 )
 
 // Actions are those that have a meaning here.
-var Actions = map[uint32]bool{KillProcess: true, KillThread: true, Trap: true, Errno: true, Trace: true, Log: true, Allow: true}
+var Actions = map[uint32]bool{KillProcess: true, KillThread: true, Trap: true, Errno: true, UserNotif: true, Trace: true, Log: true, Allow: true}
 
 // Verdict is what is to be done about a system call.
 type Verdict uint32
@@ -57,8 +58,8 @@ type Call struct {
 	Args [6]uint64
 }
 
-// bytes is struct seccomp_data.
-func (c Call) bytes() (b [DataSize]byte) {
+// Bytes is struct seccomp_data.
+func (c Call) Bytes() (b [DataSize]byte) {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], c.Nr)
 	le.PutUint32(b[4:], Arch)
@@ -69,13 +70,52 @@ func (c Call) bytes() (b [DataSize]byte) {
 	return b
 }
 
-// State is a task's mode; nil is none. It is not changed once made.
+// Listener is told of the calls that a filter says UserNotif of.
+type Listener interface {
+	// Open tells whether somebody listens.
+	Open() bool
+	// Orphaned is called when the last task that has the filter is gone.
+	Orphaned()
+}
+
+// State is a task's mode; nil is none. But for the users, it is not changed once made.
 type State struct {
-	mode    int
-	program Program
-	before  *State // what the filter was added to
-	filters int
-	cost    int // instructions of all filters, and a few for each
+	mode     int
+	program  Program
+	listener Listener // nil: nobody
+	before   *State   // what the filter was added to
+	filters  int
+	cost     int // instructions of all filters, and a few for each
+
+	// users are the tasks that have it, and the states in use that it is the
+	// one before of.
+	users atomic.Int32
+}
+
+// Retain counts one more task that has s.
+func (s *State) Retain() {
+	if s != nil {
+		s.users.Add(1)
+	}
+}
+
+// Release counts one less.
+func (s *State) Release() {
+	for ; s != nil && s.users.Add(-1) == 0; s = s.before {
+		if s.listener != nil {
+			s.listener.Orphaned()
+		}
+	}
+}
+
+// listens tells whether somebody listens to one of the filters.
+func (s *State) listens() bool {
+	for ; s != nil; s = s.before {
+		if s.listener != nil && s.listener.Open() {
+			return true
+		}
+	}
+	return false
 }
 
 // Bounds of all filters of a task, instructions.
@@ -89,16 +129,23 @@ func (s *State) Strict() (*State, error) {
 	if s.Mode() == ModeFilter {
 		return nil, unix.EINVAL
 	}
-	return &State{mode: ModeStrict}, nil
+	n := &State{mode: ModeStrict}
+	n.users.Store(1)
+	return n, nil
 }
 
-// Add is s with another filter. EINVAL in strict mode, ENOMEM if there are too
-// many.
-func (s *State) Add(p Program) (*State, error) {
+// Add is s with another filter, which takes over the task's use of s. EINVAL in
+// strict mode, ENOMEM if there are too many filters, EBUSY if one has a
+// listener already and l is not nil.
+func (s *State) Add(p Program, l Listener) (*State, error) {
 	if s.Mode() == ModeStrict {
 		return nil, unix.EINVAL
 	}
-	n := &State{mode: ModeFilter, program: p, before: s, filters: 1, cost: len(p)}
+	if l != nil && s.listens() {
+		return nil, unix.EBUSY
+	}
+	n := &State{mode: ModeFilter, program: p, listener: l, before: s, filters: 1, cost: len(p)}
+	n.users.Store(1)
 	if s != nil {
 		n.filters += s.filters
 		n.cost += s.cost + filterCost
@@ -140,16 +187,17 @@ func (s *State) From(other *State) bool {
 var strictCalls = map[uint32]bool{unix.SYS_READ: true, unix.SYS_WRITE: true, unix.SYS_EXIT: true, unix.SYS_RT_SIGRETURN: true}
 
 // Judge is what s says of a call in filter mode: that of all filters which allows least, and
-// of several such the newest's.
-func (s *State) Judge(c Call) Verdict {
-	data, least := c.bytes(), Verdict(Allow)
+// of several such the newest's, with that one's listener.
+func (s *State) Judge(c Call) (least Verdict, l Listener) {
+	data := c.Bytes()
+	least = Allow
 	for f := s; f != nil; f = f.before {
 		v := Verdict(f.program.run(&data))
 		if int32(v.Action()) < int32(least.Action()) {
-			least = v
+			least, l = v, f.listener
 		}
 	}
-	return least
+	return least, l
 }
 
 // StrictAllows tells whether the strict mode lets a call through.

@@ -33,12 +33,13 @@ func FuzzParse(f *testing.F) {
 
 // judged runs one program.
 func (s *State) judged(p Program) Verdict {
-	n, err := s.Add(p)
+	n, err := s.Add(p, nil)
 	if err != nil {
 		return 0
 	}
 	n.before = nil
-	return n.Judge(Call{Nr: 1, Args: [6]uint64{1, 2, 3, 4, 5, ^uint64(0)}})
+	v, _ := n.Judge(Call{Nr: 1, Args: [6]uint64{1, 2, 3, 4, 5, ^uint64(0)}})
+	return v
 }
 
 func TestBounds(t *testing.T) {
@@ -57,11 +58,41 @@ func TestBounds(t *testing.T) {
 	n := 0
 	for ; err == nil && n < 100; n++ {
 		var next *State
-		if next, err = s.Add(p); err == nil {
+		if next, err = s.Add(p, nil); err == nil {
 			s = next
 		}
 	}
 	if err != unix.ENOMEM || s.Counts() != [2]int{ModeFilter, 7} {
 		t.Errorf("%v after %d programs; %v", err, n, s.Counts())
+	}
+}
+
+// ear is a Listener.
+type ear struct{ open, orphaned bool }
+
+func (e *ear) Open() bool { return e.open }
+func (e *ear) Orphaned()  { e.orphaned = true }
+
+// TestOrphaned: a filter is used by who has it and by who has one that was
+// added to it.
+func TestOrphaned(t *testing.T) {
+	p, err := Parse(encode(allow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &ear{open: true}
+	first, _ := (*State)(nil).Add(p, e)
+	first.Retain() // by a child
+	second, _ := first.Add(p, nil)
+	if _, err := second.Add(p, &ear{}); err != unix.EBUSY {
+		t.Errorf("a second listener: %v", err)
+	}
+	first.Release()
+	if e.orphaned {
+		t.Error("orphaned by the child")
+	}
+	second.Release()
+	if !e.orphaned {
+		t.Error("not orphaned")
 	}
 }

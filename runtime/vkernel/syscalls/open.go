@@ -366,6 +366,9 @@ func sysIoctl(t *kernel.Task, a Args) (uint64, error) {
 		if ret, err, done := terminalIoctl(t, d, a.Uint(1), a[2]); done {
 			return ret, err
 		}
+		if l, supervises := d.File().(*kernel.Listener); supervises {
+			return listenerIoctl(t, l, a.Uint(1), a[2])
+		}
 		return d.Ioctl(t.Caller(), a.Uint(1), a[2], guestMemory{mem(t)})
 	})
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/seccomp"
 )
 
-// Flags of SECCOMP_SET_MODE_FILTER, uapi/linux/seccomp.h. NEW_LISTENER is not
-// among them.
+// Flags of SECCOMP_SET_MODE_FILTER, uapi/linux/seccomp.h.
 const (
-	seccompTsync      = 1
-	seccompLog        = 2
-	seccompSpecAllow  = 4
-	seccompTsyncESRCH = 16
-	seccompFlags      = seccompTsync | seccompLog | seccompSpecAllow | seccompTsyncESRCH
+	seccompTsync        = 1
+	seccompLog          = 2
+	seccompSpecAllow    = 4
+	seccompListener     = 8
+	seccompTsyncESRCH   = 16
+	seccompWaitKillable = 32
+	seccompFlags        = seccompTsync | seccompLog | seccompSpecAllow | seccompListener | seccompTsyncESRCH | seccompWaitKillable
 )
 
 // seccompOps are the operations of seccomp(2), by number.
@@ -39,6 +40,7 @@ var seccompOps = []func(t *kernel.Task, flags uint32, arg uint64) (uint64, error
 		}
 		return 0, err
 	},
+	3: notifSizes,
 }
 
 func sysSeccomp(t *kernel.Task, a Args) (uint64, error) {
@@ -61,14 +63,27 @@ func prctlSeccomp(t *kernel.Task, a Args) (uint64, error) {
 
 // addFilter is SECCOMP_SET_MODE_FILTER with a struct sock_fprog at addr.
 func addFilter(t *kernel.Task, flags uint32, addr uint64) (uint64, error) {
-	if flags&^seccompFlags != 0 {
+	const fdOrTID = seccompListener | seccompTsync // of which there can be one result only
+	switch {
+	case flags&^seccompFlags != 0,
+		flags&fdOrTID == fdOrTID && flags&seccompTsyncESRCH == 0,
+		flags&seccompWaitKillable != 0 && flags&seccompListener == 0:
 		return 0, unix.EINVAL
 	}
 	p, err := programArg(t, addr)
 	if err != nil {
 		return 0, err
 	}
-	other, err := t.SetSeccomp(flags&seccompTsync != 0, func(s *seccomp.State) (*seccomp.State, error) { return s.Add(p) })
+	if flags&seccompListener != 0 {
+		return addListener(t, flags, p)
+	}
+	return setFilter(t, flags, p, nil)
+}
+
+// setFilter adds a filter. The result is the id of a thread that can't have it
+// too.
+func setFilter(t *kernel.Task, flags uint32, p seccomp.Program, l seccomp.Listener) (uint64, error) {
+	other, err := t.SetSeccomp(flags&seccompTsync != 0, func(s *seccomp.State) (*seccomp.State, error) { return s.Add(p, l) })
 	if other != 0 && flags&seccompTsyncESRCH != 0 {
 		return 0, unix.ESRCH
 	}
@@ -103,7 +118,8 @@ func restricted(t *kernel.Task, s *seccomp.State, nr uint64, args Args) (ret uin
 		t.ExitGroup(kernel.SignalStatus(unix.SIGKILL))
 		return 0, true, nil
 	}
-	v := s.Judge(seccomp.Call{Nr: uint32(nr), PC: t.PC(), Args: args})
+	call := seccomp.Call{Nr: uint32(nr), PC: t.PC(), Args: args}
+	v, l := s.Judge(call)
 	switch v.Action() {
 	case seccomp.Allow, seccomp.Log:
 		return 0, false, nil
@@ -116,7 +132,9 @@ func restricted(t *kernel.Task, s *seccomp.State, nr uint64, args Args) (ret uin
 			Call: kernel.Call{Nr: uint32(nr), Arch: seccomp.Arch},
 		})
 		return nr, true, nil // rax as it was
-	case seccomp.Trace, seccomp.UserNotif: // nobody to ask
+	case seccomp.UserNotif:
+		return asked(t, l, call)
+	case seccomp.Trace: // nobody to ask
 		return 0, true, unix.ENOSYS
 	case seccomp.KillThread:
 		t.EndThread(unix.SIGSYS)

@@ -322,7 +322,7 @@ var Table = [...]Row{
 	314: {"sched_setattr", sysSchedSetattr, "pid p x", Partial, "remembered, no effect; of flags: SCHED_FLAG_RESET_ON_FORK; SCHED_DEADLINE: EPERM"},
 	315: {"sched_getattr", sysSchedGetattr, "pid p u x", Full, ""},
 	316: {"renameat2", sysRenameat2, "dirfd path dirfd path rename", Full, ""},
-	317: {"seccomp", sysSeccomp, "u x p", Partial, "no SECCOMP_FILTER_FLAG_NEW_LISTENER; SECCOMP_RET_TRACE finds no tracer, RET_LOG logs nothing; calls that the vDSO answers on Linux are judged too"},
+	317: {"seccomp", sysSeccomp, "u x p", Partial, "SECCOMP_RET_TRACE finds no tracer, RET_LOG logs nothing; calls that the vDSO answers on Linux are judged too"},
 	318: {"getrandom", sysGetrandom, "out u grnd = long", Full, ""},
 	319: {"memfd_create", sysMemfdCreate, "path x", Full, ""},
 	320: {"kexec_file_load", notPermitted, "x x x x x x", Partial, "EPERM, as for an unprivileged process"},
