@@ -37,8 +37,13 @@ func (as *AddressSpace) CString(addr uint64, max int) (string, error) {
 	if n == 0 {
 		return "", unix.EFAULT
 	}
+	before := sigbuses.Load()
 	s := as.bytes(addr, n)
-	switch i := bytes.IndexByte(s, 0); {
+	i := bytes.IndexByte(s, 0)
+	if as.pastEnd(before, addr, uint64(i+1)) {
+		return "", unix.EFAULT
+	}
+	switch {
 	case i >= 0:
 		return string(s[:i]), nil
 	case n < uint64(max):

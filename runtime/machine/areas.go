@@ -95,6 +95,16 @@ func (s areas) covers(start, end uint64, prot Prot) bool {
 	return true
 }
 
+// hasFile tells whether a file is mapped in [start, end).
+func (s areas) hasFile(start, end uint64) bool {
+	for i := s.from(start); i < len(s) && s[i].start < end; i++ {
+		if s[i].file != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // extent returns how many bytes from addr on, at most max, are mapped with
 // at least prot.
 func (s areas) extent(addr, max uint64, prot Prot) uint64 {

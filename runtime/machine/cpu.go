@@ -19,13 +19,22 @@ type CPU struct {
 	x87     x87.State
 	fp      fpEnv
 
-	calls []api.Function  // enter, one per depth of Run
+	calls []call          // enter, one per depth of Run
 	depth int             // Runs that are active
 	ctx   context.Context // of the innermost Run
 	exit  *Exit           // set before a host function unwinds
 
 	stack uint32 // what abi.Guard is when no beat came: see SetStack
 	pulse *pulse // guest code may run: see catchUp
+
+	touches uint64 // of all touches, those that this CPU knows of
+	stay    *stay
+}
+
+// call is an engine's function with a stack of its own.
+type call struct {
+	api.Function
+	exec uintptr // its executionContext
 }
 
 // NewCPU returns a CPU in as, to which it takes a reference, with a zero
@@ -35,7 +44,7 @@ func (e *Engine) NewCPU(as *AddressSpace, h Handler) (*CPU, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CPU{core: core, space: as, handler: h, x87: x87.NewState()}
+	c := &CPU{core: core, space: as, handler: h, x87: x87.NewState(), touches: sigbuses.Load(), stay: newStay()}
 	c.pulse = e.heart.attach(c.guard)
 	c.guard.Store(abi.PollNow)
 	c.SetReg(abi.MXCSR, mxcsrReset)
@@ -59,6 +68,7 @@ func (c *CPU) Close() {
 	if c.depth > 0 {
 		c.core.close() // its code is still to be left
 	} else {
+		c.stay.free()
 		as.putCore(c.core)
 	}
 	c.core, c.calls = nil, nil

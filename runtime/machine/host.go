@@ -73,6 +73,7 @@ func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
 		c.exit = &Exit{Stopped: true}
 		c.unwind()
 	}
+	c.PastEnd() // what the kernel touched is not the guest's
 	c.resume()
 	if c.engine.options.Restless {
 		c.SetReg(abi.RAX, ret)

@@ -35,8 +35,7 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 }
 
 // MapFile maps length bytes of file from off, replacing what is there. A page
-// past the file's end is the file's if it grows before the page is touched, else
-// it becomes zeros that are no longer the file's (see sigbus.go). The file may be closed. Writes to a shared
+// past the file's end is the file's if it grows; a touch before is a PastEnd. The file may be closed. Writes to a shared
 // mapping of a file that isn't open for writing stay private.
 func (as *AddressSpace) MapFile(addr, length uint64, file *os.File, off int64, prot Prot, shared bool) error {
 	if err := checkRange(addr, length); err != nil {
@@ -142,12 +141,6 @@ const zeroPages = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_NORESERVE
 
 // hasFile tells whether a file or a snapshot is mapped in a range.
 func (as *AddressSpace) hasFile(start, end uint64) bool {
-	lo, hi := as.areas.overlap(start, end)
-	for _, a := range as.areas[lo:hi] {
-		if a.file != nil {
-			return true
-		}
-	}
-	lo, hi = as.snaps.overlap(start, end)
-	return lo < hi
+	lo, hi := as.snaps.overlap(start, end)
+	return lo < hi || as.areas.hasFile(start, end)
 }

@@ -29,7 +29,7 @@ func (c *CPU) Run(ctx context.Context) Exit {
 		return Exit{Err: ErrClosed}
 	}
 	if c.depth == len(c.calls) {
-		c.calls = append(c.calls, nil)
+		c.calls = append(c.calls, call{})
 	}
 	outer, locks := c.ctx, c.fp.locks
 	c.ctx = ctx
@@ -65,20 +65,24 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 		return c.takeExit()
 	}
 	call := &c.calls[c.depth-1]
-	if *call == nil {
-		*call = c.module.ExportedFunction("enter")
+	if call.Function == nil {
+		if err := c.newCall(call); err != nil {
+			return &Exit{Err: err}
+		}
 	}
 	stack := [1]uint64{uint64(slot)}
 	c.SetReg(abi.Target, uint64(slot))
 	c.SetReg(abi.PC, 0)
 	c.enterFP()
-	err := (*call).CallWithStack(ctx, stack[:])
+	outer := c.stay.begin(call.exec)
+	err := call.CallWithStack(ctx, stack[:])
+	c.stay.end(outer)
 	c.leaveFP()
 	if err == nil {
 		return nil
 	}
 	if isStackOverflow(err) {
-		*call = nil // its stack is 50 MB
+		call.Function = nil // its stack is 50 MB
 	}
 	if c.exit == nil && errors.Is(err, errStop) {
 		return nil
@@ -90,6 +94,13 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 		return e
 	}
 	return c.exitOf(err)
+}
+
+// newCall makes another call of enter.
+func (c *CPU) newCall(to *call) (err error) {
+	to.Function = c.module.ExportedFunction("enter")
+	to.exec, err = execOf(to.Function)
+	return err
 }
 
 // resolve finds the slot of a function entry or a site. When there is none it sets exit.

@@ -119,6 +119,39 @@ func TestResolveFillsCache(t *testing.T) {
 	}
 }
 
+// TestPastEnd: compiled code that touches a page past a file's end is left
+// there, as often as it does.
+func TestPastEnd(t *testing.T) {
+	const at = 0x100000
+	body := asm{}.i32(at+pageSize+8-abi.PageBias).i64(1).op(opI64Store, 3, 0).call(abi.FuncPoll).op(opUnreachable).function(0, 0)
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, body}}}
+	as := newTestSpace(t, newTestEngine(t, Options{}), u)
+	f := testFile(t, pageSize)
+	check(t, as.MapFile(at, 2*pageSize, f, 0, ProtRead|ProtWrite, true))
+	c := newTestCPU(t, as, &recorder{}, 0)
+	for range 2 {
+		enterAt(t, c, 0)
+		e := c.Run(context.Background())
+		if e.Fault == nil || e.Fault.Kind != SEGV {
+			t.Fatalf("exit %+v", e)
+		}
+		if tr := e.Fault.Trace; len(tr) != 1 || tr[0] != testBase+0x1000 {
+			t.Errorf("trace %#x", tr)
+		}
+		if addr, found := c.PastEnd(); !found || addr != at+pageSize+8 {
+			t.Errorf("past the end at %#x, %v", addr, found)
+		}
+		if _, found := c.PastEnd(); found {
+			t.Error("the same again")
+		}
+	}
+	check(t, f.Truncate(2*pageSize))
+	enterAt(t, c, 0)
+	if e := c.Run(context.Background()); e.Fault == nil || e.Fault.Kind != ILL {
+		t.Errorf("exit %+v when the file has grown", e)
+	}
+}
+
 // TestMissing: a jump into the middle of a function is told and faults.
 func TestMissing(t *testing.T) {
 	var offs []uint32

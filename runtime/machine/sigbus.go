@@ -1,17 +1,24 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/tetratelabs/wazero/api"
 	"golang.org/x/sys/unix"
 )
 
 // A file that is mapped may become shorter, by whom it belongs to or by the
-// guest. Then the host raises SIGBUS for an access past its end, in compiled code
+// guest, or was too short from the beginning. Then the host raises SIGBUS for an access past its end, in compiled code
 // or in ours, and the Go runtime would end the process with all its containers.
+//
+// Compiled code is left as by any other fault. Go code, the kernel's or what is done for
+// a guest's instruction, goes on with a page of zeros, and looks at touches when
+// it can. Then the page is the file's again.
 
 // guestLow and guestHigh are the range of host addresses in which all guest
 // memory lies, nextSIGBUS what the handler was. onSIGBUS reads them.
@@ -22,6 +29,197 @@ var (
 
 func onSIGBUS()
 func addrOnSIGBUS() uintptr
+
+// currentG tells goroutines apart.
+func currentG() uintptr
+
+// stay is a goroutine in compiled code: the innermost of the engine's calls.
+// The assembly knows its layout and size.
+type stay struct {
+	g    uintptr // 0: none
+	exec uintptr // the engine's executionContext
+}
+
+// stays are as many as are allocated at a time. They are never freed, for
+// onSIGBUS may look at them at any time.
+type stays struct {
+	next *stays
+	_    uintptr
+	list [63]stay
+}
+
+var (
+	allStays  *stays // grows at its head
+	staysMu   sync.Mutex
+	freeStays []*stay
+)
+
+// newStay gives a stay out.
+func newStay() *stay {
+	staysMu.Lock()
+	defer staysMu.Unlock()
+	if len(freeStays) == 0 {
+		b := &stays{next: allStays}
+		for i := range b.list {
+			freeStays = append(freeStays, &b.list[i])
+		}
+		allStays = b
+	}
+	last := len(freeStays) - 1
+	s := freeStays[last]
+	freeStays = freeStays[:last]
+	return s
+}
+
+// free takes a stay back.
+func (s *stay) free() {
+	staysMu.Lock()
+	defer staysMu.Unlock()
+	s.g = 0
+	freeStays = append(freeStays, s)
+}
+
+// begin says that the goroutine is about to enter compiled code by an engine's
+// call. The result is for end.
+func (s *stay) begin(exec uintptr) (outer stay) {
+	outer = *s
+	s.exec = exec
+	s.g = currentG()
+	return outer
+}
+
+func (s *stay) end(outer stay) { *s = outer }
+
+// execFields are fields of the engine's executionContext with the offsets that the assembly has.
+var execFields = map[string]uintptr{
+	"exitCode": 0, "originalFramePointer": 16, "originalStackPointer": 24,
+	"goCallReturnAddress": 48, "stackPointerBeforeGoCall": 56, "framePointerBeforeGoCall": 1152,
+}
+
+// execOffset is where functions have it, checked with the first one.
+var execOffset struct {
+	sync.Once
+	bytes uintptr
+	err   error
+}
+
+// execOf is the address of a function's executionContext.
+func execOf(f api.Function) (uintptr, error) {
+	execOffset.Do(func() { execOffset.bytes, execOffset.err = findExec(reflect.TypeOf(f)) })
+	return reflect.ValueOf(f).Pointer() + execOffset.bytes, execOffset.err
+}
+
+func findExec(t reflect.Type) (uintptr, error) {
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
+		return 0, fmt.Errorf("BUG: this wazero's functions are a %s", t)
+	}
+	exec, ok := t.Elem().FieldByName("execCtx")
+	if !ok {
+		return 0, errors.New("BUG: this wazero's functions have no execCtx")
+	}
+	for name, offset := range execFields {
+		if field, ok := exec.Type.FieldByName(name); !ok || field.Offset != offset {
+			return 0, fmt.Errorf("BUG: this wazero keeps %s elsewhere than at %d", name, offset)
+		}
+	}
+	return exec.Offset, nil
+}
+
+// touch is an access that gave SIGBUS. The assembly knows its layout and size,
+// and the length of touches.
+type touch struct {
+	number atomic.Uint64 // what sigbuses was with it; written last
+	addr   uintptr       // the host's
+	g      uintptr       // whose it was
+}
+
+// touches are the last ones. sigbuses counts all of them.
+var (
+	touches  [256]touch
+	sigbuses atomic.Uint64
+)
+
+// touchesSince calls f with those after the first n, as far as they are there.
+func touchesSince(n uint64, f func(*touch)) {
+	end := sigbuses.Load()
+	for i := max(n, end-min(end, uint64(len(touches)))); i < end; i++ {
+		if t := &touches[i%uint64(len(touches))]; t.number.Load() == i+1 {
+			f(t)
+		}
+	}
+}
+
+// guestOf is the guest address of a touch of as.
+func (as *AddressSpace) guestOf(t *touch) (addr uint64, ok bool) {
+	lin := uint64(t.addr - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
+	if lin >= uint64(len(as.mem)) {
+		return 0, false
+	}
+	return guest(uint32(lin)), true
+}
+
+// pastEnd makes pages the file's again that were touched past its end after
+// the first n of all touches, and tells whether there are some of [addr, addr+size).
+func (as *AddressSpace) pastEnd(n, addr, size uint64) (found bool) {
+	if sigbuses.Load() == n {
+		return false
+	}
+	touchesSince(n, func(t *touch) {
+		if at, ok := as.guestOf(t); ok {
+			as.restore(at)
+			found = found || at >= addr&^(pageSize-1) && at < addr+size
+		}
+	})
+	return found
+}
+
+// restore maps the file's page at addr again.
+func (as *AddressSpace) restore(addr uint64) {
+	page := addr &^ (pageSize - 1)
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	i := as.areas.from(page)
+	if i == len(as.areas) || as.areas[i].start > page || as.areas[i].file == nil {
+		return
+	}
+	as.hostMap(as.areas[i].slice(page, page+pageSize)) // if it can't be mapped it stays as it is
+}
+
+// reaches tells whether no page of a range of memory lies past its file's end.
+func (as *AddressSpace) reaches(addr, n uint64) bool {
+	before := sigbuses.Load()
+	readPages(as.bytes(addr, n), addr)
+	return !as.pastEnd(before, addr, n)
+}
+
+// readPages reads a byte of each page of b, which begins at addr.
+//
+//go:noinline
+func readPages(b []byte, addr uint64) (x byte) {
+	for i := uint64(0); i < uint64(len(b)); i += pageSize - (addr+i)%pageSize {
+		x |= b[i]
+	}
+	return x
+}
+
+// PastEnd is the address at which the guest has touched a mapping past the end
+// of its file since the last system call. It is called after a fault, or
+// within a Handler before that does anything to guest memory.
+func (c *CPU) PastEnd() (addr uint64, found bool) {
+	n := c.touches
+	if sigbuses.Load() == n {
+		return 0, false
+	}
+	c.touches = sigbuses.Load()
+	me := currentG()
+	touchesSince(n, func(t *touch) {
+		if at, ok := c.space.guestOf(t); ok && t.g == me && !found {
+			addr, found = at, true
+		}
+	})
+	c.space.pastEnd(n, 0, 0)
+	return addr, found
+}
 
 // sigaction is the host kernel's struct sigaction.
 type sigaction struct {

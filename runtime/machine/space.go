@@ -161,7 +161,7 @@ func (as *AddressSpace) putCore(c *core) {
 }
 
 // span returns the linear memory of [addr, addr+n) after checking that all of
-// it is mapped with prot.
+// it is mapped with prot and, if that is not 0, there.
 func (as *AddressSpace) span(addr, n uint64, prot Prot) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -171,8 +171,9 @@ func (as *AddressSpace) span(addr, n uint64, prot Prot) ([]byte, error) {
 	}
 	as.mu.RLock()
 	ok := as.areas.covers(addr, addr+n, prot)
+	files := ok && prot != 0 && as.areas.hasFile(addr, addr+n)
 	as.mu.RUnlock()
-	if !ok {
+	if !ok || files && !as.reaches(addr, n) {
 		return nil, unix.EFAULT
 	}
 	return as.bytes(addr, n), nil

@@ -166,13 +166,16 @@ func TestMapFile(t *testing.T) {
 	check(t, as.MapFile(at+pageSize, 5*pageSize, f, pageSize, ProtRead|ProtWrite, false))
 	check(t, as.MapFile(shared, pageSize, f, 0, ProtRead|ProtWrite, true))
 	for addr, want := range map[uint64]byte{
-		at: 0, at + pageSize: 2, at + 2*pageSize + 99: 3, at + 2*pageSize + 100: 0, at + 5*pageSize: 0, shared: 1,
+		at: 0, at + pageSize: 2, at + 2*pageSize + 99: 3, at + 2*pageSize + 100: 0, shared: 1,
 	} {
 		var b [1]byte
 		check(t, as.CopyIn(addr, b[:]))
 		if b[0] != want {
 			t.Errorf("byte at %#x is %d, want %d", addr, b[0], want)
 		}
+	}
+	if err := as.CopyIn(at+5*pageSize, make([]byte, 1)); err != unix.EFAULT {
+		t.Errorf("a page past the end: %v", err)
 	}
 	check(t, as.CopyOut(at+pageSize, []byte("private")))
 	check(t, as.CopyOut(shared, []byte("shared")))
@@ -192,8 +195,8 @@ func TestMapFile(t *testing.T) {
 	}
 }
 
-// TestTruncated: a mapped file that shrinks leaves zeros, one that grows shows
-// what came, and nobody dies.
+// TestTruncated: what a mapped file lost gives EFAULT, even in a copied address
+// space, what it gained is there, and nobody dies.
 func TestTruncated(t *testing.T) {
 	as := emptySpace(t)
 	f := testFile(t, 2*pageSize)
@@ -208,16 +211,28 @@ func TestTruncated(t *testing.T) {
 	if string(b[:]) != "grown" {
 		t.Errorf("what was written past the old end: %q", b)
 	}
-	check(t, as.CopyOut(at+3*pageSize, []byte("gone")))
-	check(t, f.Truncate(0))
-	check(t, as.CopyIn(at, b[:]))
-	if b != [5]byte{} {
-		t.Errorf("a page that is no longer there: %q", b)
+	past := func(as *AddressSpace, page uint64, want error) {
+		t.Helper()
+		if err := as.CopyIn(at+page*pageSize, b[:]); err != want {
+			t.Errorf("page %d: %v", page, err)
+		}
+		if err := as.CopyOut(at+page*pageSize, b[:]); err != want {
+			t.Errorf("page %d: %v", page, err)
+		}
 	}
+	past(as, 2, nil)
+	past(as, 3, unix.EFAULT)
+	if as.Mapped(at+pageSize, 3*pageSize, ProtRead) || !as.Mapped(at+pageSize, 2*pageSize, ProtRead) {
+		t.Error("a range with a page past the end")
+	}
+	check(t, f.Truncate(0))
+	past(as, 0, unix.EFAULT)
 	child, err := as.Clone()
 	check(t, err)
-	check(t, child.CopyIn(at+pageSize, b[:]))
+	past(child, 1, unix.EFAULT)
 	child.Release()
+	check(t, f.Truncate(pageSize))
+	past(as, 0, nil)
 }
 
 // TestDescriptorsReturn: mapping keeps a descriptor of the file, and unmapping

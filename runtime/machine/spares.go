@@ -52,9 +52,6 @@ type birth struct {
 	sigbuses uint64
 }
 
-// sigbuses counts the pages that onSIGBUS put in place of a file's.
-var sigbuses atomic.Uint64
-
 // takeFresh gives an empty address space that has a core of an earlier run of a
 // program, or nil.
 func (s *spares) takeFresh(key string) *AddressSpace {

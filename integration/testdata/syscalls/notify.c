@@ -21,25 +21,28 @@ static int install(unsigned flags, int nr, unsigned verdict) {
 
 /* supervised runs a block in a child whose calls of NR the parent gets to know by
    the descriptor L; the child passes it on by a shared table, so that the filter is its alone. */
-struct shared { _Atomic int ready, fd; };
+struct shared { _Atomic int ready, taken, fd; };
 static struct shared *shared(void) {
 	struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	*s = (struct shared){0, -1};
+	*s = (struct shared){0};
 	return s;
 }
 static int take(pid_t pid, struct shared *s) {
 	while (!s->ready) nap(1);
 	int p = syscall(SYS_pidfd_open, pid, 0), fd = syscall(SYS_pidfd_getfd, p, s->fd, 0);
 	close(p);
+	s->taken = 1;
 	return fd;
 }
 static void publish(struct shared *s, int fd) {
 	s->fd = fd;
 	s->ready = 1;
+	while (!s->taken) nap(1);
+	close(fd);
 }
 #define SUPERVISED(L, NR, FLAGS, ...) ({ \
 	struct shared *s_ = shared(); \
-	pid_t child_ = CHILD(int l_ = install(LISTEN | FLAGS, NR, SECCOMP_RET_USER_NOTIF); publish(s_, l_); nap(20); close(l_); __VA_ARGS__); \
+	pid_t child_ = CHILD(publish(s_, install(LISTEN | FLAGS, NR, SECCOMP_RET_USER_NOTIF)); __VA_ARGS__); \
 	L = take(child_, s_); \
 	child_; })
 
@@ -113,17 +116,22 @@ TEST(notify_refuses) {
 }
 
 TEST(notify_polls) {
-	int l, e = epoll_create1(0);
-	pid_t pid = SUPERVISED(l, SYS_getuid, 0, nap(200); S(syscall(SYS_getuid)); nap(200));
+	int l, e = epoll_create1(0), go[2];
+	char c;
+	pipe(go);
+	pid_t pid = SUPERVISED(l, SYS_getuid, 0, read(go[0], &c, 1); S(syscall(SYS_getuid)); read(go[0], &c, 1));
 	struct epoll_event ev = {.events = EPOLLIN};
 	epoll_ctl(e, EPOLL_CTL_ADD, l, &ev);
 	P("%x\n", ready(l, 0));
+	write(go[1], "1", 1);
 	S(epoll_wait(e, &ev, 1, -1));
 	P("%x %x\n", ev.events, ready(l, 0));
 	struct seccomp_notif n = receive(l);
 	P("%x\n", ready(l, 0));
 	S(epoll_wait(e, &ev, 1, 0));
 	reply(l, n.id, 3, 0);
+	while (ready(l, 0) > 0) nap(1);
+	write(go[1], "2", 1);
 	REAP(pid);
 	P("%x\n", ready(l, -1));
 	S(epoll_wait(e, &ev, 1, -1));
@@ -261,7 +269,7 @@ TEST(notify_flags) {
 // A filter counts as used by all that inherited it.
 TEST(notify_outlives_its_first_user) {
 	int l;
-	pid_t pid = SUPERVISED(l, SYS_getuid, 0, if (fork() == 0) { nap(100); install(0, SYS_getgid, SECCOMP_RET_ALLOW); nap(100); syscall(SYS_getuid); });
+	pid_t pid = SUPERVISED(l, SYS_getuid, 0, if (fork() == 0) { nap(400); install(0, SYS_getgid, SECCOMP_RET_ALLOW); nap(400); syscall(SYS_getuid); });
 	REAP(pid);
 	P("%x\n", ready(l, 0));
 	struct seccomp_notif n = receive(l);

@@ -214,9 +214,22 @@ var faultSignals = map[machine.FaultKind]SigInfo{
 	machine.TRAP: {Signo: unix.SIGTRAP, Code: SiKernel},
 }
 
+// touchedPastEnd sends SIGBUS if the guest has touched a mapping past the end
+// of its file, which becomes known only now.
+func (t *Task) touchedPastEnd() bool {
+	addr, found := t.CPU.PastEnd()
+	if found {
+		t.Force(SigInfo{Signo: unix.SIGBUS, Code: BusAdrErr, Addr: addr})
+	}
+	return found
+}
+
 // fault turns a processor's exception into a signal. It tells whether the
 // task goes on, in a handler.
 func (t *Task) fault(f *machine.Fault) bool {
+	if addr, found := t.CPU.PastEnd(); found {
+		f.Kind, f.Addr = machine.BUS, addr // what it read there led to the rest
+	}
 	info, ok := faultSignals[f.Kind]
 	if !ok {
 		panic("BUG: kernel: fault without a signal")

@@ -46,7 +46,7 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	}
 	sp := t.CPU.Reg(abi.RSP)
 	stack := t.AltStack(sp)
-	top := sp - redZone
+	top := t.unused(sp, info) - redZone
 	if a.Flags&SaOnStack != 0 && stack.Flags&(SsDisable|SsOnStack) == 0 {
 		top = stack.Addr + stack.Size
 	}
@@ -71,6 +71,22 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	c.SetReg(abi.PC, a.Handler)
 	c.SetReg(abi.DF, 0)
 	return frame, nil
+}
+
+// unknownStack is how much of the stack functions may have taken since rsp was
+// known, bytes: more is seldom.
+const unknownStack = 64 << 10
+
+// unused is where the stack below sp is not in use. An access past a file's end
+// is within a function, whose rsp is not known.
+func (t *Task) unused(sp uint64, info SigInfo) uint64 {
+	if info.Signo != unix.SIGBUS || !info.isFault() {
+		return sp
+	}
+	if start, _, ok := t.MM.Stack(sp); ok && sp-start > unknownStack+frameSize+fxSize {
+		return sp - unknownStack
+	}
+	return sp
 }
 
 // frameBytes is the frame up to siginfo.

@@ -195,6 +195,11 @@ func (t *Task) UnshareFS() { t.setFS(t.FS.Fork()) }
 
 // Syscall implements machine.Handler.
 func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool) {
+	if t.touchedPastEnd() {
+		if _, _, stop := t.deliver(nr, ERESTARTNOINTR); stop {
+			return 0, true
+		}
+	}
 	for {
 		ret, err := t.K.Calls.Call(t, nr, args)
 		if err != nil {
@@ -219,6 +224,7 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 // Poll implements machine.Handler.
 func (t *Task) Poll(c *machine.CPU) bool {
 	t.throttle()
+	t.touchedPastEnd()
 	if !t.onStack.holds(c.Reg(abi.RSP)) && !t.checkStack() {
 		return true
 	}

@@ -14,7 +14,7 @@ var Table = [...]Row{
 	6:   {"lstat", sysLstat, "path stat", Full, ""},
 	7:   {"poll", sysPoll, "pollfds u d", Full, ""},
 	8:   {"lseek", sysLseek, "fd long whence = long", Full, ""},
-	9:   {"mmap", sysMmap, "p u prot map_flags fd x = p", Partial, "an executable mapping needs a recompiled file; protection is not enforced on guest code; an access past a file's end gives a page of zeros, not SIGBUS; no MAP_HUGETLB, MAP_SYNC"},
+	9:   {"mmap", sysMmap, "p u prot map_flags fd x = p", Partial, "an executable mapping needs a recompiled file; protection is not enforced on guest code; after SIGBUS past a file's end guest code can't go on where it was; no MAP_HUGETLB, MAP_SYNC"},
 	10:  {"mprotect", sysMprotect, "p u prot", Partial, "guest code is not held to it; PROT_EXEC needs a recompiled file"},
 	11:  {"munmap", sysMunmap, "p u", Full, ""},
 	12:  {"brk", sysBrk, "p = p", Full, ""},
