@@ -412,6 +412,49 @@ TEST(locked_slave) {
 	P("%d\n", S_ISCHR(st.st_mode));
 }
 
+struct sysv_termio { unsigned short flags[4]; unsigned char line, cc[8]; };
+static void show_termio(int fd) {
+	struct sysv_termio t;
+	memset(&t, 'x', sizeof t);
+	S(ioctl(fd, TCGETA, &t));
+	for (int i = 0; i < 4; i++) P("%o ", t.flags[i]);
+	P("%d:", t.line);
+	for (int i = 0; i < 8; i++) P(" %d", t.cc[i]);
+	P(" %zu\n", sizeof t);
+}
+TEST(pty_termio) {
+	int m = posix_openpt(O_RDWR | O_NOCTTY);
+	unlockpt(m);
+	int s = open(ptsname(m), O_RDWR | O_NOCTTY), excl = -1;
+	show_termio(s);
+	show_termio(m);
+	struct sysv_termio t;
+	ioctl(s, TCGETA, &t);
+	t.flags[3] &= ~ECHO, t.cc[VINTR] = 7, t.cc[7] = 9;
+	S(ioctl(s, TCSETA, &t));
+	show_termio(s);
+	struct termios full;
+	tcgetattr(s, &full);
+	P("%o %o %d %d\n", full.c_cflag, full.c_lflag, full.c_cc[VINTR], full.c_cc[VSUSP]);
+	t.cc[VINTR] = 8;
+	S(ioctl(s, TCSETAW, &t));
+	write(m, "typed\n", 6);
+	S(ioctl(s, TCSETAF, &t));
+	fcntl(s, F_SETFL, O_NONBLOCK);
+	S(read(s, &t, 1));
+	S(ioctl(s, TCGETA, NULL));
+	S(ioctl(s, TCSETA, NULL));
+	struct termios locked;
+	S(ioctl(s, TIOCGLCKTRMIOS, &locked));
+	P("%d %d\n", locked.c_iflag, locked.c_cc[0]);
+	setresuid(1234, 1234, 1234);
+	S(ioctl(s, TIOCSLCKTRMIOS, &locked));
+	S(ioctl(s, 0x80045440, &excl)); // TIOCGEXCL
+	P("%d\n", excl);
+	S(ioctl(s, TIOCEXCL)); ioctl(s, 0x80045440, &excl); P("%d\n", excl);
+	S(ioctl(s, TIOCNXCL)); ioctl(s, 0x80045440, &excl); P("%d\n", excl);
+}
+
 /* A pseudoterminal whose master is in packet mode; neither end waits. */
 static int packet_slave;
 static void packet_mode(void) {

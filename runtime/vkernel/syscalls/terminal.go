@@ -67,6 +67,7 @@ var jobIoctls = map[uint32]func(t *kernel.Task, c *tty.Control, arg uint64) (uin
 // changes are the requests that a background process is stopped for.
 var changes = map[uint32]bool{
 	unix.TCSETS: true, unix.TCSETSW: true, unix.TCSETSF: true, unix.TCSETS2: true, unix.TCSETSW2: true, unix.TCSETSF2: true,
+	unix.TCSETA: true, unix.TCSETAW: true, unix.TCSETAF: true,
 	unix.TCSBRK: true, unix.TCXONC: true, unix.TCFLSH: true, unix.TCSBRKP: true, unix.TIOCSETD: true,
 }
 

@@ -3,6 +3,7 @@ package tty
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,9 @@ type Pty struct {
 	Number  int
 	control Control
 	table   *Table
+
+	// exclusive is TIOCEXCL, which keeps no one out: it can be asked for.
+	exclusive atomic.Bool
 
 	mu       sync.Mutex
 	line     line
@@ -162,8 +166,9 @@ func (m *Master) Ioctl(c *vfs.Caller, cmd uint32, arg uint64, mem vfs.Memory) (u
 
 // Requests that package unix does not have, asm-generic/ioctls.h.
 const (
-	tiocsig  = 0x40045436 // TIOCSIG
-	tiocgpkt = 0x80045438 // TIOCGPKT
+	tiocsig   = 0x40045436 // TIOCSIG
+	tiocgpkt  = 0x80045438 // TIOCGPKT
+	tiocgexcl = 0x80045440 // TIOCGEXCL
 )
 
 // Control implements File.
@@ -297,6 +302,8 @@ var settings = map[uint32]struct {
 	unix.TCSETS: {TermiosSize, true, false}, unix.TCSETS2: {Termios2Size, true, false},
 	unix.TCSETSW: {TermiosSize, true, false}, unix.TCSETSW2: {Termios2Size, true, false},
 	unix.TCSETSF: {TermiosSize, true, true}, unix.TCSETSF2: {Termios2Size, true, true},
+	unix.TCGETA: {TermioSize, false, false}, unix.TCSETA: {TermioSize, true, false},
+	unix.TCSETAW: {TermioSize, true, false}, unix.TCSETAF: {TermioSize, true, true},
 }
 
 // ioctl is what both sides know.
@@ -315,8 +322,17 @@ func (p *Pty) ioctl(cmd uint32, arg uint64, mem vfs.Memory) (uint64, error) {
 		return 0, p.flush(arg)
 	case unix.TCXONC:
 		return 0, p.flow(arg)
-	case unix.TCSBRK, unix.TCSBRKP, unix.TIOCEXCL, unix.TIOCNXCL:
+	case unix.TCSBRK, unix.TCSBRKP:
 		return 0, nil
+	case unix.TIOCEXCL, unix.TIOCNXCL:
+		p.exclusive.Store(cmd == unix.TIOCEXCL)
+		return 0, nil
+	case tiocgexcl:
+		return 0, storeInt(mem, arg, btoi(p.exclusive.Load()))
+	case unix.TIOCGLCKTRMIOS:
+		return 0, mem.CopyOut(arg, make([]byte, TermiosSize))
+	case unix.TIOCSLCKTRMIOS:
+		return 0, unix.EPERM // for CAP_SYS_ADMIN
 	case unix.TIOCGETD:
 		return 0, storeInt(mem, arg, 0)
 	case unix.TIOCOUTQ:
@@ -331,14 +347,22 @@ func (p *Pty) termios(size int, set, flush bool, arg uint64, mem vfs.Memory) err
 	p.mu.Lock()
 	t := p.line.Termios
 	p.mu.Unlock()
+	all := t.bytes()
+	if size == TermioSize {
+		all = t.termio()
+	}
 	if !set {
-		return mem.CopyOut(arg, t.bytes()[:size])
+		return mem.CopyOut(arg, all[:size])
 	}
 	b := make([]byte, size)
 	if err := mem.CopyIn(b, arg); err != nil {
 		return err
 	}
-	t.parse(b)
+	if size == TermioSize {
+		t.parseTermio(b)
+	} else {
+		t.parse(b)
+	}
 	p.change(func() {
 		if flush {
 			p.line.flushInput()

@@ -64,6 +64,31 @@ func (t *Termios) parse(b []byte) {
 	}
 }
 
+// TermioSize is the size of struct termio, bytes: the interface of System V, with
+// flags of 16 bits and eight control characters.
+const (
+	TermioSize = 18
+	termioCC   = 8
+)
+
+// termio is struct termio.
+func (t *Termios) termio() []byte {
+	var b []byte
+	for _, v := range [...]uint32{t.Iflag, t.Oflag, t.Cflag, t.Lflag} {
+		b = binary.LittleEndian.AppendUint16(b, uint16(v))
+	}
+	return append(append(append(b, t.Line), t.CC[:termioCC]...), 0)
+}
+
+// parseTermio reads struct termio; the upper halves of the flags stay.
+func (t *Termios) parseTermio(b []byte) {
+	for i, v := range [...]*uint32{&t.Iflag, &t.Oflag, &t.Cflag, &t.Lflag} {
+		*v = *v&^0xffff | uint32(binary.LittleEndian.Uint16(b[2*i:]))
+	}
+	t.Line = b[8]
+	copy(t.CC[:termioCC], b[9:])
+}
+
 func (t *Termios) in(flag uint32) bool    { return t.Iflag&flag != 0 }
 func (t *Termios) out(flag uint32) bool   { return t.Oflag&flag != 0 }
 func (t *Termios) local(flag uint32) bool { return t.Lflag&flag != 0 }
