@@ -19,6 +19,7 @@ type Creds struct {
 	Ambient                uint64
 	SecureBits             uint32 // PR_SET_SECUREBITS
 	NoNewPrivs             bool
+	Landlock               *vfs.Domain // nil: not restricted
 }
 
 // ContainerCaps are the capabilities that container engines give to root by
@@ -55,5 +56,5 @@ func (c *Creds) With(change func(*Creds)) *Creds {
 
 // VFS is what the file systems look at.
 func (c *Creds) VFS() *vfs.Creds {
-	return &vfs.Creds{UID: c.UID, GID: c.GID, FSUID: c.FSUID, FSGID: c.FSGID, Groups: c.Groups, Caps: c.Effective}
+	return &vfs.Creds{UID: c.UID, GID: c.GID, FSUID: c.FSUID, FSGID: c.FSGID, Groups: c.Groups, Caps: c.Effective, Landlock: c.Landlock}
 }

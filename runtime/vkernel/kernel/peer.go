@@ -16,6 +16,9 @@ func (t *Task) mayAccess(o *Task) bool {
 		return true
 	}
 	me, you := t.Creds(), o.Creds()
+	if !me.Landlock.Contains(you.Landlock) {
+		return false
+	}
 	if me.Has(unix.CAP_SYS_PTRACE) {
 		return true
 	}

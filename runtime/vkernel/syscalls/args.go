@@ -134,6 +134,27 @@ func buffer(t *kernel.Task, addr, n uint64, write bool) ([]byte, error) {
 	return mem(t).Slice(addr, low, write)
 }
 
+// extensible reads a structure of which size bytes are known, and the guest
+// has n: E2BIG if it knows of more that matters.
+func extensible(t *kernel.Task, addr, n uint64, size int) ([]byte, error) {
+	switch {
+	case n < uint64(size):
+		return nil, unix.EINVAL
+	case n > linux.PageSize:
+		return nil, unix.E2BIG
+	}
+	raw := make([]byte, n)
+	if err := mem(t).CopyIn(addr, raw); err != nil {
+		return nil, err
+	}
+	for _, b := range raw[size:] {
+		if b != 0 {
+			return nil, unix.E2BIG
+		}
+	}
+	return raw[:size], nil
+}
+
 // maxIovecs is UIO_MAXIOV.
 const maxIovecs = 1024
 

@@ -97,20 +97,9 @@ func sysCreat(t *kernel.Task, a Args) (uint64, error) {
 const openHowSize = 24
 
 func sysOpenat2(t *kernel.Task, a Args) (uint64, error) {
-	if a[3] < openHowSize {
-		return 0, unix.EINVAL
-	}
-	if a[3] > linux.PageSize {
-		return 0, unix.E2BIG
-	}
-	raw := make([]byte, a[3])
-	if err := mem(t).CopyIn(a[2], raw); err != nil {
+	raw, err := extensible(t, a[2], a[3], openHowSize)
+	if err != nil {
 		return 0, err
-	}
-	for _, b := range raw[openHowSize:] {
-		if b != 0 {
-			return 0, unix.E2BIG
-		}
 	}
 	le := binary.LittleEndian
 	flags, mode := le.Uint64(raw), le.Uint64(raw[8:])

@@ -241,6 +241,9 @@ func (c *Caller) Truncate(path string, size int64) error {
 	if err := c.mayPath(p, Write); err != nil {
 		return err
 	}
+	if err := c.allowed(p, AccessTruncate, nil); err != nil {
+		return err
+	}
 	return c.truncate(p, size)
 }
 

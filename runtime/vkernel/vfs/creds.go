@@ -16,6 +16,8 @@ type Creds struct {
 	FSGID  uint32
 	Groups []uint32
 	Caps   uint64 // effective capabilities, 1<<CAP_*
+
+	Landlock *Domain // what the task has restricted itself to
 }
 
 // AllCaps is every capability up to CAP_LAST_CAP.

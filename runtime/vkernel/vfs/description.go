@@ -25,6 +25,8 @@ type Description struct {
 	state  *inodeState
 	counts int32 // aWriter, aRunner, or 0
 
+	keepsSize bool // who opened it had no right to truncate it
+
 	hooksMu sync.Mutex
 	hooks   map[any]func()
 

@@ -23,6 +23,9 @@ func (c *Caller) makeAt(at Path, path string, s Spec, check func() error) error 
 	if err := p.mayName(l, s.Mode&unix.S_IFMT == unix.S_IFDIR); err != nil {
 		return err
 	}
+	if err := c.allowed(p, makeAccess(s.Mode), p.Dentry.super); err != nil {
+		return err
+	}
 	dir, err := c.mayCreate(p)
 	if err != nil {
 		return err
@@ -139,6 +142,9 @@ func (c *Caller) Unlink(at Path, path string, flags int) error {
 		}
 		return unix.ENOTDIR
 	}
+	if err := c.allowed(p, unlinkAccess(rmdir), p.Dentry.super); err != nil {
+		return err
+	}
 	dir, err := c.mayDelete(p, child, rmdir)
 	if err != nil {
 		return err
@@ -149,6 +155,14 @@ func (c *Caller) Unlink(at Path, path string, flags int) error {
 	p.Dentry.drop(child)
 	p.Dentry.unnamed(l.name, child)
 	return nil
+}
+
+// unlinkAccess is the right that unlink and rmdir need in the directory.
+func unlinkAccess(rmdir bool) Access {
+	if rmdir {
+		return AccessRemoveDir
+	}
+	return AccessRemoveFile
 }
 
 // removeDot is the error for removing ".", ".." or the root.
@@ -210,6 +224,11 @@ func (c *Caller) linkLocked(old, p Path, l last) error {
 	}
 	if err := c.mayLink(old, &a); err != nil {
 		return err
+	}
+	if from := old.above(p.Dentry.super); from.Ok() {
+		if err := c.mayRefer(referral{from: from, to: p, child: old.Inode()}); err != nil {
+			return err
+		}
 	}
 	dir, err := c.mayCreate(p)
 	switch {

@@ -133,6 +133,9 @@ func (o *opening) lookupOrCreate(w *walk, l last) (Path, bool, error) {
 	if err != unix.ENOENT {
 		return Path{}, false, err
 	}
+	if err := o.c.allowed(w.pos, AccessMakeReg, parent.super); err != nil {
+		return Path{}, false, err
+	}
 	dir, err := o.c.mayCreate(w.pos)
 	if err != nil {
 		return Path{}, false, err
@@ -177,7 +180,7 @@ func (o *opening) open(p Path, created bool) (*Description, error) {
 		p.Dentry.happened(unix.IN_OPEN)
 	}
 	if err == nil && !created && o.has(linux.O_TRUNC) && a.Type() == unix.S_IFREG {
-		if err = o.truncate(p); err != nil {
+		if err = o.truncate(p, d); err != nil {
 			d.Unref()
 		}
 	}
@@ -222,7 +225,11 @@ func (o *opening) may(p Path, a *linux.Attr) error {
 // openFile makes the description: the state of the inode is held before the
 // file is opened, so that a FIFO stays the same one.
 func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
+	if err := o.c.allowed(p, openAccess(p.Inode(), o.flags), nil); err != nil {
+		return nil, err
+	}
 	d := newDescription(nil, p, o.c.Creds, o.flags|linux.O_LARGEFILE)
+	d.keepsSize = o.c.allowed(p, AccessTruncate, nil) != nil
 	var err error
 	if o.flags&linux.O_ACCMODE != linux.O_RDONLY {
 		err = d.count(aWriter)
@@ -296,5 +303,10 @@ func (o *opening) openTmp(p Path) (*Description, error) {
 	return o.openFile(Path{p.Mount, d}, &a)
 }
 
-// truncate empties the file at p, by O_TRUNC or truncate(2).
-func (o *opening) truncate(p Path) error { return o.c.truncate(p, 0) }
+// truncate empties the file at p, which d was opened for.
+func (o *opening) truncate(p Path, d *Description) error {
+	if d.keepsSize {
+		return unix.EACCES
+	}
+	return o.c.truncate(p, 0)
+}

@@ -157,7 +157,10 @@ func (c *Caller) MayExec(p Path) error {
 	if a.Type() != unix.S_IFREG || p.Mount.Flags()&NoExec != 0 {
 		return unix.EACCES
 	}
-	return c.mayPath(p, Exec)
+	if err := c.mayPath(p, Exec); err != nil {
+		return err
+	}
+	return c.allowed(p, AccessExecute, nil)
 }
 
 // Permit checks permission to do want to the inode at p.

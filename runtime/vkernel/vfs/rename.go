@@ -64,6 +64,9 @@ func (r *renaming) run() error {
 	if err := r.lookup(); err != nil {
 		return err
 	}
+	if err := r.mayRefer(); err != nil {
+		return err
+	}
 	if r.target != nil && r.target.inode == r.child.inode {
 		return nil // two names of one file: nothing happens
 	}
@@ -118,6 +121,15 @@ func (r *renaming) lookup() error {
 		return unix.ENOTEMPTY
 	}
 	return nil
+}
+
+// mayRefer is the caller's own restriction.
+func (r *renaming) mayRefer() error {
+	how := referral{from: r.from, to: r.to, child: r.child.inode, moves: true, exchange: r.flags&unix.RENAME_EXCHANGE != 0}
+	if r.target != nil {
+		how.target = r.target.inode
+	}
+	return r.c.mayRefer(how)
 }
 
 // may checks permissions.

@@ -323,6 +323,9 @@ func (d *Description) Truncate(size int64) error {
 	case !d.Writable():
 		return unix.EINVAL
 	}
+	if d.keepsSize {
+		return unix.EACCES
+	}
 	if t, ok := d.file.(Truncater); ok {
 		return t.Truncate(size)
 	}
