@@ -21,23 +21,28 @@ type PosixTimers struct {
 
 // PosixTimer is one of them.
 type PosixTimer struct {
-	ID    int32
-	Clock int
-	group *ThreadGroup
-	info  SigInfo // what it sends; no signal for SIGEV_NONE
-	to    *Task   // SIGEV_THREAD_ID; nil: the process
+	ID      int32
+	ClockID int
+	group   *ThreadGroup
+	clock   Clock
+	info    SigInfo // what it sends; no signal for SIGEV_NONE
+	to      *Task   // SIGEV_THREAD_ID; nil: the process
 
 	mu       sync.Mutex
 	timer    *time.Timer
 	round    int // counts settings, so that an old expiry is told apart
-	due      time.Time
+	armed    bool
+	due      time.Duration // on the clock
 	interval time.Duration
 	overrun  int32
 }
 
-// Add makes a timer: EAGAIN if there are too many. Without a value of its own
-// the signal brings the timer's id.
-func (s *PosixTimers) Add(g *ThreadGroup, clock int, info SigInfo, to *Task, value *uint64) (*PosixTimer, error) {
+// Add makes a timer on a clock, a nil one is the wall's: EAGAIN if there are too
+// many. Without a value of its own the signal brings the timer's id.
+func (s *PosixTimers) Add(g *ThreadGroup, id int, clock Clock, info SigInfo, to *Task, value *uint64) (*PosixTimer, error) {
+	if clock == nil {
+		clock = g.k.wallClock
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.timers) >= maxTimers {
@@ -49,7 +54,7 @@ func (s *PosixTimers) Add(g *ThreadGroup, clock int, info SigInfo, to *Task, val
 	for s.timers[s.next] != nil {
 		s.next = (s.next + 1) & 0x7fffffff
 	}
-	t := &PosixTimer{ID: s.next, Clock: clock, group: g, info: info, to: to}
+	t := &PosixTimer{ID: s.next, ClockID: id, group: g, clock: clock, info: info, to: to}
 	t.info.Code, t.info.PID, t.info.Value = SiTimer, t.ID, uint64(t.ID)
 	if value != nil {
 		t.info.Value = *value
@@ -75,7 +80,7 @@ func (s *PosixTimers) Delete(id int32) error {
 	if err != nil {
 		return err
 	}
-	t.Set(time.Time{}, 0)
+	t.Disarm()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.timers, id)
@@ -89,7 +94,7 @@ func (s *PosixTimers) DeleteAll() {
 	s.timers, s.next = nil, 0
 	s.mu.Unlock()
 	for _, t := range all {
-		t.Set(time.Time{}, 0)
+		t.Disarm()
 	}
 }
 
@@ -101,27 +106,38 @@ func (t *PosixTimer) Get() (left, interval time.Duration) {
 }
 
 func (t *PosixTimer) leftLocked() time.Duration {
-	if t.due.IsZero() {
+	if !t.armed {
 		return 0
 	}
-	return max(time.Until(t.due), 1)
+	return max(t.due-t.clock(), 1)
 }
 
-// Set arms the timer for due and each interval after it; the zero Time
-// disarms it. It gives what Get would have.
-func (t *PosixTimer) Set(due time.Time, interval time.Duration) (left, oldInterval time.Duration) {
+// Set arms the timer for when its clock has gone on by first, which may be
+// past, and each interval after it. It gives what Get would have.
+func (t *PosixTimer) Set(first, interval time.Duration) (left, oldInterval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left, oldInterval = t.leftLocked(), t.interval
+	left, oldInterval = t.stop()
+	t.armed, t.due, t.interval = true, t.clock()+first, interval
+	t.arm(first)
+	return left, oldInterval
+}
+
+// Disarm stops the timer. It gives what Get would have.
+func (t *PosixTimer) Disarm() (left, oldInterval time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stop()
+}
+
+func (t *PosixTimer) stop() (left, interval time.Duration) {
+	left, interval = t.leftLocked(), t.interval
 	if t.timer != nil {
 		t.timer.Stop()
 	}
 	t.round++
-	t.due, t.interval, t.overrun = due, interval, 0
-	if !due.IsZero() {
-		t.arm()
-	}
-	return left, oldInterval
+	t.armed, t.interval, t.overrun = false, 0, 0
+	return left, interval
 }
 
 // Overrun is timer_getoverrun: expiries since the last signal that sent none.
@@ -131,9 +147,10 @@ func (t *PosixTimer) Overrun() int32 {
 	return t.overrun
 }
 
-func (t *PosixTimer) arm() {
+// arm has the timer look at its clock after some time.
+func (t *PosixTimer) arm(after time.Duration) {
 	round := t.round
-	t.timer = time.AfterFunc(time.Until(t.due), func() { t.fire(round) })
+	t.timer = time.AfterFunc(after, func() { t.fire(round) })
 }
 
 func (t *PosixTimer) fire(round int) {
@@ -142,14 +159,19 @@ func (t *PosixTimer) fire(round int) {
 		t.mu.Unlock()
 		return
 	}
+	now := t.clock()
+	if now < t.due { // a processor's clock, which stands still at times
+		t.arm(max(t.due-now, minWait))
+		t.mu.Unlock()
+		return
+	}
 	missed := int32(0)
-	if t.interval > 0 {
-		n := max(0, time.Since(t.due)/t.interval)
+	t.armed = t.interval > 0
+	if t.armed {
+		n := (now - t.due) / t.interval
 		missed = int32(n)
-		t.due = t.due.Add(t.interval * (n + 1))
-		t.arm()
-	} else {
-		t.due = time.Time{}
+		t.due += t.interval * (n + 1)
+		t.arm(t.due - now)
 	}
 	info := t.info
 	t.mu.Unlock()

@@ -14,10 +14,9 @@ type Timers [3]Timer
 // init makes them g's. What is user time and what system time is not told
 // apart, so ITIMER_VIRTUAL and ITIMER_PROF count the same.
 func (s *Timers) init(g *ThreadGroup) {
-	used := func() time.Duration { return g.Usage().Time }
-	s[unix.ITIMER_REAL].init(g, unix.SIGALRM, func() time.Duration { return time.Since(g.k.Boot) })
-	s[unix.ITIMER_VIRTUAL].init(g, unix.SIGVTALRM, used)
-	s[unix.ITIMER_PROF].init(g, unix.SIGPROF, used)
+	s[unix.ITIMER_REAL].init(g, unix.SIGALRM, g.k.wallClock)
+	s[unix.ITIMER_VIRTUAL].init(g, unix.SIGVTALRM, g.cpuTime)
+	s[unix.ITIMER_PROF].init(g, unix.SIGPROF, g.cpuTime)
 }
 
 // Stop disarms all.
@@ -32,7 +31,7 @@ func (s *Timers) Stop() {
 type Timer struct {
 	group *ThreadGroup
 	sig   unix.Signal
-	now   func() time.Duration
+	now   Clock
 
 	mu       sync.Mutex
 	armed    bool
@@ -41,7 +40,7 @@ type Timer struct {
 	interval time.Duration
 }
 
-func (t *Timer) init(g *ThreadGroup, sig unix.Signal, now func() time.Duration) {
+func (t *Timer) init(g *ThreadGroup, sig unix.Signal, now Clock) {
 	t.group, t.sig, t.now = g, sig, now
 }
 

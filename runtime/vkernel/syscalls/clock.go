@@ -10,25 +10,33 @@ import (
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 )
 
-// clocks are the clocks a guest can read: the host's.
+// clocks are the host's clocks that a guest can read.
 var clocks = map[int]bool{
-	unix.CLOCK_REALTIME: true, unix.CLOCK_MONOTONIC: true, unix.CLOCK_PROCESS_CPUTIME_ID: true, unix.CLOCK_THREAD_CPUTIME_ID: true,
+	unix.CLOCK_REALTIME: true, unix.CLOCK_MONOTONIC: true,
 	unix.CLOCK_MONOTONIC_RAW: true, unix.CLOCK_REALTIME_COARSE: true, unix.CLOCK_MONOTONIC_COARSE: true, unix.CLOCK_BOOTTIME: true,
 	unix.CLOCK_TAI: true,
 }
 
-// now reads a clock.
-func now(clock int) (linux.Timespec, error) {
-	if clock < 0 {
-		if clock&3 == 3 { // CLOCKFD, or nothing
-			return linux.Timespec{}, unix.EINVAL
+// isCPUClock tells whether a clock measures processor time, if it exists.
+func isCPUClock(id int) bool {
+	return id < 0 || id == unix.CLOCK_PROCESS_CPUTIME_ID || id == unix.CLOCK_THREAD_CPUTIME_ID
+}
+
+// clockTime reads any clock.
+func clockTime(t *kernel.Task, id int) (time.Duration, error) {
+	if isCPUClock(id) {
+		clock, err := t.CPUClock(id)
+		if err != nil {
+			return 0, err
 		}
-		// The CPU time of a process or thread: the runner's.
-		clock = unix.CLOCK_PROCESS_CPUTIME_ID
+		return clock(), nil
 	}
-	if clock == unix.CLOCK_THREAD_CPUTIME_ID {
-		clock = unix.CLOCK_PROCESS_CPUTIME_ID // goroutines have no clock
-	}
+	ts, err := now(id)
+	return time.Duration(ts.Sec*1e9 + ts.Nsec), err
+}
+
+// now reads a clock of the host.
+func now(clock int) (linux.Timespec, error) {
 	if !clocks[clock] {
 		return linux.Timespec{}, unix.EINVAL
 	}
@@ -38,13 +46,21 @@ func now(clock int) (linux.Timespec, error) {
 }
 
 func sysClockGettime(t *kernel.Task, a Args) (uint64, error) {
-	ts, err := now(a.Int(0))
-	return copyOut(t, a[1], ts.Append(nil), err)
+	if !isCPUClock(a.Int(0)) {
+		ts, err := now(a.Int(0))
+		return copyOut(t, a[1], ts.Append(nil), err)
+	}
+	d, err := clockTime(t, a.Int(0))
+	return copyOut(t, a[1], appendDuration(nil, d), err)
 }
 
 func sysClockGetres(t *kernel.Task, a Args) (uint64, error) {
 	clock := a.Int(0)
-	if clock >= 0 && !clocks[clock] || clock < 0 && clock&3 == 3 {
+	if isCPUClock(clock) {
+		if _, err := t.CPUClock(clock); err != nil {
+			return 0, err
+		}
+	} else if !clocks[clock] {
 		return 0, unix.EINVAL
 	}
 	res := linux.Timespec{Nsec: 1}
@@ -144,12 +160,15 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 	if clock == unix.CLOCK_THREAD_CPUTIME_ID {
 		return 0, unix.EOPNOTSUPP
 	}
-	if !clocks[clock] {
+	if !isCPUClock(clock) && !clocks[clock] {
 		return 0, unix.EINVAL
 	}
 	d, err := duration(t, a[2])
 	if err != nil {
 		return 0, err
+	}
+	if isCPUClock(clock) {
+		return cpuSleep(t, clock, d, flags&unix.TIMER_ABSTIME != 0)
 	}
 	if flags&unix.TIMER_ABSTIME == 0 {
 		return sleep(t, t.Until(after(d)), a[3])
@@ -159,6 +178,24 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 		return 0, err
 	}
 	return sleep(t, after(d-time.Duration(ts.Sec*1e9+ts.Nsec)), 0)
+}
+
+// cpuSleep sleeps until a clock that others drive has come to d, or has gone on by
+// it. It never restarts: what is left is not told.
+func cpuSleep(t *kernel.Task, id int, d time.Duration, absolute bool) (uint64, error) {
+	clock, err := t.CPUClock(id)
+	if err != nil {
+		return 0, err
+	}
+	if !absolute {
+		d += clock()
+	}
+	for left := d - clock(); left > 0; left = d - clock() {
+		if err := t.Sleep(nil, after(max(left, time.Millisecond))); err != unix.ETIMEDOUT {
+			return 0, unix.EINTR
+		}
+	}
+	return 0, nil
 }
 
 func sysAlarm(t *kernel.Task, a Args) (uint64, error) {

@@ -227,7 +227,7 @@ var Table = [...]Row{
 	219: {Name: "restart_syscall", Args: "x x x x x x"},
 	220: {"semtimedop", sysSemtimedop, "d p u ts", Full, ""},
 	221: {"fadvise64", sysFadvise64, "fd long u fadv", Full, ""},
-	222: {"timer_create", sysTimerCreate, "clock p p", Partial, "CPU clocks run as the wall's"},
+	222: {"timer_create", sysTimerCreate, "clock p p", Partial, "a process's clock is looked at as if one thread drove it"},
 	223: {"timer_settime", sysTimerSettime, "d x p p", Full, ""},
 	224: {"timer_gettime", sysTimerGettime, "d p", Full, ""},
 	225: {"timer_getoverrun", sysTimerGetoverrun, "d", Full, ""},

@@ -20,8 +20,9 @@ const (
 
 // sysTimerCreate reads struct sigevent: value, signal, how, thread.
 func sysTimerCreate(t *kernel.Task, a Args) (uint64, error) {
-	if !clocks[a.Int(0)] {
-		return 0, unix.EINVAL
+	clock, err := timerClock(t, a.Int(0))
+	if err != nil {
+		return 0, err
 	}
 	info, to, value := kernel.SigInfo{Signo: unix.SIGALRM}, (*kernel.Task)(nil), (*uint64)(nil)
 	if a[1] != 0 {
@@ -49,7 +50,7 @@ func sysTimerCreate(t *kernel.Task, a Args) (uint64, error) {
 			return 0, unix.EINVAL
 		}
 	}
-	timer, err := t.Group.PosixTimers.Add(t.Group, a.Int(0), info, to, value)
+	timer, err := t.Group.PosixTimers.Add(t.Group, a.Int(0), clock, info, to, value)
 	if err != nil {
 		return 0, err
 	}
@@ -58,6 +59,17 @@ func sysTimerCreate(t *kernel.Task, a Args) (uint64, error) {
 		return 0, err
 	}
 	return 0, nil
+}
+
+// timerClock is the clock of a timer, nil for the wall's.
+func timerClock(t *kernel.Task, id int) (kernel.Clock, error) {
+	switch {
+	case isCPUClock(id):
+		return t.CPUClock(id)
+	case !clocks[id]:
+		return nil, unix.EINVAL
+	}
+	return nil, nil
 }
 
 func sysTimerSettime(t *kernel.Task, a Args) (uint64, error) {
@@ -73,18 +85,18 @@ func sysTimerSettime(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	due := time.Time{}
-	if first != 0 {
-		if a.Int(1)&unix.TIMER_ABSTIME != 0 {
-			ts, err := now(timer.Clock)
-			if err != nil {
-				return 0, err
-			}
-			first -= time.Duration(ts.Sec*1e9 + ts.Nsec)
+	armed := first != 0
+	if armed && a.Int(1)&unix.TIMER_ABSTIME != 0 {
+		at, err := clockTime(t, timer.ClockID)
+		if err != nil {
+			return 0, err
 		}
-		due = after(first)
+		first -= at
 	}
-	left, old := timer.Set(due, interval)
+	left, old := timer.Disarm()
+	if armed {
+		timer.Set(first, interval)
+	}
 	if a[3] == 0 {
 		return 0, nil
 	}
