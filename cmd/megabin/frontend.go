@@ -141,6 +141,10 @@ func printTotal(w io.Writer, r *converter.Report) error {
 	return err
 }
 
+// interruptible is a context that an interrupt cancels. A second one ends the
+// process: nothing that is written under its own name is incomplete.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }

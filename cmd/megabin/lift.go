@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 
 	"github.com/megabin/megabin/converter"
 	"github.com/megabin/megabin/converter/translate"
@@ -25,7 +24,7 @@ much could be translated.`,
   megabin lift -o ls.wasm /bin/ls`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			u, err := lift(ctx, args[0], output)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
 // A recompilation makes much garbage beside what it keeps, and most ELFs are so
@@ -25,6 +26,25 @@ func spendMemory(jobs int) {
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	debug.SetMemoryLimit(max(leastMemory, int64(jobs)*memoryOfJob))
 	debug.SetGCPercent(lateRecompile)
+	followHeap(max(leastMemory, int64(jobs)*memoryOfJob))
 }
+
+// followHeap sets the memory limit to limit, and to half as much again as what is
+// kept where that is more: at the limit a collector works half of the time, and what
+// it finds is little.
+func followHeap(limit int64) {
+	debug.SetMemoryLimit(limit)
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	var collected func(*mark)
+	collected = func(m *mark) {
+		metrics.Read(live)
+		debug.SetMemoryLimit(max(limit, int64(live[0].Value.Uint64())*3/2))
+		runtime.SetFinalizer(m, collected)
+	}
+	runtime.SetFinalizer(&mark{}, collected)
+}
+
+// mark is garbage at each collection. It is not tiny, or it would be kept with
+// others.
+type mark struct{ _ [4]uintptr }
