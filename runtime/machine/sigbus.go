@@ -131,6 +131,7 @@ type touch struct {
 	number atomic.Uint64 // what sigbuses was with it; written last
 	addr   uintptr       // the host's
 	g      uintptr       // whose it was
+	zeros  uintptr       // 1: there is a page of zeros now
 }
 
 // touches are the last ones. sigbuses counts all of them.
@@ -139,36 +140,42 @@ var (
 	sigbuses atomic.Uint64
 )
 
-// touchesSince calls f with those after the first n, as far as they are there.
-func touchesSince(n uint64, f func(*touch)) {
-	end := sigbuses.Load()
+// touchesSince calls f with what the goroutine touched of as after the first n of all
+// touches, as far as they are there, and makes the pages the file's again. Others'
+// are theirs to restore: by now something else may be mapped there.
+func (as *AddressSpace) touchesSince(n uint64, f func(addr uint64)) {
+	me, end := currentG(), sigbuses.Load()
 	for i := max(n, end-min(end, uint64(len(touches)))); i < end; i++ {
-		if t := &touches[i%uint64(len(touches))]; t.number.Load() == i+1 {
-			f(t)
+		t := &touches[i%uint64(len(touches))]
+		if t.number.Load() != i+1 || t.g != me {
+			continue
+		}
+		if addr, ok := as.guestOf(t.addr); ok {
+			if t.zeros != 0 {
+				as.restore(addr)
+			}
+			f(addr)
 		}
 	}
 }
 
-// guestOf is the guest address of a touch of as.
-func (as *AddressSpace) guestOf(t *touch) (addr uint64, ok bool) {
-	lin := uint64(t.addr - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
+// guestOf is the guest address of a host's.
+func (as *AddressSpace) guestOf(host uintptr) (addr uint64, ok bool) {
+	lin := uint64(host - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
 	if lin >= uint64(len(as.mem)) {
 		return 0, false
 	}
 	return guest(uint32(lin)), true
 }
 
-// pastEnd makes pages the file's again that were touched past its end after
-// the first n of all touches, and tells whether there are some of [addr, addr+size).
+// pastEnd tells whether the goroutine has touched [addr, addr+size) past a
+// file's end after the first n of all touches.
 func (as *AddressSpace) pastEnd(n, addr, size uint64) (found bool) {
 	if sigbuses.Load() == n {
 		return false
 	}
-	touchesSince(n, func(t *touch) {
-		if at, ok := as.guestOf(t); ok {
-			as.restore(at)
-			found = found || at >= addr&^(pageSize-1) && at < addr+size
-		}
+	as.touchesSince(n, func(at uint64) {
+		found = found || at >= addr&^(pageSize-1) && at < addr+size
 	})
 	return found
 }
@@ -211,13 +218,11 @@ func (c *CPU) PastEnd() (addr uint64, found bool) {
 		return 0, false
 	}
 	c.touches = sigbuses.Load()
-	me := currentG()
-	touchesSince(n, func(t *touch) {
-		if at, ok := c.space.guestOf(t); ok && t.g == me && !found {
+	c.space.touchesSince(n, func(at uint64) {
+		if !found {
 			addr, found = at, true
 		}
 	})
-	c.space.pastEnd(n, 0, 0)
 	return addr, found
 }
 

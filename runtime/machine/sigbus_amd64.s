@@ -4,7 +4,8 @@
 #define touch_number 0
 #define touch_addr 8
 #define touch_g 16
-#define touch_size 24
+#define touch_zeros 24
+#define touch_size 32
 #define touches_count 256
 
 // Offsets in stay, its size, and those of stays; stay is one of the goroutines
@@ -89,6 +90,7 @@ leave:
 	ADDQ $8, CX
 	MOVQ CX, uc_rsp(DX)
 	ANDQ $~flagDF, uc_eflags(DX)
+	XORL R11, R11
 	JMP  note
 
 zeros:
@@ -111,8 +113,9 @@ zeros:
 	POPQ DI
 	CMPQ AX, $-4095
 	JCC  other
+	MOVQ $1, R11
 
-note:
+note: // R11: 1 if there are zeros now
 	MOVQ $1, CX
 	LOCK
 	XADDQ CX, ·sigbuses(SB)
@@ -124,6 +127,7 @@ note:
 	MOVQ 16(SI), AX
 	MOVQ AX, touch_addr(R10)
 	MOVQ R8, touch_g(R10)
+	MOVQ R11, touch_zeros(R10)
 	INCQ CX
 	MOVQ CX, touch_number(R10)
 	RET
