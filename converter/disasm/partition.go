@@ -240,8 +240,13 @@ func (p *partition) appendFresh(work, targets []uint64, n int) []uint64 {
 	return work
 }
 
+// From this many labels on a function's jumps to them leave it, and enter the partial
+// function that each label has: edges from every jump to every label would be a
+// million.
+const manyLabels = 512
+
 // indirectTargets are where the indirect jump at addr may go: its table, or
-// the labels of the function whose addresses are taken.
+// the labels of the function whose addresses are taken, unless there are too many.
 func (p *partition) indirectTargets(addr uint64) []uint64 {
 	if t := p.tables[addr]; t != nil {
 		if t.distinct == nil {
@@ -249,5 +254,9 @@ func (p *partition) indirectTargets(addr uint64) []uint64 {
 		}
 		return t.distinct
 	}
-	return p.labelsIn(p.extent(addr))
+	labels := p.labelsIn(p.extent(addr))
+	if len(labels) >= manyLabels {
+		return nil
+	}
+	return labels
 }
