@@ -406,8 +406,8 @@ func isJump(in *x86.Inst) bool {
 // inst lifts one instruction; false means that control does not go on.
 func (c *ctx) inst(in *x86.Inst) bool {
 	c.in = in
-	row, ok := rows[in.Op]
-	if !ok {
+	row := rows[in.Op]
+	if row == nil {
 		return c.untranslated(x86.OpName(in.Op))
 	}
 	if err := row(c, in); err != nil {

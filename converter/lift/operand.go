@@ -148,8 +148,8 @@ func (c *ctx) writeGPR(r x86asm.Reg, size int, x *ir.Value) {
 
 // loads and stores of integers by size.
 var (
-	loadOps  = map[int]ir.Op{1: ir.Load8U32, 2: ir.Load16U32, 4: ir.Load32, 8: ir.Load64}
-	storeOps = map[int]ir.Op{1: ir.Store8x32, 2: ir.Store16x32, 4: ir.Store32, 8: ir.Store64}
+	loadOps  = [...]ir.Op{1: ir.Load8U32, 2: ir.Load16U32, 4: ir.Load32, 8: ir.Load64}
+	storeOps = [...]ir.Op{1: ir.Store8x32, 2: ir.Store16x32, 4: ir.Store32, 8: ir.Store64}
 )
 
 func (c *ctx) loadInt(m x86asm.Mem, size int) *ir.Value {

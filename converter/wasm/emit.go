@@ -216,12 +216,12 @@ func (e *emitter) operation(v *ir.Value) {
 
 // instruction emits an operation that is one wasm instruction.
 func (e *emitter) instruction(v *ir.Value) {
-	if base, ok := atomicBase[v.Op]; ok {
-		e.atomic(v, base)
-		return
-	}
 	code := opcodes[v.Op]
 	if code == nil {
+		if base, ok := atomicBase[v.Op]; ok {
+			e.atomic(v, base)
+			return
+		}
 		e.fail("v%d: %v can't be emitted here", v.ID, v.Op)
 		return
 	}
