@@ -38,6 +38,16 @@ var (
 	someSyscall = &ir.Value{Op: ir.Syscall}
 )
 
+// known is s with what old knows for the data flow, if it is lifted again, in
+// old's place.
+func (s site) known(old *site) *site {
+	if old == nil {
+		return &s
+	}
+	old.call, old.term, old.info, old.vars = s.call, s.term, s.info, s.vars
+	return old
+}
+
 // forget drops the site's values.
 func (s *site) forget() {
 	if s == nil {
@@ -79,7 +89,7 @@ func breakpoint(c *ctx, in *x86.Inst) error {
 		c.trap(abi.TrapBreakpoint)
 		return nil
 	}
-	c.systemCall(in, &site{trap: true}, c.Const64(abi.SyscallBreakpoint))
+	c.systemCall(in, site{trap: true}, c.Const64(abi.SyscallBreakpoint))
 	for v := Var(0); v < numRegs; v++ {
 		if v != RSP {
 			c.b.vars[v] = inFile // a debugger's handler changes them
@@ -121,7 +131,7 @@ func call(c *ctx, in *x86.Inst) error {
 	v.Info = info
 	broken := c.fn.brokenBy(info)
 	info.Changed = broken.regs()
-	c.closeSegment(&site{call: v, info: info, direct: info.Kind == ir.Direct})
+	c.closeSegment(site{call: v, info: info, direct: info.Kind == ir.Direct})
 	c.B.Append(v)
 	c.afterCall(v, broken)
 	if c.fn.checkpoints {
@@ -148,13 +158,15 @@ func makesFrame(in *x86.Inst) bool {
 }
 
 // closeSegment ends the block's segment at s and notes the state there.
-func (c *ctx) closeSegment(s *site) {
-	s.vars = c.b.registers()
+func (c *ctx) closeSegment(s site) {
+	s.vars = c.registers()
 	for _, x := range s.vars {
 		hold(x)
 	}
-	c.b.seg().site = s
-	c.b.segs = append(c.b.segs, segment{})
+	seg := c.b.segment()
+	seg.site = s.known(seg.site)
+	c.b.seg++
+	c.b.segment()
 	c.written = [XMM0]uint8{}
 }
 
@@ -170,9 +182,10 @@ func hold(x *ir.Value) {
 }
 
 // registers is a copy of the registers' values.
-func (b *block) registers() *[numRegs]*ir.Value {
-	regs := [numRegs]*ir.Value(b.vars[:numRegs])
-	return &regs
+func (c *ctx) registers() *[numRegs]*ir.Value {
+	regs := c.fn.lifter.memory.regs.New()
+	copy(regs[:], c.b.vars[:])
+	return regs
 }
 
 // afterCall gives the variables their values after a call of a function that
@@ -194,7 +207,7 @@ func (c *ctx) afterCall(call *ir.Value, broken Set) {
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
 	// rax and rdx count as read from the callee, not as written here.
-	c.b.seg().def |= setOf(RSP) | flagSet
+	c.b.segment().def |= setOf(RSP) | flagSet
 }
 
 func (c *ctx) result(v Var, call *ir.Value, i int64) {
@@ -205,7 +218,7 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.systemCall(in, &site{}, c.get(RAX))
+	v := c.systemCall(in, site{}, c.get(RAX))
 	c.set(RAX, v)
 	c.set(RCX, c.ZExt(c.codeAddr(v.Info.Return)))
 	c.set(R11, c.Const64(0x202)) // rflags as user programs have them
@@ -213,7 +226,7 @@ func syscall(c *ctx, in *x86.Inst) error {
 }
 
 // systemCall is a call of the host, at s.
-func (c *ctx) systemCall(in *x86.Inst, s *site, nr *ir.Value) *ir.Value {
+func (c *ctx) systemCall(in *x86.Inst, s site, nr *ir.Value) *ir.Value {
 	c.get(RSP)
 	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next()), Trap: s.trap}
@@ -364,8 +377,13 @@ func (c *ctx) plainReturn(sp *ir.Value) {
 // exit ends the function; what it hands back is filled in by link.
 func (c *ctx) exit(t ir.Term) {
 	c.B.Term = t
-	s := &site{term: c.B, vars: c.b.registers()}
-	c.b.exits = append(c.b.exits, s)
+	s := site{term: c.B, vars: c.registers()}
+	if c.b.exit == len(c.b.exits) {
+		c.b.exits = append(c.b.exits, nil)
+	}
+	at := &c.b.exits[c.b.exit]
+	*at = s.known(*at)
+	c.b.exit++
 }
 
 // leave is a return that the wasm stack does not follow.

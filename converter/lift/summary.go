@@ -40,7 +40,7 @@ type unit struct {
 func newUnit(l *lifter, fns []*function) *unit {
 	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns))}
 	for _, fn := range fns {
-		u.byEntry[fn.ir.Entry] = fn
+		u.byEntry[fn.entry()] = fn
 	}
 	for _, fn := range fns {
 		u.findCallees(fn)
