@@ -27,7 +27,10 @@ type Value struct {
 	Args  []*Value
 	Block *Block
 	Info  *CallInfo // of Call and Syscall
-	args  [3]*Value
+	// Instead is what a pass puts in the place of the value, or nil. Once the pass is
+	// done nothing uses the value any more.
+	Instead *Value
+	args    [3]*Value
 }
 
 // RegValue says which value a guest register has at a program point.

@@ -45,7 +45,7 @@ func params(f *ir.Func) {
 	}
 	consts.place()
 	repl.apply()
-	dropParams(f, in, repl.has)
+	dropParams(f, in, isReplaced)
 }
 
 // constants has one value for all integer constants that are equal, so that

@@ -153,11 +153,11 @@ func (p *parker) rewrite() {
 		if len(reads) > 0 {
 			p.write(b)
 			b.Values = append(reads, b.Values...)
-			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl.has(s.Value) && s.Value.Block == b })
+			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return isReplaced(s.Value) && s.Value.Block == b })
 		}
 	}
 	repl.apply()
-	dropParams(p.f, predecessors(p.f), repl.has)
+	dropParams(p.f, predecessors(p.f), isReplaced)
 }
 
 // write makes each edge into b put the arguments of parked parameters in the

@@ -159,7 +159,7 @@ func (s *spiller) poll(b *ir.Block, st *fileState) {
 	for i := range b.Poll {
 		rv := &b.Poll[i]
 		r := slot(rv.Reg)
-		rv.Kept = st[r] != nil && s.repl.of(st[r]) == s.repl.of(rv.Value)
+		rv.Kept = st[r] != nil && instead(st[r]) == instead(rv.Value)
 		if !rv.Kept {
 			st[r] = nil
 		}
@@ -205,8 +205,8 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *ir.Value)) {
 	for _, rv := range state {
 		r := slot(rv.Reg)
-		x := s.repl.of(rv.Value)
-		if st[r] != nil && s.repl.of(st[r]) == x {
+		x := instead(rv.Value)
+		if st[r] != nil && instead(st[r]) == x {
 			continue
 		}
 		st[r] = x
