@@ -1,5 +1,7 @@
 package ir
 
+import "math/bits"
+
 // Arena is the memory of one function after another: each is made where the one
 // before was, so that it need not be asked for and is near the processor.
 type Arena struct {
@@ -47,7 +49,8 @@ type Slab[T any] struct {
 	used   int // of it
 }
 
-// chunkLen is the number of Ts in a chunk; one for a longer piece has as many as that.
+// chunkLen is the number of Ts in a chunk; one for a longer piece has the next power of
+// two of them, so that it fits another of about that length.
 const chunkLen = 512
 
 // Reset takes back all that was given out.
@@ -68,7 +71,7 @@ func (s *Slab[T]) Take(n int) []T {
 		s.chunk++
 		s.used = 0
 	}
-	s.chunks = append(s.chunks, make([]T, max(n, chunkLen)))
+	s.chunks = append(s.chunks, make([]T, max(chunkLen, 1<<bits.Len(uint(n-1)))))
 	s.used = n
 	return s.chunks[s.chunk][:n:n]
 }
