@@ -39,6 +39,20 @@ func (f *Func) List(n int) []*Value { return f.memory().lists.Take(n)[:0] }
 // Edges makes n edges.
 func (f *Func) Edges(n int) []Edge { return f.memory().edges.Take(n) }
 
+// Jump is the end of a block with a jump to another one.
+func (f *Func) Jump(to *Block, args ...*Value) Term {
+	t := Term{Kind: Jump, Succs: f.Edges(1)}
+	t.Succs[0] = Edge{To: to, Args: args}
+	return t
+}
+
+// Branch is the end of a block that goes to then if cond is not 0, else to els.
+func (f *Func) Branch(cond *Value, then, els *Block) Term {
+	t := Term{Kind: Branch, Cond: cond, Succs: f.Edges(2)}
+	t.Succs[0].To, t.Succs[1].To = then, els
+	return t
+}
+
 // State makes an empty list with room for where n registers stand.
 func (f *Func) State(n int) []RegValue { return f.memory().states.Take(n)[:0] }
 

@@ -124,10 +124,8 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, argsFor(sp)...)
-	if target != nil {
-		v.Args = append(v.Args, target)
-	}
+	v := c.B.Func.NewValue(ir.Call, ir.Void)
+	v.Args = c.argsFor(sp, target)
 	v.Info = info
 	broken := c.fn.brokenBy(info)
 	info.Changed = broken.regs()
@@ -141,8 +139,17 @@ func call(c *ctx, in *x86.Inst) error {
 }
 
 // argsFor is the arguments of a call with stack pointer sp; link sets the
-// others.
-func argsFor(sp *ir.Value) []*ir.Value { return slices.Repeat([]*ir.Value{sp}, 1+len(argRegs)) }
+// others, and the target of a call whose callee turns out not to be in the unit.
+func (c *ctx) argsFor(sp, target *ir.Value) []*ir.Value {
+	args := c.fn.ir.List(len(argRegs) + 2)
+	for range 1 + len(argRegs) {
+		args = append(args, sp)
+	}
+	if target != nil {
+		args = append(args, target)
+	}
+	return args
+}
 
 // checkpoint puts rip and rsp in the register file, for the context of a fault's
 // signal: Go's handler unwinds from it.
@@ -238,7 +245,7 @@ func (c *ctx) systemCall(in *x86.Inst, s site, nr *ir.Value) *ir.Value {
 
 // jump ends the IR block with a jump to d.
 func (c *ctx) jump(d *disasm.Block) {
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{}}}
+	c.B.Term = c.fn.ir.Jump(nil)
 	c.edge(0, d)
 }
 
@@ -279,7 +286,7 @@ func (c *ctx) end(t *disasm.Term) {
 // arms ends the IR block with a branch to two new ones.
 func (c *ctx) arms(cond *ir.Value) (then, els *ir.Block) {
 	then, els = c.fn.ir.NewBlock(c.B.Addr), c.fn.ir.NewBlock(c.B.Addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: then}, {To: els}}}
+	c.B.Term = c.fn.ir.Branch(cond, then, els)
 	return then, els
 }
 
@@ -291,7 +298,7 @@ func (c *ctx) branch(cond *ir.Value, then, els *disasm.Block) {
 	for cond.Op == ir.I32Eqz { // the engine does not fold a negation into the branch
 		cond, then, els = cond.Args[0], els, then
 	}
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{}, {}}}
+	c.B.Term = c.fn.ir.Branch(cond, nil, nil)
 	c.edge(0, then)
 	c.edge(1, els)
 }
@@ -371,7 +378,7 @@ func (fn *function) spAtEntry() *ir.Value {
 // plainReturn returns with the return address at the linear address sp.
 func (c *ctx) plainReturn(sp *ir.Value) {
 	ra := c.Load(ir.Load32, sp, 0)
-	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, sp}})
+	c.exit(ir.Term{Kind: ir.Return, Args: append(c.fn.ir.List(4), ra, ra, ra, sp)})
 }
 
 // exit ends the function; what it hands back is filled in by link.
@@ -404,12 +411,10 @@ func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 		c.leaveTo(info, target, rsp)
 		c.B = same
 	}
-	args := argsFor(sp)
 	if target != nil {
 		info.Kind = ir.Indirect
-		args = append(args, target)
 	}
-	c.exit(ir.Term{Kind: ir.TailCall, Args: args, Info: info})
+	c.exit(ir.Term{Kind: ir.TailCall, Args: c.argsFor(sp, target), Info: info})
 }
 
 // leaveTo is a jump that the wasm stack does not follow.

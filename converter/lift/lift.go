@@ -231,8 +231,9 @@ func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 // for the data flow.
 func (fn *function) liftBlocks() bool {
 	fn.makeBlocks()
+	c := new(ctx)
 	for _, b := range fn.blocks {
-		c := &ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
+		*c = ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
 		c.liftBlock()
 	}
 	if !fn.consistentSP() {

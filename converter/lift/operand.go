@@ -336,13 +336,13 @@ func (c *ctx) choose(cond *ir.Value, then, els func() []*ir.Value) []*ir.Value {
 	f := c.fn.ir
 	addr := c.B.Addr
 	a, b, join := f.NewBlock(addr), f.NewBlock(addr), f.NewBlock(addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: a}, {To: b}}}
+	c.B.Term = f.Branch(cond, a, b)
 	c.B = a
 	x := then()
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: join, Args: x}}}
+	c.B.Term = f.Jump(join, x...)
 	c.B = b
 	y := els()
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: join, Args: y}}}
+	c.B.Term = f.Jump(join, y...)
 	c.B = join
 	var out []*ir.Value
 	for i := range x {
@@ -377,7 +377,7 @@ func (c *ctx) loop(init []*ir.Value, body func(vars []*ir.Value) (again *ir.Valu
 func (c *ctx) trapIf(cond *ir.Value, kind abi.TrapKind) {
 	f := c.fn.ir
 	bad, good := f.NewBlock(c.B.Addr), f.NewBlock(c.B.Addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: bad}, {To: good}}}
+	c.B.Term = f.Branch(cond, bad, good)
 	c.B = bad
 	v := c.New(ir.Trap)
 	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(c.in.Addr))

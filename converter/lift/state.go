@@ -1,6 +1,8 @@
 package lift
 
 import (
+	"math/bits"
+
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/converter/x86"
@@ -65,6 +67,11 @@ func paramRegs() (list [len(abi.ParamRegs)]Var) {
 	}
 	return list
 }
+
+// size is the number of variables in s, first the lowest of them, and rest s without it.
+func (s Set) size() int  { return bits.OnesCount64(uint64(s)) }
+func (s Set) first() Var { return Var(bits.TrailingZeros64(uint64(s))) }
+func (s Set) rest() Set  { return s & (s - 1) }
 
 func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 

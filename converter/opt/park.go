@@ -178,8 +178,8 @@ func (p *parker) write(b *ir.Block) {
 			continue
 		}
 		mid := p.f.NewBlock(b.Addr)
-		mid.Term = ir.Term{Kind: ir.Jump, Succs: p.f.Edges(1), State: state}
-		mid.Term.Succs[0] = ir.Edge{To: b, Args: e.edge.Args}
+		mid.Term = p.f.Jump(b, e.edge.Args...)
+		mid.Term.State = state
 		e.edge.To, e.edge.Args = mid, nil
 	}
 }
