@@ -123,8 +123,12 @@ type Func struct {
 	// PollAtEntry asks for a look at abi.Guard at entry (recursion).
 	PollAtEntry bool
 	Kept        []abi.Reg // registers that a callee leaves as they were
-	nextID      int32
-	arena       *Arena
+	// Dead asks the builder for constants that nothing uses too. Absolute says that an access
+	// has a constant address: two of them have one base if they are equal to a constant, used or not, that
+	// is on the way to both (opt's cse and bounds).
+	Dead, Absolute bool
+	nextID         int32
+	arena          *Arena
 }
 
 // NewBlock appends a block.
@@ -141,14 +145,19 @@ func (f *Func) NumValues() int { return int(f.nextID) }
 // NewValue makes a value of f that is in no block yet.
 func (f *Func) NewValue(op Op, t Type, args ...*Value) *Value {
 	v := f.memory().values.New()
-	v.ID, v.Op, v.Type = f.nextID, op, t
-	f.nextID++
+	v.ID, v.Op, v.Type = f.number(), op, t
 	if len(args) <= len(v.args) {
 		v.Args = v.args[:copy(v.args[:], args)]
 	} else {
 		v.Args = append(f.List(len(args)), args...)
 	}
 	return v
+}
+
+// number is the ID of the next value.
+func (f *Func) number() int32 {
+	f.nextID++
+	return f.nextID - 1
 }
 
 // AddParam gives b one more parameter, which is no register's value.

@@ -200,6 +200,7 @@ type function struct {
 	fetches     []int // blocks, see findHot
 	hot         Set
 	size        int         // values before linking
+	absolute    bool        // see ir.Func
 	broken      Set         // see findBroken
 	ends        bool        // likewise
 	callees     []*function // called directly, once for each call
@@ -241,7 +242,7 @@ func (fn *function) liftBlocks() bool {
 	}
 	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
 	fn.findBroken()
-	fn.size = fn.ir.NumValues()
+	fn.size, fn.absolute = fn.ir.NumValues(), fn.ir.Absolute
 	return true
 }
 
@@ -253,6 +254,7 @@ const valuesPerInst = 10
 func (fn *function) makeBlocks() {
 	m := fn.lifter.memory
 	fn.ir = m.next(fn.entry())
+	fn.ir.Dead = fn.absolute
 	fn.ir.Name, fn.ir.Kept = fn.src.Name, fn.conv.keptRegs
 	fn.loads = switchLoads(fn.src)
 	for _, b := range fn.blocks {
