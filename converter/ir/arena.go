@@ -59,8 +59,8 @@ func (f *Func) State(n int) []RegValue { return f.memory().states.Take(n)[:0] }
 // Slab gives out memory for Ts piece by piece and takes it back all at once.
 type Slab[T any] struct {
 	chunks [][]T
-	chunk  int // the one that is given out
-	used   int // of it
+	next   int // the chunk after the one that is given out
+	free   []T // of that
 }
 
 // chunkLen is the number of Ts in a chunk; one for a longer piece has the next power of
@@ -68,24 +68,39 @@ type Slab[T any] struct {
 const chunkLen = 512
 
 // Reset takes back all that was given out.
-func (s *Slab[T]) Reset() { s.chunk, s.used = 0, 0 }
+func (s *Slab[T]) Reset() { s.next, s.free = 0, nil }
 
 // New gives a zero T.
-func (s *Slab[T]) New() *T { return &s.Take(1)[0] }
-
-// Take gives n zero Ts, with no room behind them.
-func (s *Slab[T]) Take(n int) []T {
-	for s.chunk < len(s.chunks) {
-		if c := s.chunks[s.chunk]; s.used+n <= len(c) {
-			piece := c[s.used : s.used+n : s.used+n]
-			s.used += n
-			clear(piece)
-			return piece
-		}
-		s.chunk++
-		s.used = 0
+func (s *Slab[T]) New() *T {
+	if len(s.free) == 0 {
+		s.refill(1)
 	}
-	s.chunks = append(s.chunks, make([]T, max(chunkLen, 1<<bits.Len(uint(n-1)))))
-	s.used = n
-	return s.chunks[s.chunk][:n:n]
+	var zero T
+	x := &s.free[0]
+	s.free = s.free[1:]
+	*x = zero
+	return x
+}
+
+// Take gives n zero Ts, with no room behind them. It is not nil for none.
+func (s *Slab[T]) Take(n int) []T {
+	if n > len(s.free) || s.free == nil {
+		s.refill(n)
+	}
+	piece := s.free[:n:n]
+	s.free = s.free[n:]
+	clear(piece)
+	return piece
+}
+
+// refill goes on to a chunk with room for n Ts.
+func (s *Slab[T]) refill(n int) {
+	for s.next < len(s.chunks) && len(s.chunks[s.next]) < n {
+		s.next++
+	}
+	if s.next == len(s.chunks) {
+		s.chunks = append(s.chunks, make([]T, max(chunkLen, 1<<bits.Len(uint(n-1)))))
+	}
+	s.free = s.chunks[s.next]
+	s.next++
 }

@@ -62,10 +62,15 @@ func conventionOf(fns []*function) *convention {
 			breaches++
 		}
 	}
-	if breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending) {
+	if tooMany(breaches, ending) {
 		return anyRegister
 	}
 	return systemV
+}
+
+// tooMany reports whether so many breaches tell of another convention than System V.
+func tooMany(breaches, ending int) bool {
+	return breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending)
 }
 
 // findBroken finds whether fn goes back or on to another anywhere, and which

@@ -107,6 +107,7 @@ type memory struct {
 	regs    ir.Slab[[numRegs]*ir.Value]
 	recipes ir.Slab[recipe]
 	edges   ir.Slab[edge]
+	numbers ir.Slab[int32]
 }
 
 // next makes the memory of one function that of the next.
@@ -116,6 +117,7 @@ func (m *memory) next(entry uint32) *ir.Func {
 	m.regs.Reset()
 	m.recipes.Reset()
 	m.edges.Reset()
+	m.numbers.Reset()
 	return m.ir.NewFunc(entry)
 }
 
@@ -127,12 +129,21 @@ func newLifter(p *disasm.Program, conv *convention) *lifter {
 	}
 }
 
-// liftAll lifts the program's functions without connecting them.
+// liftAll lifts the program's functions without connecting them. It stops where they
+// are certain not to follow System V's convention, if that was assumed.
 func (l *lifter) liftAll(p *disasm.Program) []*function {
-	fns := make([]*function, len(p.Funcs))
-	for i, f := range p.Funcs {
-		if fn := l.lift(f); l.res.at == nil {
-			fns[i] = fn
+	fns := make([]*function, 0, len(p.Funcs))
+	breaches := 0
+	for _, f := range p.Funcs {
+		fn := l.lift(f)
+		if l.res.at != nil { // nothing else is asked for
+			continue
+		}
+		if fns = append(fns, fn); fn.broken != 0 {
+			breaches++
+		}
+		if l.conv == systemV && tooMany(breaches, len(p.Funcs)) {
+			break
 		}
 	}
 	return fns
@@ -202,6 +213,7 @@ type function struct {
 	size        int         // values before linking
 	absolute    bool        // see ir.Func
 	broken      Set         // see findBroken
+	breaks      Set         // what a call of it changes besides what the convention lets it
 	ends        bool        // likewise
 	callees     []*function // called directly, once for each call
 	callers     []*function // the other way round
@@ -412,9 +424,16 @@ func isJump(in *x86.Inst) bool {
 	case x86asm.JMP, x86asm.RET, x86asm.JCXZ, x86asm.JECXZ, x86asm.JRCXZ, x86asm.LOOP, x86asm.LOOPE, x86asm.LOOPNE:
 		return true
 	}
-	_, ok := jccs[in.Op]
-	return ok
+	return isJcc[in.Op]
 }
+
+var isJcc = func() *x86.ByOp[bool] {
+	set := new(x86.ByOp[bool])
+	for op := range jccs {
+		set[op] = true
+	}
+	return set
+}()
 
 // inst lifts one instruction; false means that control does not go on.
 func (c *ctx) inst(in *x86.Inst) bool {

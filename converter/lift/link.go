@@ -21,7 +21,7 @@ type linker struct {
 }
 
 func (u *unit) link(fn *function) {
-	l := &linker{u: u, fn: fn, entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
+	l := &linker{u: u, fn: fn, before: fn.lifter.memory.numbers.Take(fn.ir.NumValues()), entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
 	fn.findHot()
 	for _, b := range fn.blocks {
 		b.file = b.throughFile()

@@ -44,7 +44,7 @@ type emitter struct {
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
 	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1, ifAt: -1}
-	e.restorer.e = e
+	e.restorer.e, e.restorer.bytes = e, &c.bytes
 	for i, h := range c.header {
 		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)
