@@ -37,6 +37,9 @@ func (b encoding) hash() uint64 {
 	return h ^ h>>32
 }
 
+// nothing is what there is of an instruction that can't be decoded.
+var nothing = &x86asm.Inst{}
+
 // Decode is the package's Decode.
 func (d *Decoder) Decode(code []byte, pc uint64) (Inst, error) {
 	if len(code) > MaxLen {
@@ -44,11 +47,11 @@ func (d *Decoder) Decode(code []byte, pc uint64) (Inst, error) {
 	}
 	l, err := scan(code)
 	if err != nil {
-		return Inst{}, describe(err, code, pc)
+		return Inst{Inst: nothing}, describe(err, code, pc)
 	}
 	in := d.decode(code[:l.length], &l)
 	if in == nil {
-		return Inst{}, describe(ErrUnknown, code, pc)
+		return Inst{Inst: nothing}, describe(ErrUnknown, code, pc)
 	}
 	return Inst{Inst: in, Addr: pc}, nil
 }
