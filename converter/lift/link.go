@@ -261,6 +261,9 @@ func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
 			out = append(out, ir.RegValue{Reg: v.reg(), Value: x, Kept: kept.has(v)})
 		}
 	}
+	if len(out) == 0 {
+		return nil
+	}
 	return out
 }
 
