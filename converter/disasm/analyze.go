@@ -186,18 +186,20 @@ func newCoverage(m *image) *coverage {
 }
 
 func (c *coverage) add(b *Block) {
-	for k := range b.Insts {
-		in := &b.Insts[k]
-		for i := range c.regions {
-			off := in.Addr - c.regions[i].base
-			if off >= uint64(len(c.bytes[i])) || c.start[i][off] {
-				continue
+	for i := range c.regions {
+		r := &c.regions[i]
+		if b.Addr-r.base >= uint64(len(r.code)) {
+			continue
+		}
+		bytes, start := c.bytes[i], c.start[i]
+		for off := b.Addr - r.base; off < b.End-r.base; off += uint64(r.size[off]) {
+			if !start[off] {
+				start[off] = true
+				c.insts++
 			}
-			c.start[i][off] = true
-			c.insts++
-			for n := range uint64(in.Len) {
-				c.bytes[i][off+n] = true
-			}
+		}
+		for off := b.Addr - r.base; off < b.End-r.base; off++ {
+			bytes[off] = true
 		}
 	}
 }

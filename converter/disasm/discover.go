@@ -385,10 +385,10 @@ func (d *discovery) stubImport(addr uint64) string {
 	if err == nil && in.Op == x86.ENDBR64 {
 		in, err = d.inst(in.Next())
 	}
-	m, ok := in.Args[0].(x86asm.Mem)
-	if err != nil || in.Op != x86asm.JMP || !ok || m.Base != x86asm.RIP {
+	if err != nil || in.Op != x86asm.JMP || !isSlotJump(&in) {
 		return ""
 	}
+	m := in.Args[0].(x86asm.Mem)
 	return d.file.Imports[in.Next()+uint64(m.Disp)]
 }
 

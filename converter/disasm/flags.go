@@ -1,6 +1,10 @@
 package disasm
 
-import "golang.org/x/arch/x86/x86asm"
+import (
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/megabin/megabin/converter/x86"
+)
 
 // Flags are not handed on between functions, so that code must not be divided
 // where an instruction further on may read them.
@@ -23,8 +27,8 @@ var setFlags = opSet(
 	x86asm.UCOMISD, x86asm.UCOMISS, x86asm.COMISD, x86asm.COMISS, x86asm.MUL, x86asm.IMUL, x86asm.XADD,
 )
 
-func opSet(ops ...x86asm.Op) map[x86asm.Op]bool {
-	set := map[x86asm.Op]bool{}
+func opSet(ops ...x86asm.Op) *x86.ByOp[bool] {
+	set := new(x86.ByOp[bool])
 	for _, op := range ops {
 		set[op] = true
 	}

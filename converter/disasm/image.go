@@ -32,7 +32,7 @@ const (
 
 // flows gives the flow of Ops other than jmp and call. Far jumps and returns
 // cannot be followed, but leave.
-var flows = map[x86asm.Op]flow{
+var flows = x86.NewByOp(map[x86asm.Op]flow{
 	x86asm.RET: flowRet, x86asm.LRET: flowRet, x86asm.IRET: flowRet, x86asm.IRETD: flowRet, x86asm.IRETQ: flowRet,
 	x86asm.SYSRET: flowHalt, x86asm.SYSEXIT: flowHalt, x86asm.LJMP: flowHalt,
 	x86asm.HLT: flowHalt, x86asm.UD0: flowHalt, x86asm.UD1: flowHalt, x86asm.UD2: flowHalt,
@@ -40,7 +40,7 @@ var flows = map[x86asm.Op]flow{
 	x86asm.JG: flowCond, x86asm.JGE: flowCond, x86asm.JL: flowCond, x86asm.JLE: flowCond, x86asm.JO: flowCond, x86asm.JNO: flowCond,
 	x86asm.JP: flowCond, x86asm.JNP: flowCond, x86asm.JS: flowCond, x86asm.JNS: flowCond,
 	x86asm.JRCXZ: flowCond, x86asm.JECXZ: flowCond, x86asm.LOOP: flowCond, x86asm.LOOPE: flowCond, x86asm.LOOPNE: flowCond,
-}
+})
 
 func flowOf(in *x86.Inst) flow {
 	k, direct := flows[in.Op], false
@@ -107,6 +107,7 @@ const (
 type image struct {
 	file    *elf.File
 	regions []region
+	decoder x86.Decoder
 	insts   [][]x86.Inst // all known ones, by number, in chunks of instChunk
 	count   int          // of them
 }
@@ -202,7 +203,7 @@ func (m *image) inst(addr uint64) (x86.Inst, error) {
 	case r.size[off] != 0:
 		return *m.known(r.inst[off]), nil
 	}
-	return x86.Decode(r.code[off:], addr)
+	return m.decoder.Decode(r.code[off:], addr)
 }
 
 // known gives an instruction by its number.

@@ -46,13 +46,12 @@ func regNumber(r x86asm.Reg) (n, bits int) {
 }
 
 // readsOnly: Ops whose first operand is not written.
-var readsOnly = map[x86asm.Op]bool{
-	x86asm.CMP: true, x86asm.TEST: true, x86asm.PUSH: true, x86asm.NOP: true, x86asm.BT: true, x86asm.JMP: true,
-	x86asm.CALL: true, x86asm.MUL: true, x86asm.DIV: true, x86asm.IDIV: true,
-}
+var readsOnly = opSet(
+	x86asm.CMP, x86asm.TEST, x86asm.PUSH, x86asm.NOP, x86asm.BT, x86asm.JMP, x86asm.CALL, x86asm.MUL, x86asm.DIV, x86asm.IDIV,
+)
 
 // implied: registers that Ops write without naming them.
-var implied = map[x86asm.Op]regSet{
+var implied = x86.NewByOp(map[x86asm.Op]regSet{
 	x86asm.MUL: setRAX | setRDX, x86asm.DIV: setRAX | setRDX, x86asm.IDIV: setRAX | setRDX, x86asm.IMUL: setRAX | setRDX,
 	x86asm.CDQ: setRDX, x86asm.CQO: setRDX, x86asm.CWD: setRDX, x86asm.CWDE: setRAX, x86asm.CDQE: setRAX, x86asm.CBW: setRAX,
 	x86asm.CMPXCHG: setRAX, x86asm.CMPXCHG8B: setRAX | setRDX, x86asm.CMPXCHG16B: setRAX | setRDX,
@@ -70,7 +69,7 @@ var implied = map[x86asm.Op]regSet{
 	x86asm.SCASB: setRDI | setRCX, x86asm.SCASW: setRDI | setRCX, x86asm.SCASD: setRDI | setRCX, x86asm.SCASQ: setRDI | setRCX,
 	x86asm.CMPSB: setRSI | setRDI | setRCX, x86asm.CMPSW: setRSI | setRDI | setRCX, x86asm.CMPSD: setRSI | setRDI | setRCX,
 	x86asm.CMPSQ: setRSI | setRDI | setRCX, x86asm.LOOP: setRCX, x86asm.LOOPE: setRCX, x86asm.LOOPNE: setRCX,
-}
+})
 
 // writes gives the general registers that an instruction may change.
 func writes(in *x86.Inst) regSet {

@@ -165,7 +165,7 @@ func (d *discovery) filler(r *region, off int) int {
 	case 0xcc, 0x00, 0x90:
 		return 1
 	}
-	in, err := x86.Decode(r.code[off:], r.base+uint64(off))
+	in, err := d.decoder.Decode(r.code[off:], r.base+uint64(off))
 	if err == nil && (in.Op == x86asm.NOP || in.Op == x86asm.UD2 || isLeaNop(&in)) {
 		return in.Len
 	}

@@ -39,13 +39,17 @@ func (b Builder) Shuffle(x, y *Value, lanes [16]byte) *Value {
 
 // Const returns an integer constant of type t.
 func (b Builder) Const(t Type, c int64) *Value {
-	op := Const64
+	return b.constant(t, c, b.B.Func.number())
+}
+
+// constant makes a constant with a number that was taken for it.
+func (b Builder) constant(t Type, c int64, id int32) *Value {
+	v := b.B.Func.memory().values.New()
+	v.ID, v.Op, v.Type, v.Aux = id, Const64, t, c
 	if t == I32 {
-		op, c = Const32, int64(int32(c))
+		v.Op, v.Aux = Const32, int64(int32(c))
 	}
-	v := b.New(op)
-	v.Aux = c
-	return v
+	return b.B.Append(v)
 }
 
 // Const32 returns an I32 constant.
@@ -61,8 +65,15 @@ func (b Builder) ConstV128(lo, hi uint64) *Value {
 	return v
 }
 
+func (f *Func) noteBase(base *Value) {
+	if base.Op == Const32 {
+		f.Absolute = true
+	}
+}
+
 // Load appends a load of linear address base+off.
 func (b Builder) Load(op Op, base *Value, off uint32) *Value {
+	b.B.Func.noteBase(base)
 	v := b.New(op, base)
 	v.Aux = int64(off)
 	return v
@@ -70,6 +81,7 @@ func (b Builder) Load(op Op, base *Value, off uint32) *Value {
 
 // Store appends a store of x to linear address base+off.
 func (b Builder) Store(op Op, base *Value, off uint32, x *Value) *Value {
+	b.B.Func.noteBase(base)
 	v := b.New(op, base, x)
 	v.Aux = int64(off)
 	return v
@@ -94,23 +106,32 @@ func (b Builder) Bin(op Op, x, y *Value) *Value {
 	return b.New(typed(op, x.Type), x, y)
 }
 
+// BinC is Bin with a constant, which most often is part of the result's: then
+// it is not made, but has its number all the same, so that a function has as many
+// values either way.
+func (b Builder) BinC(op Op, x *Value, c int64) *Value {
+	if x.Type == I32 {
+		c = int64(int32(c))
+	}
+	f := b.B.Func
+	if f.Dead || len(b.B.Values) == 0 {
+		return b.Bin(op, x, b.Const(x.Type, c))
+	}
+	id := f.number()
+	if v := b.withConst(op, x, c); v != nil {
+		return v
+	}
+	return b.New(typed(op, x.Type), x, b.constant(x.Type, c, id))
+}
+
 // simplify returns a simpler value for op(x, y), or nil.
 func (b Builder) simplify(op Op, x, y *Value) *Value {
-	cx, kx := x.IsConst()
+	_, kx := x.IsConst()
 	cy, ky := y.IsConst()
-	if kx && ky {
-		if c, ok := fold(op, x.Type, cx, cy); ok {
-			t := x.Type
-			if op >= I32Eq && op <= I32GeU {
-				t = I32
-			}
-			return b.Const(t, c)
-		}
-	}
 	if kx && !ky && commutes(op) {
 		return b.Bin(op, y, x)
 	}
-	if x == y {
+	if x == y && !ky {
 		if v := b.same(op, x); v != nil {
 			return v
 		}
@@ -143,7 +164,17 @@ func (b Builder) same(op Op, x *Value) *Value {
 	return nil
 }
 
+// withConst returns a simpler value for op(x, c), or nil.
 func (b Builder) withConst(op Op, x *Value, c int64) *Value {
+	if cx, ok := x.IsConst(); ok {
+		if folded, ok := fold(op, x.Type, cx, c); ok {
+			t := x.Type
+			if op >= I32Eq && op <= I32GeU {
+				t = I32
+			}
+			return b.Const(t, folded)
+		}
+	}
 	add := typed(I32Add, x.Type)
 	switch {
 	case c == 0 && (op == I32Add || op == I32Sub || op == I32Or || op == I32Xor || op >= I32Shl && op <= I32Rotr):
@@ -153,16 +184,16 @@ func (b Builder) withConst(op Op, x *Value, c int64) *Value {
 	case c == 1 && op == I32Mul, c == -1 && op == I32And:
 		return x
 	case op == I32Sub:
-		return b.Bin(I32Add, x, b.Const(x.Type, -c))
+		return b.BinC(I32Add, x, -c)
 	case op == I32Add && x.Op == add:
 		if cx, ok := x.Args[1].IsConst(); ok {
-			return b.Bin(I32Add, x.Args[0], b.Const(x.Type, cx+c))
+			return b.BinC(I32Add, x.Args[0], cx+c)
 		}
 	case op == I32And && c >= 0 && KnownBits(x) <= bits.Len64(uint64(c)) && c&(c+1) == 0:
 		return x
 	case op == I32And && x.Op == typed(I32And, x.Type) && !x.Held:
 		if cx, ok := x.Args[1].IsConst(); ok {
-			return b.Bin(I32And, x.Args[0], b.Const(x.Type, cx&c))
+			return b.BinC(I32And, x.Args[0], cx&c)
 		}
 	case c == 0 && op == I32Eq:
 		return b.Eqz(x)
@@ -291,7 +322,7 @@ func (b Builder) Bool(x *Value) *Value {
 	if isBool(x) {
 		return x
 	}
-	return b.Bin(I32Ne, x, b.Const(x.Type, 0))
+	return b.BinC(I32Ne, x, 0)
 }
 
 func inverse(op Op) (Op, bool) {
@@ -328,7 +359,7 @@ func inverse(op Op) (Op, bool) {
 func (b Builder) Add(x, y *Value) *Value { return b.Bin(I32Add, x, y) }
 
 // AddC appends x + c.
-func (b Builder) AddC(x *Value, c int64) *Value { return b.Bin(I32Add, x, b.Const(x.Type, c)) }
+func (b Builder) AddC(x *Value, c int64) *Value { return b.BinC(I32Add, x, c) }
 
 // Sub appends x − y.
 func (b Builder) Sub(x, y *Value) *Value { return b.Bin(I32Sub, x, y) }
@@ -337,7 +368,7 @@ func (b Builder) Sub(x, y *Value) *Value { return b.Bin(I32Sub, x, y) }
 func (b Builder) And(x, y *Value) *Value { return b.Bin(I32And, x, y) }
 
 // AndC appends x & c.
-func (b Builder) AndC(x *Value, c int64) *Value { return b.Bin(I32And, x, b.Const(x.Type, c)) }
+func (b Builder) AndC(x *Value, c int64) *Value { return b.BinC(I32And, x, c) }
 
 // Or appends x | y.
 func (b Builder) Or(x, y *Value) *Value { return b.Bin(I32Or, x, y) }
@@ -346,13 +377,13 @@ func (b Builder) Or(x, y *Value) *Value { return b.Bin(I32Or, x, y) }
 func (b Builder) Xor(x, y *Value) *Value { return b.Bin(I32Xor, x, y) }
 
 // ShlC appends x << c.
-func (b Builder) ShlC(x *Value, c int64) *Value { return b.Bin(I32Shl, x, b.Const(x.Type, c)) }
+func (b Builder) ShlC(x *Value, c int64) *Value { return b.BinC(I32Shl, x, c) }
 
 // ShrUC appends the logical shift x >> c.
-func (b Builder) ShrUC(x *Value, c int64) *Value { return b.Bin(I32ShrU, x, b.Const(x.Type, c)) }
+func (b Builder) ShrUC(x *Value, c int64) *Value { return b.BinC(I32ShrU, x, c) }
 
 // ShrSC appends the arithmetic shift x >> c.
-func (b Builder) ShrSC(x *Value, c int64) *Value { return b.Bin(I32ShrS, x, b.Const(x.Type, c)) }
+func (b Builder) ShrSC(x *Value, c int64) *Value { return b.BinC(I32ShrS, x, c) }
 
 // Select appends cond != 0 ? x : y.
 func (b Builder) Select(cond, x, y *Value) *Value {

@@ -27,7 +27,10 @@ type Value struct {
 	Args  []*Value
 	Block *Block
 	Info  *CallInfo // of Call and Syscall
-	args  [3]*Value
+	// Instead is what a pass puts in the place of the value, or nil. Once the pass is
+	// done nothing uses the value any more.
+	Instead *Value
+	args    [3]*Value
 }
 
 // RegValue says which value a guest register has at a program point.
@@ -120,13 +123,18 @@ type Func struct {
 	// PollAtEntry asks for a look at abi.Guard at entry (recursion).
 	PollAtEntry bool
 	Kept        []abi.Reg // registers that a callee leaves as they were
-	nextID      int32
-	slab        []Value
+	// Dead asks the builder for constants that nothing uses too. Absolute says that an access
+	// has a constant address: two of them have one base if they are equal to a constant, used or not, that
+	// is on the way to both (opt's cse and bounds).
+	Dead, Absolute bool
+	nextID         int32
+	arena          *Arena
 }
 
 // NewBlock appends a block.
 func (f *Func) NewBlock(addr uint32) *Block {
-	b := &Block{ID: len(f.Blocks), Addr: addr, Func: f}
+	b := f.memory().blocks.New()
+	b.ID, b.Addr, b.Func = len(f.Blocks), addr, f
 	f.Blocks = append(f.Blocks, b)
 	return b
 }
@@ -136,19 +144,20 @@ func (f *Func) NumValues() int { return int(f.nextID) }
 
 // NewValue makes a value of f that is in no block yet.
 func (f *Func) NewValue(op Op, t Type, args ...*Value) *Value {
-	if len(f.slab) == 0 {
-		f.slab = make([]Value, 128)
-	}
-	v := &f.slab[0]
-	f.slab = f.slab[1:]
-	v.ID, v.Op, v.Type = f.nextID, op, t
-	f.nextID++
+	v := f.memory().values.New()
+	v.ID, v.Op, v.Type = f.number(), op, t
 	if len(args) <= len(v.args) {
 		v.Args = v.args[:copy(v.args[:], args)]
 	} else {
-		v.Args = append([]*Value(nil), args...)
+		v.Args = append(f.List(len(args)), args...)
 	}
 	return v
+}
+
+// number is the ID of the next value.
+func (f *Func) number() int32 {
+	f.nextID++
+	return f.nextID - 1
 }
 
 // AddParam gives b one more parameter, which is no register's value.
@@ -162,9 +171,15 @@ func (b *Block) AddParam(t Type) *Value {
 // Append puts v at the end of b.
 func (b *Block) Append(v *Value) *Value {
 	v.Block = b
+	if n := len(b.Values); n == cap(b.Values) {
+		b.Values = append(b.Func.List(max(leastValues, 2*n)), b.Values...)
+	}
 	b.Values = append(b.Values, v)
 	return v
 }
+
+// leastValues is the number of values that a block has room for from its first on.
+const leastValues = 8
 
 // Fixed as Aux2 of a load says that it reads memory that never changes, and
 // does not fault where its value is needed: a jump table's.

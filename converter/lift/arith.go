@@ -94,7 +94,7 @@ func incDec(by int64, kind recipeKind) row {
 		if err != nil {
 			return err
 		}
-		c.setFlags(noCarry, &recipe{kind: kind, size: size, a: x, r: r})
+		c.setFlags(noCarry, recipe{kind: kind, size: size, a: x, r: r})
 		return nil
 	}
 }
@@ -107,7 +107,7 @@ func withCarry(op ir.Op, kind recipeKind) row {
 		if cancels(op, in) {
 			zero := c.Const(intType(size), 0)
 			r := c.low(c.Sub(zero, carry), size)
-			c.setFlags(arithFlags, &recipe{kind: kind, size: size, a: zero, b: zero, r: r, cin: cin})
+			c.setFlags(arithFlags, recipe{kind: kind, size: size, a: zero, b: zero, r: r, cin: cin})
 			return c.write(0, size, r)
 		}
 		y, err := c.read(1, size)
@@ -120,7 +120,7 @@ func withCarry(op ir.Op, kind recipeKind) row {
 		if err != nil {
 			return err
 		}
-		c.setFlags(arithFlags, &recipe{kind: kind, size: size, a: x, b: y, r: r, cin: cin})
+		c.setFlags(arithFlags, recipe{kind: kind, size: size, a: x, b: y, r: r, cin: cin})
 		return nil
 	}
 }

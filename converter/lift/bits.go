@@ -102,7 +102,7 @@ func bitScan(op ir.Op) row {
 				return err
 			}
 		}
-		c.setFlags(arithFlags, &recipe{kind: rLogic, size: size, r: x})
+		c.setFlags(arithFlags, recipe{kind: rLogic, size: size, r: x})
 		c.set(ZF, zero)
 		return nil
 	}
@@ -129,7 +129,7 @@ func countZeros(op ir.Op) row {
 		if err := c.write(0, size, r); err != nil {
 			return err
 		}
-		c.setFlags(arithFlags, &recipe{kind: rLogic, size: size, r: r})
+		c.setFlags(arithFlags, recipe{kind: rLogic, size: size, r: r})
 		c.set(CF, c.Bin(ir.I32Eq, r, c.Const(r.Type, w)))
 		return nil
 	}

@@ -38,6 +38,16 @@ var (
 	someSyscall = &ir.Value{Op: ir.Syscall}
 )
 
+// known is s with what old knows for the data flow, if it is lifted again, in
+// old's place.
+func (s site) known(old *site) *site {
+	if old == nil {
+		return &s
+	}
+	old.call, old.term, old.info, old.vars = s.call, s.term, s.info, s.vars
+	return old
+}
+
 // forget drops the site's values.
 func (s *site) forget() {
 	if s == nil {
@@ -79,7 +89,7 @@ func breakpoint(c *ctx, in *x86.Inst) error {
 		c.trap(abi.TrapBreakpoint)
 		return nil
 	}
-	c.systemCall(in, &site{trap: true}, c.Const64(abi.SyscallBreakpoint))
+	c.systemCall(in, site{trap: true}, c.Const64(abi.SyscallBreakpoint))
 	for v := Var(0); v < numRegs; v++ {
 		if v != RSP {
 			c.b.vars[v] = inFile // a debugger's handler changes them
@@ -114,14 +124,12 @@ func call(c *ctx, in *x86.Inst) error {
 	}
 	c.push(c.ZExt(c.codeAddr(info.Return)), 8)
 	sp := c.stack(c.get(RSP))
-	v := c.B.Func.NewValue(ir.Call, ir.Void, argsFor(sp)...)
-	if target != nil {
-		v.Args = append(v.Args, target)
-	}
+	v := c.B.Func.NewValue(ir.Call, ir.Void)
+	v.Args = c.argsFor(sp, target)
 	v.Info = info
 	broken := c.fn.brokenBy(info)
 	info.Changed = broken.regs()
-	c.closeSegment(&site{call: v, info: info, direct: info.Kind == ir.Direct})
+	c.closeSegment(site{call: v, info: info, direct: info.Kind == ir.Direct})
 	c.B.Append(v)
 	c.afterCall(v, broken)
 	if c.fn.checkpoints {
@@ -131,8 +139,17 @@ func call(c *ctx, in *x86.Inst) error {
 }
 
 // argsFor is the arguments of a call with stack pointer sp; link sets the
-// others.
-func argsFor(sp *ir.Value) []*ir.Value { return slices.Repeat([]*ir.Value{sp}, 1+len(argRegs)) }
+// others, and the target of a call whose callee turns out not to be in the unit.
+func (c *ctx) argsFor(sp, target *ir.Value) []*ir.Value {
+	args := c.fn.ir.List(len(argRegs) + 2)
+	for range 1 + len(argRegs) {
+		args = append(args, sp)
+	}
+	if target != nil {
+		args = append(args, target)
+	}
+	return args
+}
 
 // checkpoint puts rip and rsp in the register file, for the context of a fault's
 // signal: Go's handler unwinds from it.
@@ -148,13 +165,15 @@ func makesFrame(in *x86.Inst) bool {
 }
 
 // closeSegment ends the block's segment at s and notes the state there.
-func (c *ctx) closeSegment(s *site) {
-	s.vars = c.b.registers()
+func (c *ctx) closeSegment(s site) {
+	s.vars = c.registers()
 	for _, x := range s.vars {
 		hold(x)
 	}
-	c.b.seg().site = s
-	c.b.segs = append(c.b.segs, segment{})
+	seg := c.b.segment()
+	seg.site = s.known(seg.site)
+	c.b.seg++
+	c.b.segment()
 	c.written = [XMM0]uint8{}
 }
 
@@ -170,9 +189,10 @@ func hold(x *ir.Value) {
 }
 
 // registers is a copy of the registers' values.
-func (b *block) registers() *[numRegs]*ir.Value {
-	regs := [numRegs]*ir.Value(b.vars[:numRegs])
-	return &regs
+func (c *ctx) registers() *[numRegs]*ir.Value {
+	regs := c.fn.lifter.memory.regs.New()
+	copy(regs[:], c.b.vars[:])
+	return regs
 }
 
 // afterCall gives the variables their values after a call of a function that
@@ -194,7 +214,7 @@ func (c *ctx) afterCall(call *ir.Value, broken Set) {
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
 	// rax and rdx count as read from the callee, not as written here.
-	c.b.seg().def |= setOf(RSP) | flagSet
+	c.b.segment().def |= setOf(RSP) | flagSet
 }
 
 func (c *ctx) result(v Var, call *ir.Value, i int64) {
@@ -205,7 +225,7 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.systemCall(in, &site{}, c.get(RAX))
+	v := c.systemCall(in, site{}, c.get(RAX))
 	c.set(RAX, v)
 	c.set(RCX, c.ZExt(c.codeAddr(v.Info.Return)))
 	c.set(R11, c.Const64(0x202)) // rflags as user programs have them
@@ -213,7 +233,7 @@ func syscall(c *ctx, in *x86.Inst) error {
 }
 
 // systemCall is a call of the host, at s.
-func (c *ctx) systemCall(in *x86.Inst, s *site, nr *ir.Value) *ir.Value {
+func (c *ctx) systemCall(in *x86.Inst, s site, nr *ir.Value) *ir.Value {
 	c.get(RSP)
 	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next()), Trap: s.trap}
@@ -225,7 +245,7 @@ func (c *ctx) systemCall(in *x86.Inst, s *site, nr *ir.Value) *ir.Value {
 
 // jump ends the IR block with a jump to d.
 func (c *ctx) jump(d *disasm.Block) {
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{}}}
+	c.B.Term = c.fn.ir.Jump(nil)
 	c.edge(0, d)
 }
 
@@ -266,7 +286,7 @@ func (c *ctx) end(t *disasm.Term) {
 // arms ends the IR block with a branch to two new ones.
 func (c *ctx) arms(cond *ir.Value) (then, els *ir.Block) {
 	then, els = c.fn.ir.NewBlock(c.B.Addr), c.fn.ir.NewBlock(c.B.Addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: then}, {To: els}}}
+	c.B.Term = c.fn.ir.Branch(cond, then, els)
 	return then, els
 }
 
@@ -278,7 +298,7 @@ func (c *ctx) branch(cond *ir.Value, then, els *disasm.Block) {
 	for cond.Op == ir.I32Eqz { // the engine does not fold a negation into the branch
 		cond, then, els = cond.Args[0], els, then
 	}
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{}, {}}}
+	c.B.Term = c.fn.ir.Branch(cond, nil, nil)
 	c.edge(0, then)
 	c.edge(1, els)
 }
@@ -358,14 +378,19 @@ func (fn *function) spAtEntry() *ir.Value {
 // plainReturn returns with the return address at the linear address sp.
 func (c *ctx) plainReturn(sp *ir.Value) {
 	ra := c.Load(ir.Load32, sp, 0)
-	c.exit(ir.Term{Kind: ir.Return, Args: []*ir.Value{ra, ra, ra, sp}})
+	c.exit(ir.Term{Kind: ir.Return, Args: append(c.fn.ir.List(4), ra, ra, ra, sp)})
 }
 
 // exit ends the function; what it hands back is filled in by link.
 func (c *ctx) exit(t ir.Term) {
 	c.B.Term = t
-	s := &site{term: c.B, vars: c.b.registers()}
-	c.b.exits = append(c.b.exits, s)
+	s := site{term: c.B, vars: c.registers()}
+	if c.b.exit == len(c.b.exits) {
+		c.b.exits = append(c.b.exits, nil)
+	}
+	at := &c.b.exits[c.b.exit]
+	*at = s.known(*at)
+	c.b.exit++
 }
 
 // leave is a return that the wasm stack does not follow.
@@ -386,12 +411,10 @@ func (c *ctx) tailCall(info *ir.CallInfo, target *ir.Value) {
 		c.leaveTo(info, target, rsp)
 		c.B = same
 	}
-	args := argsFor(sp)
 	if target != nil {
 		info.Kind = ir.Indirect
-		args = append(args, target)
 	}
-	c.exit(ir.Term{Kind: ir.TailCall, Args: args, Info: info})
+	c.exit(ir.Term{Kind: ir.TailCall, Args: c.argsFor(sp, target), Info: info})
 }
 
 // leaveTo is a jump that the wasm stack does not follow.

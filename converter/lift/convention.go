@@ -14,6 +14,8 @@ type convention struct {
 	passed  Set // a callee may read them, whatever the caller did before
 	meant   Set // a callee may read them if the caller has set them for the call
 	given   Set // a caller may read them after the return
+
+	keptRegs []abi.Reg // kept
 }
 
 // The conventions. Under anyRegister all of the caller's registers reach the callee
@@ -24,7 +26,7 @@ type convention struct {
 var (
 	systemV = &convention{
 		name: "System V", kept: calleeSaved, changed: callerSaved,
-		meant: argSet | hiddenArgs, given: retSet | setOf(XMM0, XMM0+1),
+		meant: argSet | hiddenArgs, given: retSet | setOf(XMM0, XMM0+1), keptRegs: calleeSaved.regs(),
 	}
 	anyRegister = &convention{
 		name: "any register", changed: allRegs, passed: allRegs, given: allRegs,
@@ -60,10 +62,15 @@ func conventionOf(fns []*function) *convention {
 			breaches++
 		}
 	}
-	if breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending) {
+	if tooMany(breaches, ending) {
 		return anyRegister
 	}
 	return systemV
+}
+
+// tooMany reports whether so many breaches tell of another convention than System V.
+func tooMany(breaches, ending int) bool {
+	return breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending)
 }
 
 // findBroken finds whether fn goes back or on to another anywhere, and which
@@ -140,7 +147,7 @@ func (l *lifter) liftCallers(fns []*function) {
 		for _, fn := range fns {
 			broken := fn.broken
 			fn.eachTail(func(target uint32) { broken |= l.broken[target] })
-			if entry := fn.ir.Entry; broken&^l.broken[entry] != 0 {
+			if entry := fn.entry(); broken&^l.broken[entry] != 0 {
 				l.broken[entry] |= broken
 				fresh[entry] = true
 			}
@@ -151,9 +158,6 @@ func (l *lifter) liftCallers(fns []*function) {
 		for i, fn := range fns {
 			if fn.callsOneOf(fresh) {
 				fns[i] = again.lift(fn.src)
-				if l.big {
-					fns[i].forget()
-				}
 			}
 		}
 	}

@@ -79,7 +79,7 @@ func (c *ctx) widen(x *ir.Value, size int, signed bool) *ir.Value {
 }
 
 // signedLoads are loads that extend the sign: by source size and whether the result is 64 bits.
-var signedLoads = map[int][2]ir.Op{1: {ir.Load8S32, ir.Load8S64}, 2: {ir.Load16S32, ir.Load16S64}, 4: {ir.Load32, ir.Load32S64}}
+var signedLoads = [...][2]ir.Op{1: {ir.Load8S32, ir.Load8S64}, 2: {ir.Load16S32, ir.Load16S64}, 4: {ir.Load32, ir.Load32S64}}
 
 func movsx(c *ctx, in *x86.Inst) error {
 	size, from := c.size(0), c.size(1)

@@ -30,8 +30,10 @@ const (
 )
 
 // setFlags notes that the flags in s come from r.
-func (c *ctx) setFlags(s Set, r *recipe) {
-	c.b.seg().define(s)
+func (c *ctx) setFlags(s Set, flags recipe) {
+	c.b.segment().define(s)
+	r := c.fn.lifter.memory.recipes.New()
+	*r = flags
 	for f := CF; f < numVars; f++ {
 		if s.has(f) {
 			c.b.flags[f-CF] = r
@@ -190,7 +192,7 @@ func (c *ctx) parity(x *ir.Value) *ir.Value {
 
 // setAll sets the six arithmetic flags from a recipe.
 func (c *ctx) setAll(kind recipeKind, size int, a, b, r *ir.Value) {
-	c.setFlags(arithFlags, &recipe{kind: kind, size: size, a: a, b: b, r: r})
+	c.setFlags(arithFlags, recipe{kind: kind, size: size, a: a, b: b, r: r})
 }
 
 // cond is a condition code, in the encoding's order (SDM volume 1, appendix B).

@@ -24,8 +24,9 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// Result is a lifted program. Of a big one it has what functions need to know of
-// each other, and lifts each function again when it is asked for.
+// Result is a lifted program: what functions need to know of each other. It
+// lifts each function again when it is asked for, in the memory of the one before: to
+// keep all of them costs 2 kB for each instruction, and more time.
 type Result struct {
 	// Untranslated counts the instructions that became traps, by mnemonic or reason.
 	Untranslated map[string]int
@@ -39,18 +40,19 @@ type Result struct {
 func (r *Result) Len() int { return len(r.unit.fns) }
 
 // Entry is the entry of function i, a unit offset.
-func (r *Result) Entry(i int) uint32 { return r.unit.fns[i].ir.Entry }
+func (r *Result) Entry(i int) uint32 { return r.unit.fns[i].entry() }
 
 // Size is the number of values that function i has. It is known before Func(i).
 func (r *Result) Size(i int) int { return r.unit.fns[i].size }
 
-// Func gives function i. It can be asked for once, and then no more for its entry.
+// Func gives function i until the next one is asked for. It can be asked for once.
 func (r *Result) Func(i int) *ir.Func { return r.unit.finish(i) }
 
-// Funcs gives all functions.
+// Funcs gives all functions, to be kept.
 func (r *Result) Funcs() iter.Seq[*ir.Func] {
 	return func(yield func(*ir.Func) bool) {
 		for i := range r.Len() {
+			*r.unit.lifter.memory = memory{}
 			if !yield(r.Func(i)) {
 				return
 			}
@@ -91,33 +93,57 @@ type lifter struct {
 	conv        *convention
 	vmin        uint64
 	checkpoints bool
-	big         bool
+	memory      *memory
 	stubs       map[uint64]*x86.Inst
 	broken      map[uint32]Set // by entry: see liftCallers
 	res         *Result
 }
 
-// bigProgram is the number of instructions from which on a program's IR is
-// not kept: each takes some 2 kB.
-const bigProgram = 400_000
+// memory is where functions are lifted, one after the other.
+type memory struct {
+	ir      ir.Arena
+	values  ir.Slab[blockValues]
+	params  ir.Slab[[numVars]*ir.Value]
+	regs    ir.Slab[[numRegs]*ir.Value]
+	recipes ir.Slab[recipe]
+	edges   ir.Slab[edge]
+	numbers ir.Slab[int32]
+}
+
+// next makes the memory of one function that of the next.
+func (m *memory) next(entry uint32) *ir.Func {
+	m.values.Reset()
+	m.params.Reset()
+	m.regs.Reset()
+	m.recipes.Reset()
+	m.edges.Reset()
+	m.numbers.Reset()
+	return m.ir.NewFunc(entry)
+}
 
 func newLifter(p *disasm.Program, conv *convention) *lifter {
 	return &lifter{
 		conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0,
-		big: p.Stats.Instructions >= bigProgram, stubs: stubs(p), broken: map[uint32]Set{},
+		memory: new(memory), stubs: stubs(p), broken: map[uint32]Set{},
 		res: &Result{Untranslated: map[string]int{}},
 	}
 }
 
-// liftAll lifts the program's functions without connecting them.
+// liftAll lifts the program's functions without connecting them. It stops where they
+// are certain not to follow System V's convention, if that was assumed.
 func (l *lifter) liftAll(p *disasm.Program) []*function {
-	fns := make([]*function, len(p.Funcs))
-	for i, f := range p.Funcs {
-		fns[i] = l.lift(f)
-		if l.big {
-			fns[i].forget()
-		} else if l.res.at != nil {
-			fns[i] = nil
+	fns := make([]*function, 0, len(p.Funcs))
+	breaches := 0
+	for _, f := range p.Funcs {
+		fn := l.lift(f)
+		if l.res.at != nil { // nothing else is asked for
+			continue
+		}
+		if fns = append(fns, fn); fn.broken != 0 {
+			breaches++
+		}
+		if l.conv == systemV && tooMany(breaches, len(p.Funcs)) {
+			break
 		}
 	}
 	return fns
@@ -125,11 +151,6 @@ func (l *lifter) liftAll(p *disasm.Program) []*function {
 
 // link finds what the functions need to know of each other.
 func (l *lifter) link(fns []*function) *Result {
-	if !l.big {
-		for _, fn := range fns {
-			fn.src.Drop()
-		}
-	}
 	u := newUnit(l, fns)
 	u.summarize()
 	u.recursion()
@@ -139,10 +160,9 @@ func (l *lifter) link(fns []*function) *Result {
 
 // forget drops the values; what the data flow needs stays.
 func (fn *function) forget() {
-	fn.ir = &ir.Func{Entry: fn.ir.Entry}
-	fn.bySrc, fn.loads, fn.indexes, fn.entrySP = nil, nil, nil, nil
+	fn.ir, fn.loads, fn.indexes, fn.entrySP = nil, nil, nil, nil
 	for _, b := range fn.blocks {
-		b.blockValues, b.first, b.pivot, b.edges = nil, nil, nil, nil
+		b.blockValues = nil
 		for i := range b.segs {
 			b.segs[i].site.forget()
 		}
@@ -155,27 +175,14 @@ func (fn *function) forget() {
 // finish completes function i.
 func (u *unit) finish(i int) *ir.Func {
 	fn := u.fns[i]
-	if u.lifter.big {
-		fn = u.again(fn)
-	}
+	fn.res = &Result{Untranslated: map[string]int{}}
+	fn.liftBlocks()
+	fn.src.Drop()
 	u.link(fn)
 	f := fn.ir
-	fn.ir = nil
+	fn.forget()
+	fn.blocks = nil
 	return f
-}
-
-// again lifts a function whose values were forgotten.
-func (u *unit) again(old *function) *function {
-	l := *u.lifter
-	l.res = &Result{Untranslated: map[string]int{}}
-	fn := l.lift(old.src)
-	fn.looks, fn.sum = old.looks, old.sum
-	old.src.Drop()
-	old.blocks, old.ir = nil, nil
-	u.findCallees(fn)
-	u.forwardDefs(fn)
-	u.liveness(fn)
-	return fn
 }
 
 // function is a function being lifted.
@@ -204,65 +211,85 @@ type function struct {
 	fetches     []int // blocks, see findHot
 	hot         Set
 	size        int         // values before linking
+	absolute    bool        // see ir.Func
 	broken      Set         // see findBroken
+	breaks      Set         // what a call of it changes besides what the convention lets it
 	ends        bool        // likewise
 	callees     []*function // called directly, once for each call
 	callers     []*function // the other way round
 	queued      bool        // see summarize and modifies
 }
 
-// lift lifts the blocks of f without connecting them.
+// lift finds what the data flow has to know of f, by lifting its blocks.
 func (l *lifter) lift(f *disasm.Func) *function {
 	fn := l.newFunction(f, l.res)
-	fn.liftBlocks()
-	if !fn.consistentSP() {
+	if !fn.liftBlocks() {
 		fn = l.newFunction(f, &Result{Untranslated: map[string]int{}})
 		fn.dynamicSP = true
 		fn.liftBlocks()
-		fn.res = l.res
 	}
-	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
-	fn.findBroken()
-	fn.size = fn.ir.NumValues()
+	fn.forget()
 	return fn
 }
 
 func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
-	return &function{
-		src: f, lifter: l, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, stubs: l.stubs, res: res,
-		ir:    &ir.Func{Entry: uint32(f.Entry - l.vmin), Name: f.Name, Kept: l.conv.kept.regs()},
-		loads: switchLoads(f), indexes: map[*disasm.Switch]indexValue{},
-	}
+	fn := &function{src: f, lifter: l, conv: l.conv, vmin: l.vmin, checkpoints: l.checkpoints, stubs: l.stubs, res: res}
+	fn.order()
+	return fn
 }
 
 // liftBlocks lifts every block, in reverse postorder, so that a block with one
-// predecessor starts from what that one knows.
-func (fn *function) liftBlocks() {
-	fn.order()
+// predecessor starts from what that one knows, and looks through them. It reports whether
+// rsp is what was assumed. Done again, it finds the same: sites stay what they are
+// for the data flow.
+func (fn *function) liftBlocks() bool {
+	fn.makeBlocks()
+	c := new(ctx)
 	for _, b := range fn.blocks {
-		c := &ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
+		*c = ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
 		c.liftBlock()
 	}
+	if !fn.consistentSP() {
+		return false
+	}
+	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
+	fn.findBroken()
+	fn.size, fn.absolute = fn.ir.NumValues(), fn.ir.Absolute
+	return true
 }
 
 // valuesPerInst is how many values most blocks have at most for each of their
 // instructions.
 const valuesPerInst = 10
 
-// order makes the blocks, in reverse postorder, and their predecessor lists.
+// makeBlocks makes the IR function with a block for each of fn's.
+func (fn *function) makeBlocks() {
+	m := fn.lifter.memory
+	fn.ir = m.next(fn.entry())
+	fn.ir.Dead = fn.absolute
+	fn.ir.Name, fn.ir.Kept = fn.src.Name, fn.conv.keptRegs
+	fn.loads = switchLoads(fn.src)
+	for _, b := range fn.blocks {
+		b.blockValues = m.values.New()
+		b.edges = m.edges.Take(len(b.succs))[:0]
+		if b.src == nil {
+			b.first = fn.ir.NewBlock(fn.ir.Entry)
+			continue
+		}
+		b.first = fn.ir.NewBlock(fn.offset(b.src.Addr))
+		b.first.Values = fn.ir.List(valuesPerInst * len(b.src.Insts))
+	}
+}
+
+// order lists the blocks, in reverse postorder, and their predecessors.
 func (fn *function) order() {
 	post := postorder(fn.src)
 	all := make([]block, len(post)+1)
-	vals := make([]blockValues, len(all))
 	fn.blocks = make([]*block, len(all))
 	fn.bySrc = make([]*block, len(fn.src.Blocks))
 	// The entry gets a block of its own when something jumps back to it.
-	all[0] = block{fn: fn, first: fn.ir.NewBlock(fn.ir.Entry), blockValues: &vals[0]}
-	edges, insts := 1, 0
-	for _, d := range post {
-		insts += len(d.Insts)
-	}
-	values := make([]*ir.Value, valuesPerInst*insts)
+	all[0] = block{fn: fn}
+	edges := 1
 	for i := range all {
 		b := &all[i]
 		fn.blocks[i] = b
@@ -270,10 +297,8 @@ func (fn *function) order() {
 			continue
 		}
 		d := post[len(post)-i]
-		*b = block{fn: fn, index: i, src: d, first: fn.ir.NewBlock(uint32(d.Addr - fn.vmin)), blockValues: &vals[i]}
+		*b = block{fn: fn, index: i, src: d}
 		fn.bySrc[d.Index] = b
-		n := valuesPerInst * len(d.Insts)
-		b.first.Values, values = values[:0:n], values[n:]
 		edges += len(successors(d))
 	}
 	fn.connect(edges)
@@ -399,15 +424,22 @@ func isJump(in *x86.Inst) bool {
 	case x86asm.JMP, x86asm.RET, x86asm.JCXZ, x86asm.JECXZ, x86asm.JRCXZ, x86asm.LOOP, x86asm.LOOPE, x86asm.LOOPNE:
 		return true
 	}
-	_, ok := jccs[in.Op]
-	return ok
+	return isJcc[in.Op]
 }
+
+var isJcc = func() *x86.ByOp[bool] {
+	set := new(x86.ByOp[bool])
+	for op := range jccs {
+		set[op] = true
+	}
+	return set
+}()
 
 // inst lifts one instruction; false means that control does not go on.
 func (c *ctx) inst(in *x86.Inst) bool {
 	c.in = in
-	row, ok := rows[in.Op]
-	if !ok {
+	row := rows[in.Op]
+	if row == nil {
 		return c.untranslated(x86.OpName(in.Op))
 	}
 	if err := row(c, in); err != nil {
@@ -474,6 +506,9 @@ func (c *ctx) noteSwitchIndex(i int) {
 	}
 	for _, s := range c.fn.loads[switchAt{c.b.src, i}] {
 		if v, size, ok := gprOf(s.Index); ok && size >= 4 {
+			if c.fn.indexes == nil {
+				c.fn.indexes = map[*disasm.Switch]indexValue{}
+			}
 			c.fn.indexes[s] = indexValue{c.b, c.get(v)}
 		}
 	}

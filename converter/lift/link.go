@@ -13,13 +13,15 @@ import (
 type linker struct {
 	u       *unit
 	fn      *function
-	before  map[*ir.Value][]*ir.Value // values to insert in front of a call
+	before  ir.Table[int32] // where in inserts what is to be inserted in front of a call is
+	inserts [][]*ir.Value
+	reads   []*ir.Value // of what is no parameter of a block
 	entryIR *ir.Block
 	fronts  map[*block]*ir.Block
 }
 
 func (u *unit) link(fn *function) {
-	l := &linker{u: u, fn: fn, before: map[*ir.Value][]*ir.Value{}, entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
+	l := &linker{u: u, fn: fn, before: fn.lifter.memory.numbers.Take(fn.ir.NumValues()), entryIR: fn.blocks[0].first, fronts: map[*block]*ir.Block{}}
 	fn.findHot()
 	for _, b := range fn.blocks {
 		b.file = b.throughFile()
@@ -52,6 +54,8 @@ func (l *linker) params(b *block) {
 	if b.parent != nil || b.src == nil {
 		return
 	}
+	b.first.Params = l.fn.ir.List(b.passed().size())
+	l.reads = l.reads[:0]
 	for v := Var(0); v < numVars; v++ {
 		switch {
 		case l.isParam(b, v):
@@ -59,13 +63,24 @@ func (l *linker) params(b *block) {
 		case v < numRegs && b.in != nil && b.in[v] != nil && (b.file | ^b.liveIn).has(v):
 			p := b.in[v] // if it is not live, it is left alone by a write of a part that nothing wants whole
 			p.Op, p.Aux = ir.GetReg, int64(v.reg())
-			b.first.Values = append([]*ir.Value{p}, b.first.Values...)
+			l.reads = append(l.reads, p)
 		}
+	}
+	if n := len(l.reads); n > 0 {
+		slices.Reverse(l.reads)
+		b.first.Values = append(append(l.fn.ir.List(n+len(b.first.Values)), l.reads...), b.first.Values...)
 	}
 }
 
-func (l *linker) isParam(b *block, v Var) bool {
-	return ((b.liveIn | b.softIn) &^ b.file).has(v) && !(v == RSP && b.spKnown)
+func (l *linker) isParam(b *block, v Var) bool { return b.passed().has(v) }
+
+// passed is what b, which has no parent, has parameters for.
+func (b *block) passed() Set {
+	s := (b.liveIn | b.softIn) &^ b.file
+	if b.spKnown {
+		s &^= setOf(RSP)
+	}
+	return s
 }
 
 // Numbers of predecessors from which on registers are not worth a copy on each
@@ -85,7 +100,10 @@ const (
 	hugeFunction = 1000
 )
 
-const allRegs = Set(1<<numRegs-1) &^ (1 << RSP)
+const (
+	registers = Set(1<<numRegs - 1)
+	allRegs   = registers &^ (1 << RSP)
+)
 
 // throughFile is what reaches b in the register file if nothing but a call
 // that may want it reads it: registers that would be copied from block to
@@ -129,10 +147,10 @@ func (l *linker) edges(b *block) {
 			continue
 		}
 		to := &e.from.Term.Succs[e.succ]
-		for v := Var(0); v < numVars; v++ {
-			if l.isParam(e.to, v) {
-				to.Args = append(to.Args, c.atEnd(v))
-			}
+		set := e.to.passed()
+		to.Args = l.fn.ir.List(set.size())
+		for ; set != 0; set = set.rest() {
+			to.Args = append(to.Args, c.atEnd(set.first()))
 		}
 	}
 }
@@ -184,11 +202,8 @@ func (l *linker) front(b *block, file Set) *ir.Block {
 // edgeState makes an edge leave in the register file what its target looks for
 // there.
 func (l *linker) edgeState(c *ctx, e edge) {
-	set := e.to.file
-	for v := Var(0); v < numRegs; v++ {
-		if set.has(v) {
-			l.leave(c, e, v)
-		}
+	for set := e.to.file & registers; set != 0; set = set.rest() {
+		l.leave(c, e, set.first())
 	}
 }
 
@@ -238,14 +253,16 @@ func (l *linker) at(b *block, s *site, v Var) *ir.Value {
 // file already is not listed.
 func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
 	kept := l.u.kept(s)
-	var out []ir.RegValue
-	for v := Var(0); v < numRegs; v++ {
-		if !set.has(v) || v == RSP {
-			continue
-		}
+	set &= allRegs
+	out := l.fn.ir.State(set.size() + 1)
+	for ; set != 0; set = set.rest() {
+		v := set.first()
 		if x := l.at(b, s, v); x != inFile {
 			out = append(out, ir.RegValue{Reg: v.reg(), Value: x, Kept: kept.has(v)})
 		}
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }
@@ -302,22 +319,32 @@ func (l *linker) arg(b *block, s *site, v Var) *ir.Value {
 	return x
 }
 
+// maxInserts is how many values most calls have at most put in front of them.
+const maxInserts = 8
+
 // put inserts x in front of the call.
 func (l *linker) put(call, x *ir.Value) *ir.Value {
-	l.before[call] = append(l.before[call], x)
+	n := l.before.Get(call)
+	if n == 0 {
+		l.inserts = append(l.inserts, l.fn.ir.List(maxInserts))
+		n = int32(len(l.inserts))
+		l.before.Set(call, n)
+	}
+	l.inserts[n-1] = append(l.inserts[n-1], x)
 	return x
 }
 
 func (l *linker) insert() {
-	if len(l.before) == 0 {
+	if len(l.inserts) == 0 {
 		return
 	}
 	for _, b := range l.fn.ir.Blocks {
 		var out []*ir.Value
 		for i, v := range b.Values {
-			if ins := l.before[v]; ins != nil {
+			if n := l.before.Get(v); n > 0 {
+				ins := l.inserts[n-1]
 				if out == nil {
-					out = append(make([]*ir.Value, 0, len(b.Values)+16), b.Values[:i]...)
+					out = append(l.fn.ir.List(len(b.Values)+2*maxInserts), b.Values[:i]...)
 				}
 				for _, x := range ins {
 					x.Block = b

@@ -15,7 +15,7 @@ var mulRows = map[x86asm.Op]row{
 // setMulFlags: CF and OF say that the product did not fit; the others are
 // undefined and get what Intel's processors leave.
 func (c *ctx) setMulFlags(size int, r, over *ir.Value) {
-	c.setFlags(setOf(SF, PF, ZF, AF), &recipe{kind: rLogic, size: size, r: r})
+	c.setFlags(setOf(SF, PF, ZF, AF), recipe{kind: rLogic, size: size, r: r})
 	c.set(CF, over)
 	c.set(OF, over)
 }

@@ -148,8 +148,8 @@ func (c *ctx) writeGPR(r x86asm.Reg, size int, x *ir.Value) {
 
 // loads and stores of integers by size.
 var (
-	loadOps  = map[int]ir.Op{1: ir.Load8U32, 2: ir.Load16U32, 4: ir.Load32, 8: ir.Load64}
-	storeOps = map[int]ir.Op{1: ir.Store8x32, 2: ir.Store16x32, 4: ir.Store32, 8: ir.Store64}
+	loadOps  = [...]ir.Op{1: ir.Load8U32, 2: ir.Load16U32, 4: ir.Load32, 8: ir.Load64}
+	storeOps = [...]ir.Op{1: ir.Store8x32, 2: ir.Store16x32, 4: ir.Store32, 8: ir.Store64}
 )
 
 func (c *ctx) loadInt(m x86asm.Mem, size int) *ir.Value {
@@ -336,13 +336,13 @@ func (c *ctx) choose(cond *ir.Value, then, els func() []*ir.Value) []*ir.Value {
 	f := c.fn.ir
 	addr := c.B.Addr
 	a, b, join := f.NewBlock(addr), f.NewBlock(addr), f.NewBlock(addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: a}, {To: b}}}
+	c.B.Term = f.Branch(cond, a, b)
 	c.B = a
 	x := then()
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: join, Args: x}}}
+	c.B.Term = f.Jump(join, x...)
 	c.B = b
 	y := els()
-	c.B.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: join, Args: y}}}
+	c.B.Term = f.Jump(join, y...)
 	c.B = join
 	var out []*ir.Value
 	for i := range x {
@@ -377,7 +377,7 @@ func (c *ctx) loop(init []*ir.Value, body func(vars []*ir.Value) (again *ir.Valu
 func (c *ctx) trapIf(cond *ir.Value, kind abi.TrapKind) {
 	f := c.fn.ir
 	bad, good := f.NewBlock(c.B.Addr), f.NewBlock(c.B.Addr)
-	c.B.Term = ir.Term{Kind: ir.Branch, Cond: cond, Succs: []ir.Edge{{To: bad}, {To: good}}}
+	c.B.Term = f.Branch(cond, bad, good)
 	c.B = bad
 	v := c.New(ir.Trap)
 	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(c.in.Addr))

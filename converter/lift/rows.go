@@ -15,17 +15,19 @@ type row func(c *ctx, in *x86.Inst) error
 // rows is the instruction table. Each file adds its category of the manual.
 var rows = collect(dataRows, arithRows, logicRows, shiftRows, mulRows, bitRows, stringRows, controlRows, flagRows, systemRows, privilegedRows)
 
-func collect(tables ...map[x86asm.Op]row) map[x86asm.Op]row {
+func collect(tables ...map[x86asm.Op]row) *x86.ByOp[row] {
 	all := map[x86asm.Op]row{}
 	for _, t := range tables {
 		maps.Copy(all, t)
 	}
-	return all
+	return x86.NewByOp(all)
 }
 
 // register adds a category to the table, from an init function.
 func register(t map[x86asm.Op]row) bool {
-	maps.Copy(rows, t)
+	for op, r := range t {
+		rows[op] = r
+	}
 	return true
 }
 

@@ -88,7 +88,7 @@ func shift(f shiftFn) row {
 // shiftFlags sets the flags of a shift by n: none change when n is 0.
 func (c *ctx) shiftFlags(n *ir.Value, size int, r, cf, of *ir.Value) {
 	if _, ok := n.IsConst(); ok {
-		c.setFlags(noCarry, &recipe{kind: rLogic, size: size, r: r})
+		c.setFlags(noCarry, recipe{kind: rLogic, size: size, r: r})
 		c.set(CF, cf)
 		c.set(OF, of)
 		return

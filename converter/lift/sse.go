@@ -39,7 +39,7 @@ func xmmOf(a x86asm.Arg) (Var, bool) {
 }
 
 // vectorLoads are loads of the low bytes of a vector, the rest zero.
-var vectorLoads = map[int]ir.Op{4: ir.Load32Zero, 8: ir.Load64Zero, 16: ir.LoadV128}
+var vectorLoads = [...]ir.Op{4: ir.Load32Zero, 8: ir.Load64Zero, 16: ir.LoadV128}
 
 // vec reads operand i as a vector; of memory size bytes, the rest zero.
 func (c *ctx) vec(i, size int) (*ir.Value, error) {

@@ -1,6 +1,8 @@
 package lift
 
 import (
+	"math/bits"
+
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/converter/x86"
@@ -66,6 +68,11 @@ func paramRegs() (list [len(abi.ParamRegs)]Var) {
 	return list
 }
 
+// size is the number of variables in s, first the lowest of them, and rest s without it.
+func (s Set) size() int  { return bits.OnesCount64(uint64(s)) }
+func (s Set) first() Var { return Var(bits.TrailingZeros64(uint64(s))) }
+func (s Set) rest() Set  { return s & (s - 1) }
+
 func (s Set) has(v Var) bool { return s>>v&1 != 0 }
 
 // Register classes of the System V AMD64 ABI, section 3.2.
@@ -98,8 +105,6 @@ type block struct {
 	fn     *function
 	src    *disasm.Block // nil for the extra entry block
 	index  int           // in reverse postorder
-	first  *ir.Block     // an instruction may need several IR blocks
-	pivot  *ir.Block     // where the block's end begins: it dominates all ways out
 	preds  []*block
 	succs  []*block
 	parent *block // the only predecessor: its end state is this one's start state
@@ -113,11 +118,10 @@ type block struct {
 	knownIn  Set
 	freshIn  Set
 	knownOut Set
-	lostIn   Set  // see losses.go
-	file     Set  // throughFile, once the function is linked
-	settled  bool // see liveness
-	saves    bool // see savesVectors
-	edges    []edge
+	lostIn   Set     // see losses.go
+	file     Set     // throughFile, once the function is linked
+	settled  bool    // see liveness
+	saves    bool    // see savesVectors
 	exits    []*site // returns, tail calls, abnormal exits
 }
 
@@ -127,6 +131,12 @@ type blockValues struct {
 	flags [numFlags]*recipe  // for flags whose vars entry is nil
 	// in are the parameters of a block that has no parent; nil if it has none.
 	in *[numVars]*ir.Value
+
+	first *ir.Block // an instruction may need several IR blocks
+	pivot *ir.Block // where the block's end begins: it dominates all ways out
+	edges []edge
+	seg   int // index in segs of the one that is lifted
+	exit  int // and in exits of the next one
 }
 
 // edge is a jump out of a block, to be completed with arguments.
@@ -182,7 +192,7 @@ func (c *ctx) peek(v Var) *ir.Value {
 
 // used notes that v is read here.
 func (c *ctx) used(v Var) {
-	s := c.b.seg()
+	s := c.b.segment()
 	switch {
 	case s.def.has(v):
 	case c.b.saves && xmmArgs.has(v):
@@ -197,7 +207,7 @@ func (c *ctx) set(v Var, x *ir.Value) {
 	if x.Type != v.typ() {
 		panic("BUG: lift: " + x.Type.String() + " put in a variable of type " + v.typ().String())
 	}
-	c.b.seg().define(1 << v)
+	c.b.segment().define(1 << v)
 	c.b.vars[v] = x
 	if v >= CF {
 		c.b.flags[v-CF] = nil
@@ -207,16 +217,17 @@ func (c *ctx) set(v Var, x *ir.Value) {
 // setPart gives general register v the value x, which differs from what it had in
 // the lowest size bytes; size is 0 for other bytes.
 func (c *ctx) setPart(v Var, size int, x *ir.Value) {
-	c.b.seg().fresh |= 1 << v
+	c.b.segment().fresh |= 1 << v
 	c.b.vars[v] = x
 	c.written[v] = max(c.written[v], uint8(size))
 }
 
-func (b *block) seg() *segment {
-	if len(b.segs) == 0 {
+// segment is the one that is lifted.
+func (b *block) segment() *segment {
+	if b.seg == len(b.segs) {
 		b.segs = append(b.segs, segment{})
 	}
-	return &b.segs[len(b.segs)-1]
+	return &b.segs[b.seg]
 }
 
 // find looks v up in b and the blocks that lead to it alone; at their root it
@@ -236,7 +247,7 @@ func (b *block) find(v Var) *ir.Value {
 // param returns b's parameter for v.
 func (b *block) param(v Var) *ir.Value {
 	if b.in == nil {
-		b.in = new([numVars]*ir.Value)
+		b.in = b.fn.lifter.memory.params.New()
 	}
 	if b.in[v] == nil {
 		p := b.fn.ir.NewValue(ir.Param, v.typ())

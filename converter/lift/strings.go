@@ -220,10 +220,10 @@ func scas(size int) row {
 
 // setIfRun sets the flags of x − y unless the count n was 0.
 func (c *ctx) setIfRun(n *ir.Value, size int, x, y *ir.Value) {
-	r := &recipe{kind: rSub, size: size, a: x, b: y, r: c.low(c.Sub(x, y), size)}
+	r := recipe{kind: rSub, size: size, a: x, b: y, r: c.low(c.Sub(x, y), size)}
 	var vals [numFlags]*ir.Value
 	for f := CF; f <= OF; f++ {
-		vals[f-CF] = c.compute(r, f)
+		vals[f-CF] = c.compute(&r, f)
 	}
 	c.setUnlessZero(c.Bool(n), arithFlags, vals)
 }

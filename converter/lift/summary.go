@@ -40,7 +40,8 @@ type unit struct {
 func newUnit(l *lifter, fns []*function) *unit {
 	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns))}
 	for _, fn := range fns {
-		u.byEntry[fn.ir.Entry] = fn
+		u.byEntry[fn.entry()] = fn
+		fn.breaks = l.broken[fn.entry()]
 	}
 	for _, fn := range fns {
 		u.findCallees(fn)
@@ -228,7 +229,7 @@ func (s *site) sysMods() Set {
 // have the callee keep.
 func (u *unit) calleeMods(s *site) Set {
 	if s.callee != nil {
-		return s.callee.sum.mods&u.conv.changed | retSet | u.lifter.broken[s.callee.entry()]
+		return s.callee.sum.mods&u.conv.changed | retSet | s.callee.breaks
 	}
 	return u.conv.changed
 }

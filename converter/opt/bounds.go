@@ -12,7 +12,9 @@ import "github.com/megabin/megabin/converter/ir"
 // below what is out of bounds (abi.CacheBase), so a base whose one access is
 // mapped has all of them within bounds.
 func bounds(f *ir.Func) {
-	b := &bounder{f: f, number: ir.NewTable[int32](f), checked: make([]ir.Set, len(f.Blocks))}
+	m := takeScratch()
+	defer m.giveBack()
+	b := &bounder{f: f, scratch: m, number: m.numbers.Take(f.NumValues()), checked: m.sets.Take(len(f.Blocks))}
 	for _, blk := range f.Blocks {
 		for _, v := range blk.Values {
 			if end := endOfAccess(v); end > 0 {
@@ -23,8 +25,8 @@ func bounds(f *ir.Func) {
 	if len(b.reach) == 0 {
 		return
 	}
-	in := predecessors(f)
-	for _, blk := range reversePostorder(f) {
+	in := m.predecessors(f)
+	for _, blk := range m.reversePostorder(f) {
 		b.block(blk, in[blk.ID])
 	}
 }
@@ -43,7 +45,8 @@ func endOfAccess(v *ir.Value) int64 {
 }
 
 type bounder struct {
-	f       *ir.Func
+	f *ir.Func
+	*scratch
 	number  ir.Table[int32] // of a base, in reach, plus one
 	reach   []int64         // where the last access at a base ends
 	checked []ir.Set        // by block ID: numbers of bases that are checked at its end
@@ -77,7 +80,7 @@ func (b *bounder) block(blk *ir.Block, in []inEdge) {
 			probe := b.f.NewValue(ir.Load8U32, ir.I32, v.Args[0])
 			probe.Aux, probe.Block = b.reach[n]-1, blk
 			if out == nil {
-				out = make([]*ir.Value, 0, len(blk.Values)+8)
+				out = b.f.List(len(blk.Values) + 8)
 			}
 			out = append(append(out, blk.Values[done:i]...), probe)
 			done = i
@@ -92,7 +95,7 @@ func (b *bounder) block(blk *ir.Block, in []inEdge) {
 // entry is what all predecessors have checked. At a loop's head the engine
 // knows nothing.
 func (b *bounder) entry(in []inEdge) ir.Set {
-	checked := make(ir.Set, ir.SetWords(len(b.reach)))
+	checked := ir.Set(b.words.Take(ir.SetWords(len(b.reach))))
 	for _, e := range in {
 		if b.checked[e.from.ID] == nil {
 			return checked

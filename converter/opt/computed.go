@@ -35,7 +35,7 @@ func (k *key) hash() uint64 {
 // beginning to where cse is. It can go back along that way.
 type computed struct {
 	entries []entry // in the order in which they were learnt
-	slots   []int32 // hash table with linear probing: indexes of entries plus one, 0 where none is
+	newest  []int32 // hash table: the last entry with that hash, or -1
 	since   int32   // entries before this one are forgotten
 	gone    []gone  // those forgotten one by one, in order
 	load    int32   // the last load that is not gone, or -1
@@ -44,7 +44,7 @@ type computed struct {
 type entry struct {
 	key
 	gone         bool
-	slot         int32
+	before       int32 // the last entry in front of it with the same place in the table, or -1
 	newer, older int32 // the next loads that are not gone, or -1
 	value        *ir.Value
 }
@@ -55,7 +55,11 @@ type gone struct {
 	learnt int
 }
 
-func newComputed() *computed { return &computed{slots: make([]int32, 256), load: -1} }
+func newComputed() *computed {
+	c := &computed{load: -1}
+	c.grow()
+	return c
+}
 
 // mark is a place on the way.
 type mark struct {
@@ -82,7 +86,7 @@ func (c *computed) backTo(m mark) {
 func (c *computed) unlearn(n int) {
 	for i := len(c.entries) - 1; i >= n; i-- {
 		e := &c.entries[i]
-		c.slots[e.slot] = 0 // linear probing allows it in reverse order
+		*c.place(&e.key) = e.before
 		c.unlink(int32(i))
 		e.value = nil
 	}
@@ -97,11 +101,11 @@ func (c *computed) find(k key) *ir.Value {
 	return nil
 }
 
+// index looks from the newest entry on: what is forgotten, most of it equal to what
+// was learnt again since, is not gone through.
 func (c *computed) index(k *key) int32 {
-	mask := uint64(len(c.slots) - 1)
-	for at := k.hash() & mask; c.slots[at] != 0; at = (at + 1) & mask {
-		i := c.slots[at] - 1
-		if e := &c.entries[i]; i >= c.since && !e.gone && e.key == *k {
+	for i := *c.place(k); i >= c.since; i = c.entries[i].before {
+		if e := &c.entries[i]; !e.gone && e.key == *k {
 			return i
 		}
 	}
@@ -110,29 +114,27 @@ func (c *computed) index(k *key) int32 {
 
 // learn notes that v is the value for k. Precondition: none is known.
 func (c *computed) learn(k key, v *ir.Value) {
-	if 2*len(c.entries) >= len(c.slots) {
+	if len(c.entries) == len(c.newest) {
 		c.grow()
 	}
-	i := int32(len(c.entries))
-	c.entries = append(c.entries, entry{key: k, value: v, newer: -1, older: c.load})
-	c.place(i)
+	i, at := int32(len(c.entries)), c.place(&k)
+	c.entries = append(c.entries, entry{key: k, value: v, before: *at, newer: -1, older: c.load})
+	*at = i
 	c.link(i)
 }
 
-func (c *computed) place(i int32) {
-	mask := uint64(len(c.slots) - 1)
-	at := c.entries[i].hash() & mask
-	for c.slots[at] != 0 {
-		at = (at + 1) & mask
-	}
-	c.slots[at] = i + 1
-	c.entries[i].slot = int32(at)
-}
+// place is k's in the hash table.
+func (c *computed) place(k *key) *int32 { return &c.newest[k.hash()&uint64(len(c.newest)-1)] }
 
 func (c *computed) grow() {
-	c.slots = make([]int32, 2*len(c.slots))
+	c.newest = make([]int32, max(1024, 2*len(c.newest)))
+	for i := range c.newest {
+		c.newest[i] = -1
+	}
 	for i := range c.entries {
-		c.place(int32(i))
+		e := &c.entries[i]
+		at := c.place(&e.key)
+		e.before, *at = *at, int32(i)
 	}
 }
 

@@ -11,12 +11,18 @@ import (
 // register values lives across one.
 func cse(f *ir.Func) {
 	known := tables.Get().(*computed)
-	c := &cser{repl: replacer{f: f}, next: make([][]*ir.Block, len(f.Blocks)), known: known}
-	var first []*ir.Block
-	in := predecessors(f)
-	for _, b := range reversePostorder(f) {
+	m := takeScratch()
+	defer m.giveBack()
+	c := &cser{repl: replacer{f: f}, next: m.next.Take(len(f.Blocks)), known: known}
+	first := m.blocks.Take(len(f.Blocks))[:0]
+	in := m.predecessors(f)
+	for _, b := range m.reversePostorder(f) {
 		if in := in[b.ID]; len(in) == 1 {
-			c.next[in[0].from.ID] = append(c.next[in[0].from.ID], b)
+			next := &c.next[in[0].from.ID]
+			if *next == nil {
+				*next = m.blocks.Take(len(in[0].from.Term.Succs))[:0]
+			}
+			*next = append(*next, b)
 		} else {
 			first = append(first, b)
 		}

@@ -11,16 +11,18 @@ import (
 // feed themselves, and blocks that nothing reaches. What a state lists is no
 // use: it only says where registers stand.
 func dce(f *ir.Func) {
-	unreachable(f)
-	live := make([]bool, f.NumValues())
-	var work []*ir.Value
+	m := takeScratch()
+	defer m.giveBack()
+	m.dropUnreachable(f)
+	live := m.bools.Take(f.NumValues())
+	work := m.values.Take(f.NumValues())[:0]
 	mark := func(v *ir.Value) {
 		if !live[v.ID] {
 			live[v.ID] = true
 			work = append(work, v)
 		}
 	}
-	in := predecessors(f)
+	in := m.predecessors(f)
 	for _, b := range f.Blocks {
 		for _, v := range b.Values {
 			if hasEffect(v) {
@@ -85,11 +87,11 @@ func hasEffect(v *ir.Value) bool {
 	return !v.IsFixed() // a load or a division may be there to fault
 }
 
-// unreachable drops blocks that the entry does not reach and numbers the rest
+// dropUnreachable drops blocks that the entry does not reach and numbers the rest
 // anew.
-func unreachable(f *ir.Func) {
-	seen := make([]bool, len(f.Blocks))
-	for _, b := range postorder(f) {
+func (m *scratch) dropUnreachable(f *ir.Func) {
+	seen := m.bools.Take(len(f.Blocks))
+	for _, b := range m.postorder(f) {
 		seen[b.ID] = true
 	}
 	out := f.Blocks[:0]

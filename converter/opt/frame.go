@@ -66,7 +66,7 @@ func (r *rebaser) at(sp *ir.Value, i int) *ir.Value {
 	sum := r.b.Func.NewValue(ir.I32Add, ir.I32, r.base, c)
 	c.Block, sum.Block = r.b, r.b
 	if r.out == nil {
-		r.out = make([]*ir.Value, 0, len(r.b.Values)+8)
+		r.out = r.b.Func.List(len(r.b.Values) + 8)
 	}
 	r.out = append(append(r.out, r.b.Values[r.done:i]...), c, sum)
 	r.done = i
@@ -118,6 +118,6 @@ func frameBase(f *ir.Func, k int64) *ir.Value {
 	for _, v := range out {
 		v.Block = entry
 	}
-	entry.Values = append(out, entry.Values...)
+	prepend(entry, out)
 	return base
 }

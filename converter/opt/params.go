@@ -11,9 +11,10 @@ import (
 // given to one another around loops go too (Wegman and Zadeck, "Constant
 // Propagation with Conditional Branches", 3, with values for constants).
 func params(f *ir.Func) {
-	in := predecessors(f)
-	order := reversePostorder(f)
-	is := ir.NewTable[*ir.Value](f) // a parameter's value so far, itself when it has several; what stands for a constant
+	m := takeScratch()
+	defer m.giveBack()
+	in, order := m.predecessors(f), m.reversePostorder(f)
+	is := ir.Table[*ir.Value](m.values.Take(f.NumValues())) // a parameter's value so far, itself when it has several; what stands for a constant
 	consts := constants{f: f}
 	of := func(v *ir.Value) *ir.Value {
 		x := is.Get(v)
@@ -45,7 +46,7 @@ func params(f *ir.Func) {
 	}
 	consts.place()
 	repl.apply()
-	dropParams(f, in, repl.has)
+	dropParams(f, in, isReplaced)
 }
 
 // constants has one value for all integer constants that are equal, so that
@@ -91,7 +92,7 @@ func (c *constants) use(v *ir.Value) {
 func (c *constants) place() {
 	slices.SortFunc(c.used, func(a, b *ir.Value) int { return int(a.ID - b.ID) })
 	if len(c.used) > 0 {
-		c.f.Blocks[0].Values = append(c.used, c.f.Blocks[0].Values...)
+		prepend(c.f.Blocks[0], c.used)
 	}
 }
 

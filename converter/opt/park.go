@@ -13,13 +13,16 @@ import (
 // is written there, in a block of its own on an edge that shares both ends;
 // spill then finds which of these writes are needed.
 func park(f *ir.Func) {
-	p := &parker{f: f, in: predecessors(f), order: reversePostorder(f), reg: ir.NewTable[uint8](f), hard: ir.NewTable[bool](f)}
+	m := takeScratch()
+	defer m.giveBack()
+	p := &parker{scratch: m, f: f, in: m.predecessors(f), order: m.reversePostorder(f), reg: m.bytes.Take(f.NumValues()), hard: m.bools.Take(f.NumValues())}
 	p.findUses()
 	p.keepHard()
 	p.rewrite()
 }
 
 type parker struct {
+	*scratch
 	f     *ir.Func
 	in    [][]inEdge
 	order []*ir.Block
@@ -96,9 +99,9 @@ func (p *parker) is(v *ir.Value, r abi.Reg) bool {
 // that holds a register holds it too, and what is given to one that is kept is
 // kept. A loop's parameter is kept if a turn of the loop computes it.
 func (p *parker) keepHard() {
-	position := make([]int, len(p.f.Blocks))
+	position := p.numbers.Take(len(p.f.Blocks))
 	for i, b := range p.order {
-		position[b.ID] = i
+		position[b.ID] = int32(i)
 	}
 	for changed := true; changed; {
 		changed = false
@@ -107,7 +110,7 @@ func (p *parker) keepHard() {
 			for i, to := range b.Params {
 				for _, e := range p.in[b.ID] {
 					x := e.edge.Args[i]
-					changed = p.edge(x, to, position[e.from.ID] >= k) || changed
+					changed = p.edge(x, to, position[e.from.ID] >= int32(k)) || changed
 				}
 			}
 		}
@@ -141,7 +144,7 @@ func (p *parker) parked(v *ir.Value) (abi.Reg, bool) {
 func (p *parker) rewrite() {
 	repl := replacer{f: p.f}
 	for _, b := range p.order {
-		var reads []*ir.Value
+		reads := p.f.List(len(b.Params))
 		for _, v := range b.Params {
 			if r, ok := p.parked(v); ok {
 				read := p.f.NewValue(ir.GetReg, v.Type)
@@ -152,19 +155,19 @@ func (p *parker) rewrite() {
 		}
 		if len(reads) > 0 {
 			p.write(b)
-			b.Values = append(reads, b.Values...)
-			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return repl.has(s.Value) && s.Value.Block == b })
+			prepend(b, reads)
+			b.Poll = slices.DeleteFunc(b.Poll, func(s ir.RegValue) bool { return isReplaced(s.Value) && s.Value.Block == b })
 		}
 	}
 	repl.apply()
-	dropParams(p.f, predecessors(p.f), repl.has)
+	dropParams(p.f, p.predecessors(p.f), isReplaced)
 }
 
 // write makes each edge into b put the arguments of parked parameters in the
 // register file.
 func (p *parker) write(b *ir.Block) {
 	for _, e := range p.in[b.ID] {
-		var state []ir.RegValue
+		state := p.f.State(len(b.Params))
 		for i, v := range b.Params {
 			if r, ok := p.parked(v); ok {
 				state = append(state, ir.RegValue{Reg: r, Value: e.edge.Args[i]})
@@ -175,9 +178,16 @@ func (p *parker) write(b *ir.Block) {
 			continue
 		}
 		mid := p.f.NewBlock(b.Addr)
-		mid.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: b, Args: e.edge.Args}}, State: state}
+		mid.Term = p.f.Jump(b, e.edge.Args...)
+		mid.Term.State = state
 		e.edge.To, e.edge.Args = mid, nil
 	}
+}
+
+// prepend puts values in front of b's.
+func prepend(b *ir.Block, values []*ir.Value) {
+	list := b.Func.List(len(values) + len(b.Values))
+	b.Values = append(append(list, values...), b.Values...)
 }
 
 // thread makes edges to blocks that only jump on lead to where those jump.

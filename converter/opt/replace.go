@@ -4,35 +4,30 @@ import "github.com/megabin/megabin/converter/ir"
 
 // replacer forwards values to what stands for them.
 type replacer struct {
-	f  *ir.Func
-	to ir.Table[*ir.Value] // nil as long as there is nothing to replace
+	f    *ir.Func
+	some bool // there is something to replace
 }
 
 func (r *replacer) set(v, by *ir.Value) {
-	if r.to == nil {
-		r.to = ir.NewTable[*ir.Value](r.f)
-	}
-	r.to.Set(v, by)
+	v.Instead, r.some = by, true
 }
 
-func (r *replacer) has(v *ir.Value) bool { return r.to.Get(v) != nil }
+func isReplaced(v *ir.Value) bool { return v.Instead != nil }
 
-func (r *replacer) of(v *ir.Value) *ir.Value {
-	for {
-		w := r.to.Get(v)
-		if w == nil {
-			return v
+// instead is what stands for v in the end.
+func instead(v *ir.Value) *ir.Value {
+	for v.Instead != nil {
+		if x := v.Instead.Instead; x != nil { // shorten the path
+			v.Instead = x
 		}
-		if x := r.to.Get(w); x != nil { // shorten the path
-			r.to.Set(v, x)
-		}
-		v = w
+		v = v.Instead
 	}
+	return v
 }
 
 // apply rewrites all uses.
 func (r *replacer) apply() {
-	if r.to == nil {
+	if !r.some {
 		return
 	}
 	for _, b := range r.f.Blocks {
@@ -52,7 +47,7 @@ func (r *replacer) operands(v *ir.Value) {
 
 func (r *replacer) term(t *ir.Term) {
 	if t.Cond != nil {
-		t.Cond = r.of(t.Cond)
+		t.Cond = instead(t.Cond)
 	}
 	r.values(t.Args)
 	for i := range t.Succs {
@@ -68,22 +63,22 @@ func (r *replacer) info(info *ir.CallInfo) {
 	}
 	r.state(info.State)
 	if info.SP != nil {
-		info.SP = r.of(info.SP)
+		info.SP = instead(info.SP)
 	}
 }
 
 func (r *replacer) values(vs []*ir.Value) {
 	for i, v := range vs {
-		if w := r.of(v); w != v {
-			vs[i] = w
+		if v.Instead != nil {
+			vs[i] = instead(v)
 		}
 	}
 }
 
 func (r *replacer) state(s []ir.RegValue) {
 	for i := range s {
-		if w := r.of(s[i].Value); w != s[i].Value {
-			s[i].Value = w
+		if v := s[i].Value; v.Instead != nil {
+			s[i].Value = instead(v)
 		}
 	}
 }

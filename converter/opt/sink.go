@@ -9,7 +9,9 @@ import (
 // sink makes a value where it is used, if that is behind one way out of its
 // block only: what the other ways do not need is not made for them.
 func sink(f *ir.Func) {
-	s := &sinker{in: predecessors(f), outside: ir.NewTable[*ir.Block](f), here: ir.NewTable[*ir.Block](f)}
+	m := takeScratch()
+	defer m.giveBack()
+	s := &sinker{scratch: m, in: m.predecessors(f), outside: m.blocks.Take(f.NumValues()), here: m.blocks.Take(f.NumValues())}
 	for _, b := range f.Blocks {
 		use := func(v *ir.Value) {
 			if v.Block != b {
@@ -22,7 +24,7 @@ func sink(f *ir.Func) {
 		terminator(&b.Term, use)
 		states(b.Poll, func(v *ir.Value) { s.usedIn(v, several) }) // in front of all that is made in b
 	}
-	for _, b := range postorder(f) {
+	for _, b := range m.postorder(f) {
 		if len(b.Term.Succs) > 1 {
 			s.block(b)
 		}
@@ -30,6 +32,7 @@ func sink(f *ir.Func) {
 }
 
 type sinker struct {
+	*scratch
 	in      [][]inEdge
 	outside ir.Table[*ir.Block] // by value: the one block that uses it besides its own, or several
 	here    ir.Table[*ir.Block] // by value: its own block, if that uses it
@@ -89,28 +92,50 @@ func terminator(t *ir.Term, visit func(*ir.Value)) {
 func (s *sinker) block(b *ir.Block) {
 	stays := func(v *ir.Value) { s.here.Set(v, b) }
 	terminator(&b.Term, stays)
-	written := map[int64]bool{} // registers, further down
+	written := uint64(0) // registers, further down
 	calls := false
-	kept := b.Values[:0:0]
+	first := len(b.Values) // of those that stay
+	moved := s.values.Take(len(b.Values))[:0]
 	for i := len(b.Values) - 1; i >= 0; i-- {
 		v := b.Values[i]
 		if to := s.target(v, b); to != nil && movable(v, written, calls) {
 			v.Block = to
-			to.Values = slices.Insert(to.Values, 0, v)
+			moved = append(moved, v)
 			operands(v, func(a *ir.Value) { s.usedIn(a, to) })
 			continue
 		}
 		switch v.Op {
 		case ir.SetReg:
-			written[v.Aux] = true
+			written |= 1 << v.Aux
 		case ir.Call, ir.Syscall, ir.Helper, ir.X87:
 			calls = true
 		}
 		operands(v, stays)
-		kept = append(kept, v)
+		first--
+		b.Values[first] = v
 	}
-	slices.Reverse(kept)
-	b.Values = kept
+	b.Values = b.Values[first:]
+	s.move(b, moved)
+}
+
+// move puts values that were b's, the last first, in front of their new blocks'.
+func (s *sinker) move(b *ir.Block, moved []*ir.Value) {
+	if len(moved) == 0 {
+		return
+	}
+	slices.Reverse(moved)
+	for i := range b.Term.Succs {
+		to := b.Term.Succs[i].To
+		there := s.values.Take(len(moved))[:0]
+		for _, v := range moved {
+			if v.Block == to {
+				there = append(there, v)
+			}
+		}
+		if len(there) > 0 {
+			prepend(to, there)
+		}
+	}
 }
 
 // target is the block behind b to move v to, or nil.
@@ -126,12 +151,12 @@ func (s *sinker) target(v *ir.Value, b *ir.Block) *ir.Block {
 }
 
 // movable reports whether v is the same at the end of its block.
-func movable(v *ir.Value, written map[int64]bool, calls bool) bool {
+func movable(v *ir.Value, written uint64, calls bool) bool {
 	switch v.Op {
 	case ir.Arg, ir.EntrySP, ir.Result, ir.Helper2: // where they come from
 		return false
 	case ir.GetReg:
-		return !calls && !written[v.Aux]
+		return !calls && written>>v.Aux&1 == 0
 	}
 	return v.Op.Info().Effect == ir.Pure || v.IsFixed()
 }

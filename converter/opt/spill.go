@@ -1,8 +1,6 @@
 package opt
 
 import (
-	"slices"
-
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 )
@@ -12,7 +10,10 @@ import (
 // for each register the value that the file holds. Reads of what is known to be in the
 // file become that value.
 func spill(f *ir.Func) {
-	s := &spiller{f: f, in: predecessors(f), order: reversePostorder(f), out: make([]fileState, len(f.Blocks)), known: make([]bool, len(f.Blocks)), repl: replacer{f: f}}
+	m := takeScratch()
+	defer m.giveBack()
+	n := len(f.Blocks)
+	s := &spiller{f: f, in: m.predecessors(f), order: m.reversePostorder(f), out: m.states.Take(n), known: m.bools.Take(n), settled: m.bools.Take(n), repl: replacer{f: f}}
 	for _, r := range f.Kept {
 		s.kept[slot(r)] = true
 	}
@@ -49,28 +50,28 @@ func regOf(slot int) abi.Reg {
 }
 
 type spiller struct {
-	f     *ir.Func
-	kept  [numRegs]bool // by a callee
-	in    [][]inEdge
-	order []*ir.Block
-	out   []fileState // by block ID
-	known []bool      // by block ID: out was reached
-	edges []inEdge    // see entry
-	repl  replacer
+	f       *ir.Func
+	kept    [numRegs]bool // by a callee
+	in      [][]inEdge
+	order   []*ir.Block
+	out     []fileState // by block ID
+	known   []bool      // by block ID: out was reached
+	settled []bool      // by block ID: nothing has changed in front of the block
+	edges   []inEdge    // see entry
+	repl    replacer
 }
 
 // solve iterates to a fixed point. Facts only get lost, except that a
 // parameter takes the place of what it merges; rounds bounds that.
 func (s *spiller) solve() {
 	const rounds = 20
-	settled := make([]bool, len(s.f.Blocks)) // nothing changed in front of the block
 	for round := 0; ; round++ {
 		changed := false
 		for _, b := range s.order {
-			if settled[b.ID] && round <= rounds {
+			if s.settled[b.ID] && round <= rounds {
 				continue
 			}
-			settled[b.ID] = true
+			s.settled[b.ID] = true
 			st := s.entry(b)
 			if round > rounds {
 				st = fileState{}
@@ -81,7 +82,7 @@ func (s *spiller) solve() {
 			}
 			s.out[b.ID], s.known[b.ID], changed = st, true, true
 			for i := range b.Term.Succs {
-				settled[b.Term.Succs[i].To.ID] = false
+				s.settled[b.Term.Succs[i].To.ID] = false
 			}
 		}
 		if !changed || round > rounds+1 {
@@ -159,7 +160,7 @@ func (s *spiller) poll(b *ir.Block, st *fileState) {
 	for i := range b.Poll {
 		rv := &b.Poll[i]
 		r := slot(rv.Reg)
-		rv.Kept = st[r] != nil && s.repl.of(st[r]) == s.repl.of(rv.Value)
+		rv.Kept = st[r] != nil && instead(st[r]) == instead(rv.Value)
 		if !rv.Kept {
 			st[r] = nil
 		}
@@ -205,8 +206,8 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *ir.Value)) {
 	for _, rv := range state {
 		r := slot(rv.Reg)
-		x := s.repl.of(rv.Value)
-		if st[r] != nil && s.repl.of(st[r]) == x {
+		x := instead(rv.Value)
+		if st[r] != nil && instead(st[r]) == x {
 			continue
 		}
 		st[r] = x
@@ -217,22 +218,21 @@ func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *
 }
 
 // keepState adds to a call's state what is in the file after it anyway.
-func keepState(info *ir.CallInfo, st *fileState) {
-	if info == nil {
-		return
+func (s *spiller) keepState(info *ir.CallInfo, st *fileState) {
+	if info != nil {
+		info.State = s.inFile(info.State, st)
 	}
-	info.State = inFile(info.State, st)
 }
 
 // inFile adds to state what st has.
-func inFile(state []ir.RegValue, st *fileState) []ir.RegValue {
+func (s *spiller) inFile(state []ir.RegValue, st *fileState) []ir.RegValue {
 	n := 0
 	for _, x := range st {
 		if x != nil {
 			n++
 		}
 	}
-	state = slices.Grow(state, n)
+	state = append(s.f.State(len(state)+n), state...)
 	for i, x := range st {
 		if x != nil {
 			state = append(state, ir.RegValue{Reg: regOf(i), Value: x, Kept: true})
@@ -243,7 +243,7 @@ func inFile(state []ir.RegValue, st *fileState) []ir.RegValue {
 
 // rewrite inserts the writes in b and forwards reads.
 func (s *spiller) rewrite(b *ir.Block, st *fileState) {
-	out := make([]*ir.Value, 0, len(b.Values)+4)
+	out := s.f.List(len(b.Values) + 4)
 	write := func(r abi.Reg, x *ir.Value) {
 		v := b.Func.NewValue(ir.SetReg, ir.Void, x)
 		v.Aux, v.Block = int64(r), b
@@ -251,7 +251,7 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 	}
 	s.poll(b, st)
 	if b.Poll != nil {
-		b.Poll = inFile(b.Poll, st)
+		b.Poll = s.inFile(b.Poll, st)
 	}
 	for _, v := range b.Values {
 		if v.Op == ir.GetReg {
@@ -262,7 +262,7 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 		}
 		s.value(v, st, write)
 		if v.Op == ir.Call || v.Op == ir.Syscall {
-			keepState(v.Info, st)
+			s.keepState(v.Info, st)
 		}
 		out = append(out, v)
 	}

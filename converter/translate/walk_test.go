@@ -47,7 +47,7 @@ func TestWalk(t *testing.T) {
 		fmt.Fprintf(&code, "block %#x:\n", b.Addr-0x1000)
 		for i := range b.Insts {
 			in := &b.Insts[i]
-			fmt.Fprintf(&code, "  %-24x %s\n", walked[in.Addr-0x1000:in.Next()-0x1000], x86asm.IntelSyntax(in.Inst, in.Addr-0x1000, nil))
+			fmt.Fprintf(&code, "  %-24x %s\n", walked[in.Addr-0x1000:in.Next()-0x1000], x86asm.IntelSyntax(*in.Inst, in.Addr-0x1000, nil))
 		}
 	}
 	lifted := lift.Program(walkedProgram(t)).Func(0)

@@ -44,7 +44,7 @@ type emitter struct {
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
 	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1, ifAt: -1}
-	e.restorer.e = e
+	e.restorer.e, e.restorer.bytes = e, &c.bytes
 	for i, h := range c.header {
 		if h && c.polls(i) {
 			e.counterLocal = e.newLocal(ir.I32)
@@ -216,12 +216,12 @@ func (e *emitter) operation(v *ir.Value) {
 
 // instruction emits an operation that is one wasm instruction.
 func (e *emitter) instruction(v *ir.Value) {
-	if base, ok := atomicBase[v.Op]; ok {
-		e.atomic(v, base)
-		return
-	}
 	code := opcodes[v.Op]
 	if code == nil {
+		if base, ok := atomicBase[v.Op]; ok {
+			e.atomic(v, base)
+			return
+		}
 		e.fail("v%d: %v can't be emitted here", v.ID, v.Op)
 		return
 	}

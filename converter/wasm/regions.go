@@ -172,6 +172,9 @@ func (c *compiler) isBackEdge(p *ir.Block, i int) bool {
 
 // split cuts subtrees off regions that are too big, the biggest first.
 func (c *compiler) split(root []bool) bool {
+	if len(root) <= maxRegion {
+		return false
+	}
 	kids := make([][]int, len(root))
 	size := make([]int, len(root))
 	cut := false

@@ -55,6 +55,7 @@ func (e *emitter) site(at uint32, r *restorer, live []int32) {
 	if e.counterLocal >= 0 {
 		s.Restore = append(s.Restore, e.code(e.refill))
 	}
+	pieces := make([]byte, 0, 8*len(live)) // one after the other
 	for _, at := range live {
 		v := e.c.slots[at].v
 		code, ok := r.value(v, 0)
@@ -65,8 +66,10 @@ func (e *emitter) site(at uint32, r *restorer, live []int32) {
 			e.lost++
 			return
 		}
-		code = append(append(make([]byte, 0, len(code)+6), code...), opLocalSet)
-		s.Restore = append(s.Restore, wasmenc.AppendU(code, uint64(e.c.slots[at].local)))
+		from := len(pieces)
+		pieces = append(append(pieces, code...), opLocalSet)
+		pieces = wasmenc.AppendU(pieces, uint64(e.c.slots[at].local))
+		s.Restore = append(s.Restore, pieces[from:len(pieces):len(pieces)])
 	}
 	e.sites = append(e.sites, s)
 }
@@ -97,6 +100,7 @@ type restorer struct {
 	site  int32
 	codes [][]byte // of what it came across; nil: there is none
 	sp    []byte   // of the function's stack pointer, if known
+	bytes *ir.Slab[byte]
 }
 
 // newSite makes the emitter's restorer forget the site before.
@@ -104,6 +108,7 @@ func (e *emitter) newSite() *restorer {
 	r := &e.restorer
 	r.site++
 	r.codes, r.sp = r.codes[:0], nil
+	r.bytes.Reset()
 	return r
 }
 
@@ -153,11 +158,15 @@ func (r *restorer) global(reg abi.Reg) []byte {
 
 // linear says that rsp is the linear address v plus d.
 func (r *restorer) linear(v *ir.Value, d int64) {
-	r.learn(v, r.add(append(slices.Clip(r.global(abi.RSP)), opI32WrapI64), ir.I32, -d-abi.PageBias))
+	r.learn(v, r.add(r.wrap(r.global(abi.RSP)), ir.I32, -d-abi.PageBias))
+}
+
+func (r *restorer) wrap(code []byte) []byte {
+	return append(append(r.bytes.Take(len(code) + 1)[:0], code...), opI32WrapI64)
 }
 
 func (r *restorer) add(code []byte, t ir.Type, c int64) []byte {
-	out := append(make([]byte, 0, len(code)+12), code...)
+	out := append(r.bytes.Take(len(code) + 12)[:0], code...)
 	if t == ir.I32 {
 		return append(wasmenc.AppendS(append(out, opI32Const), int64(int32(c))), opI32Add)
 	}
@@ -177,7 +186,7 @@ func (r *restorer) learn(v *ir.Value, code []byte) {
 			r.sp = code
 		}
 	case ir.I64ExtendI32U, ir.I64ExtendI32S:
-		r.learn(v.Args[0], append(code[:len(code):len(code)], opI32WrapI64))
+		r.learn(v.Args[0], r.wrap(code))
 	case ir.I32Add, ir.I64Add:
 		if c, ok := v.Args[1].IsConst(); ok {
 			r.learn(v.Args[0], r.add(code, v.Type, -c))

@@ -84,6 +84,7 @@ type memory struct {
 	work   []*ir.Value
 	stmt   []*ir.Value // all of stmts
 	code   []byte
+	bytes  ir.Slab[byte] // of what restorers find
 }
 
 var compilers = sync.Pool{New: func() any { return new(compiler) }}

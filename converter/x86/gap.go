@@ -6,7 +6,7 @@ import "golang.org/x/arch/x86/x86asm"
 const (
 	// Untranslatable: decoded for their length only. CPUID does not announce
 	// them, so that code which asks never gets there.
-	VEX         x86asm.Op = 1<<16 + iota // any VEX, EVEX or XOP instruction
+	VEX         x86asm.Op = 1<<11 + iota // any VEX, EVEX or XOP instruction
 	Unannounced                          // any other instruction x86asm does not know
 
 	ENDBR64
@@ -15,7 +15,23 @@ const (
 	INCSSP // #UD while CET is off; only reached when RDSSP gave something
 
 	undefined // #UD, though x86asm knows the opcode with other prefixes or operands
+
+	numOps
 )
+
+const _ = uint(VEX - x86asm.VZEROUPPER - 1) // x86asm's last Op is below
+
+// ByOp has something for each Op; T's zero value for most.
+type ByOp[T interface{}] [numOps]T
+
+// NewByOp makes a ByOp of what differs from T's zero value.
+func NewByOp[T interface{}](of map[x86asm.Op]T) *ByOp[T] {
+	var t ByOp[T]
+	for op, x := range of {
+		t[op] = x
+	}
+	return &t
+}
 
 var ownNames = map[x86asm.Op]string{
 	VEX: "VEX", Unannounced: "UNANNOUNCED", ENDBR64: "ENDBR64", ENDBR32: "ENDBR32", RDSSP: "RDSSP", INCSSP: "INCSSP",

@@ -22,9 +22,10 @@ var (
 // MaxLen is the longest instruction in bytes.
 const MaxLen = 15
 
-// Inst is one decoded instruction.
+// Inst is one decoded instruction. What its bytes say is shared by all
+// instructions of the same bytes, and not to be changed.
 type Inst struct {
-	x86asm.Inst
+	*x86asm.Inst
 	Addr uint64 // vaddr of the first byte
 }
 
@@ -60,31 +61,27 @@ func (i *Inst) HasPrefix(p x86asm.Prefix) bool {
 // pc. Instructions whose Op is one of this package's constants have no Args.
 // Mem.Disp is the displacement as a signed number (a 64-bit address for moffs).
 func Decode(code []byte, pc uint64) (Inst, error) {
-	if len(code) > MaxLen {
-		code = code[:MaxLen]
-	}
-	l, err := scan(code)
-	if err != nil {
-		return Inst{}, describe(err, code, pc)
-	}
-	switch op := gapOp(&l); {
+	var d Decoder
+	return d.Decode(code, pc)
+}
+
+// decode decodes code, whose layout is l; nil if there is no such instruction.
+func decode(code []byte, l *layout) *x86asm.Inst {
+	switch op := gapOp(l); {
 	case op == 0:
 	case op == undefined || l.lock:
-		return Inst{}, describe(ErrUnknown, code, pc)
+		return nil
 	default:
-		return own(op, &l, pc), nil
+		return own(op, l)
 	}
-	in, err := x86asm.Decode(canonical(code[:l.length], &l), 64)
-	if err != nil || in.Op == 0 || in.Len != l.length {
-		return Inst{}, describe(ErrUnknown, code, pc)
-	}
-	if l.lock && !takesLock(&in) {
-		return Inst{}, describe(ErrUnknown, code, pc)
+	in, err := x86asm.Decode(canonical(code, l), 64)
+	if err != nil || in.Op == 0 || in.Len != l.length || l.lock && !takesLock(&in) {
+		return nil
 	}
 	if !l.hasMoffs() {
 		signExtend(&in)
 	}
-	return Inst{Inst: in, Addr: pc}, nil
+	return &in
 }
 
 // lockable are the instructions that take a lock prefix, with a destination
@@ -111,11 +108,8 @@ func signExtend(in *x86asm.Inst) {
 }
 
 // own makes the Inst of an Op that x86asm does not have.
-func own(op x86asm.Op, l *layout, pc uint64) Inst {
-	in := Inst{Addr: pc}
-	in.Op, in.Len, in.Mode = op, l.length, 64
-	in.AddrSize, in.DataSize = 64, 32
-	return in
+func own(op x86asm.Op, l *layout) *x86asm.Inst {
+	return &x86asm.Inst{Op: op, Len: l.length, Mode: 64, AddrSize: 64, DataSize: 32}
 }
 
 func describe(err error, code []byte, pc uint64) error {

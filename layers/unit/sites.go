@@ -56,20 +56,29 @@ func EncodeSites(sites []Site) []byte {
 
 // poolOf is the distinct pieces, the most frequent first, and their indexes.
 func poolOf(sites []Site) (pool [][]byte, index map[string]int) {
-	count := map[string]int{}
+	type entry struct {
+		piece []byte
+		count int
+	}
+	var all []entry
+	index = map[string]int{}
 	for i := range sites {
 		for _, p := range sites[i].Restore {
-			if count[string(p)]++; count[string(p)] == 1 {
-				pool = append(pool, p)
+			n, known := index[string(p)]
+			if !known {
+				n = len(all)
+				index[string(p)] = n
+				all = append(all, entry{piece: p})
 			}
+			all[n].count++
 		}
 	}
-	slices.SortFunc(pool, func(a, b []byte) int {
-		return cmp.Or(cmp.Compare(count[string(b)], count[string(a)]), bytes.Compare(a, b))
+	slices.SortFunc(all, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), bytes.Compare(a.piece, b.piece))
 	})
-	index = make(map[string]int, len(pool))
-	for i, p := range pool {
-		index[string(p)] = i
+	for i, e := range all {
+		index[string(e.piece)] = i
+		pool = append(pool, e.piece)
 	}
 	return pool, index
 }
