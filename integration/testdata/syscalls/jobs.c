@@ -412,6 +412,30 @@ TEST(locked_slave) {
 	P("%d\n", S_ISCHR(st.st_mode));
 }
 
+TEST(pty_name_stays) {
+	int m = posix_openpt(O_RDWR | O_NOCTTY);
+	unlockpt(m);
+	char *name = ptsname(m), fd[40], target[60];
+	int s = open(name, O_RDWR | O_NOCTTY);
+	struct stat st, again;
+	fstat(s, &st);
+	S(stat(name, &again));
+	P("%d\n", st.st_ino == again.st_ino && st.st_rdev == again.st_rdev);
+	S(chmod(name, 0600));
+	S(fchown(s, 1234, 5));
+	fstat(s, &st), stat(name, &again);
+	P("%o %d, %o %d\n", st.st_mode, st.st_uid, again.st_mode, again.st_uid);
+	P("%d\n", ttyname(s) && !strcmp(ttyname(s), name));
+	snprintf(fd, sizeof fd, "/proc/self/fd/%d", s);
+	for (int i = 0; i < 2; i++) {
+		memset(target, 0, sizeof target);
+		readlink(fd, target, sizeof target);
+		P("%d %s\n", !strncmp(target, name, strlen(name)), target + strlen(name));
+		close(m);
+		S(stat(name, &again));
+	}
+}
+
 struct sysv_termio { unsigned short flags[4]; unsigned char line, cc[8]; };
 static void show_termio(int fd) {
 	struct sysv_termio t;

@@ -58,7 +58,7 @@ func (t *Table) OpenMaster(c *vfs.Caller) (vfs.File, error) {
 	if n >= maxPtys {
 		return nil, unix.ENOSPC
 	}
-	p := &Pty{Number: n, table: t, locked: true, uid: c.Creds.FSUID, gid: ttyGID}
+	p := &Pty{Number: n, table: t, locked: true}
 	p.line.Termios = newTermios()
 	p.control.Device = linux.Mkdev(slaveMajor, uint32(n))
 	p.control.Open = p.openSlave
@@ -67,6 +67,7 @@ func (t *Table) OpenMaster(c *vfs.Caller) (vfs.File, error) {
 		defer p.mu.Unlock()
 		return p.line.local(unix.TOSTOP)
 	}
+	p.inode = p.newInode(c.Creds.FSUID)
 	t.ptys[n] = p
 	return &Master{p}, nil
 }
@@ -113,7 +114,39 @@ func (t *Table) FS() vfs.FileSystem {
 }
 
 // slaveInode is a name in /dev/pts.
-type slaveInode struct{ synth.Meta }
+type slaveInode struct {
+	mu   sync.Mutex
+	attr linux.Attr
+}
+
+// Attr implements vfs.Inode.
+func (i *slaveInode) Attr() (linux.Attr, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.attr, nil
+}
+
+// SetAttr implements vfs.AttrSetter.
+func (i *slaveInode) SetAttr(c vfs.AttrChange) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, set := range []struct {
+		what vfs.AttrMask
+		do   func()
+	}{
+		{vfs.SetMode, func() { i.attr.Mode = i.attr.Mode&unix.S_IFMT | c.Mode }},
+		{vfs.SetUID, func() { i.attr.UID = c.UID }},
+		{vfs.SetGID, func() { i.attr.GID = c.GID }},
+		{vfs.SetAtime, func() { i.attr.Atime = c.Atime }},
+		{vfs.SetMtime, func() { i.attr.Mtime = c.Mtime }},
+	} {
+		if c.Set&set.what != 0 {
+			set.do()
+		}
+	}
+	i.attr.Ctime = linux.Now()
+	return nil
+}
 
 // Lookup implements synth.Names.
 func (t *Table) Lookup(name string) (vfs.Inode, error) {
@@ -128,16 +161,19 @@ func (t *Table) Lookup(name string) (vfs.Inode, error) {
 	case t.foreign[n] != nil:
 		return t.foreign[n], nil
 	case t.ptys[n] != nil:
-		return t.ptys[n].inode(), nil
+		return t.ptys[n].inode, nil
 	}
 	return nil, unix.ENOENT
 }
 
-func (p *Pty) inode() vfs.Inode {
-	i := &slaveInode{synth.NewMeta(unix.S_IFCHR|0o620, p.uid, p.gid)}
-	i.SetRdev(p.control.Device)
-	i.SetIno(synth.FirstOwnIno + 3 + uint64(p.Number))
-	return i
+// newInode is the slave's, as long as there is one: it has the owner and mode
+// that it is given.
+func (p *Pty) newInode(uid uint32) vfs.Inode {
+	m := synth.NewMeta(unix.S_IFCHR|0o620, uid, ttyGID)
+	m.SetRdev(p.control.Device)
+	m.SetIno(synth.FirstOwnIno + 3 + uint64(p.Number))
+	a, _ := m.Attr() // which does not fail
+	return &slaveInode{attr: a}
 }
 
 // Names implements synth.Names.

@@ -18,22 +18,22 @@ type Pty struct {
 	Number  int
 	control Control
 	table   *Table
+	inode   vfs.Inode // the slave's
 
 	// exclusive is TIOCEXCL, which keeps no one out: it can be asked for.
 	exclusive atomic.Bool
 
-	mu       sync.Mutex
-	line     line
-	winsize  [winsizeSize]byte
-	locked   bool // the slave can't be opened yet
-	hungUp   bool // the master is closed
-	slaves   int  // opens
-	wasOpen  bool // the slave was opened once
-	expired  bool // the time that a read waits for is over
-	timer    *time.Timer
-	masterQ  wait.Queue
-	slaveQ   wait.Queue
-	uid, gid uint32
+	mu      sync.Mutex
+	line    line
+	winsize [winsizeSize]byte
+	locked  bool // the slave can't be opened yet
+	hungUp  bool // the master is closed
+	slaves  int  // opens
+	wasOpen bool // the slave was opened once
+	expired bool // the time that a read waits for is over
+	timer   *time.Timer
+	masterQ wait.Queue
+	slaveQ  wait.Queue
 }
 
 // winsizeSize is sizeof(struct winsize), bytes.
