@@ -52,7 +52,7 @@ func (r *Result) Func(i int) *ir.Func { return r.unit.finish(i) }
 func (r *Result) Funcs() iter.Seq[*ir.Func] {
 	return func(yield func(*ir.Func) bool) {
 		for i := range r.Len() {
-			*r.unit.lifter.memory = memory{}
+			r.unit.fns[i].lifter.memory = new(memory)
 			if !yield(r.Func(i)) {
 				return
 			}
