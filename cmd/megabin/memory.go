@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
+	"sync/atomic"
 )
 
 // A recompilation makes much garbage beside what it keeps, and most ELFs are so
@@ -30,20 +32,29 @@ func spendMemory(jobs int) {
 	followHeap(max(leastMemory, int64(jobs)*memoryOfJob))
 }
 
+// heapLimit is the memory limit while little is kept, in bytes.
+var heapLimit atomic.Int64
+
 // followHeap sets the memory limit to limit, and to half as much again as what is
 // kept where that is more: at the limit a collector works half of the time, and what
 // it finds is little.
 func followHeap(limit int64) {
+	heapLimit.Store(limit)
 	debug.SetMemoryLimit(limit)
+	afterCollections()
+}
+
+// afterCollections sets the memory limit after each collection from now on.
+var afterCollections = sync.OnceFunc(func() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	var collected func(*mark)
 	collected = func(m *mark) {
 		metrics.Read(live)
-		debug.SetMemoryLimit(max(limit, int64(live[0].Value.Uint64())*3/2))
+		debug.SetMemoryLimit(max(heapLimit.Load(), int64(live[0].Value.Uint64())*3/2))
 		runtime.SetFinalizer(m, collected)
 	}
 	runtime.SetFinalizer(&mark{}, collected)
-}
+})
 
 // mark is garbage at each collection. It is not tiny, or it would be kept with
 // others.

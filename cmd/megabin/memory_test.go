@@ -10,7 +10,7 @@ import (
 
 // TestFollowHeap: the limit is above what is kept, and comes down again.
 func TestFollowHeap(t *testing.T) {
-	defer debug.SetMemoryLimit(math.MaxInt64)
+	defer followHeap(math.MaxInt64)
 	const limit, kept = 64 << 20, 256 << 20
 	followHeap(limit)
 	memory := make([]byte, kept)
