@@ -15,7 +15,7 @@ import (
 var wholeImage = debian.Spec{
 	Suite: debian.Minbase.Suite,
 	Include: strings.Fields("busybox-static xz-utils sqlite3 lua5.4 perl jq bc openssl zstd bzip2 tcc gcc libc6-dev ripgrep " +
-		"imagemagick gnuplot-nox tesseract-ocr gawk git python3"),
+		"imagemagick gnuplot-nox tesseract-ocr gawk git python3 php-cli ruby tcl"),
 }
 
 // wholePrograms are shell commands and what they get on standard input, some of
@@ -50,6 +50,34 @@ print(re.sub(r"(\w+) (\w+)", r"\2 \1", "a b c d"), decimal.Decimal(2).sqrt(), fr
 print([hashlib.new(n, b"x" * 1000).hexdigest() for n in ("md5", "sha1", "sha256", "sha512", "sha3_256", "blake2b")], zlib.crc32(b"y" * 999))
 random.seed(7)
 print(collections.Counter(random.choices("abc", k=1000)), sum(x * x for x in range(100000)), 3 ** 500 % 1000007)
+`, 1},
+	{"php", "php", `<?php
+class P { public int $x = 1; function __get($n) { return "no $n"; } function __call($n, $a) { return $n . count($a); } }
+function g() { for ($i = 0; $i < 5; $i++) $sent[] = yield $i; return $sent ?? []; }
+$p = new P; echo $p->foo, $p->bar(1, 2), json_encode(["a" => 1, "b" => [1, 2.5, null]]), "\n";
+$a = []; for ($i = 0; $i < 3000; $i++) $a["k" . $i % 700] = ($a["k" . $i % 700] ?? 0) + $i; ksort($a); echo md5(serialize($a)), "\n";
+foreach (g() as $v) echo $v; try { intdiv(1, 0); } catch (DivisionByZeroError $e) { echo get_class($e), "\n"; } finally { echo "finally\n"; }
+echo preg_replace_callback("/(\w)(\d+)/", fn($m) => $m[2] * 2 . $m[1], "a1 b22 c333"), " ", hash("sha256", "x"), " ", crc32("y"), "\n";
+$q = array_map(fn($i) => $i * 7919 % 1009, range(1, 500)); usort($q, fn($x, $y) => $x <=> $y); [$m, [, $n]] = [1, [2, 3]]; echo $m, $n, array_sum($q), "\n";
+$f = fopen("php://memory", "w+"); fputcsv($f, ["a b", 'c"d', 3]); rewind($f); echo fgets($f), strtr("Hello", "el", "ip"), sprintf("%05.2f|%-6s|%x", M_PI, "ab", 255), date("D, d M Y", 86400), "\n";
+$pipe = proc_open("tr a-z A-Z", [["pipe", "r"], ["pipe", "w"]], $io); fwrite($io[0], "through a pipe\n"); fclose($io[0]); echo stream_get_contents($io[1]), proc_close($pipe), "\n";
+`, 1},
+	{"ruby", "ruby", `require "json"; require "digest"; require "set"; require "zlib"; require "socket"
+puts JSON.parse('{"a":[1,2.5,null]}'), Digest::SHA256.hexdigest("x"), Zlib::Inflate.inflate(Zlib::Deflate.deflate("a" * 1000)).size
+puts (1..200).map { |i| i * i % 97 }.each_slice(7).map(&:sum).sort.inspect, (1..30).inject(:*), "h\u00e9llo".upcase, Rational(3, 7)**5
+f = Fiber.new { |x| x = Fiber.yield x + 1 while x < 5; :done }
+puts f.resume(1), f.resume(3), f.resume(9), Thread.new { Thread.current[:a] = 7; catch(:out) { 10.times { |i| throw :out, i if i == 6 } } }.value
+begin; def deep(n) = deep(n + 1); deep(0); rescue SystemStackError => e; puts e.class; end
+s = TCPServer.new("127.0.0.1", 0); t = Thread.new { c = s.accept; c.puts "served"; c.close }; puts TCPSocket.new("127.0.0.1", s.addr[1]).read; t.join
+Point = Struct.new(:x, :y) { def method_missing(n, *a) = "#{n}#{a.size}"; def respond_to_missing?(*) = true }
+puts Point.new(1, 2).foo(3), Point.new(1, 2) == Point.new(1, 2), %w[b a].to_set.include?("a"), "a1b22".gsub(/\d+/) { |m| m.to_i * 2 }, [3, 1, 2].lazy.map { _1 * 2 }.select(&:positive?).first(2).inspect
+r, w = IO.pipe; pid = fork { r.close; w.puts "from the child"; exit! 3 }; w.close; puts r.read; Process.wait pid; puts $?.exitstatus, ` + "`echo shell`" + `
+GC.start; trap("USR1") { puts "signal" }; Process.kill("USR1", $$); sleep 0.1; puts ObjectSpace.each_object(Class).count > 100
+`, 1},
+	{"tcl", "tclsh", `puts [expr {2**100}]; proc f n {expr {$n < 2 ? $n : [f [expr {$n-1}]] + [f [expr {$n-2}]]}}; puts [f 15]
+puts [regexp -all -inline {(\d+)-(\d+)} "a 12-34 5-6"]; puts [clock format 0 -gmt 1]; puts [exec echo hi]; puts [lsort -unique {c a b a}]
+set s [socket -server {apply {{c a p} {puts $c hello; close $c; set ::d 1}}} 0]; set c [socket localhost [lindex [fconfigure $s -sockname] 2]]; vwait d; puts [gets $c]
+coroutine co apply {{} {yield; yield 1; return 2}}; puts [co][co]; puts [catch {error x} m]$m; puts [dict get {a 1 b 2} b]; puts [binary encode hex [encoding convertto utf-8 \u00e9]]
 `, 1},
 	{"git", `cd /tmp && rm -rf g && git init -q g && cd g && git config user.email a@b && git config user.name n && for i in 1 2 3 4 5; do echo $i > f$i; git add .; GIT_AUTHOR_DATE="2020-01-01T00:00:0$i" GIT_COMMITTER_DATE="2020-01-01T00:00:0$i" git commit -qm "c $i"; done
 		git log --stat; git checkout -q -b x HEAD~2; echo y > f1; git commit -qam y; git merge -q -m m master; git gc -q; git fsck 2>&1; ls; git diff HEAD~1 | cat`, "", 1},

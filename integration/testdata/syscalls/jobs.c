@@ -463,6 +463,7 @@ TEST(pty_termio) {
 	t.cc[VINTR] = 8;
 	S(ioctl(s, TCSETAW, &t));
 	write(m, "typed\n", 6);
+	S(poll(&(struct pollfd){s, POLLIN}, 1, -1)); // a kernel's thread hands it on
 	S(ioctl(s, TCSETAF, &t));
 	fcntl(s, F_SETFL, O_NONBLOCK);
 	S(read(s, &t, 1));
