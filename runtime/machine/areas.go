@@ -97,12 +97,8 @@ func (s areas) covers(start, end uint64, prot Prot) bool {
 
 // hasFile tells whether a file is mapped in [start, end).
 func (s areas) hasFile(start, end uint64) bool {
-	for i := s.from(start); i < len(s) && s[i].start < end; i++ {
-		if s[i].file != nil {
-			return true
-		}
-	}
-	return false
+	lo, hi := s.overlap(start, end)
+	return slices.ContainsFunc(s[lo:hi], func(a area) bool { return a.file != nil })
 }
 
 // extent returns how many bytes from addr on, at most max, are mapped with

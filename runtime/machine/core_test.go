@@ -32,29 +32,11 @@ func runAt(t *testing.T, as *AddressSpace, base uint64) (answer, loaded uint64) 
 	if v := c.XMM(3); v != [2]uint64{} {
 		t.Errorf("a new CPU has %#x in xmm3", v)
 	}
-	enterUnit(t, c, base)
+	enterIn(t, c, base, 0)
 	c.SetReg(abi.R12, 12)
 	c.SetXMM(3, [2]uint64{3, 33})
 	wantStop(t, c.Run(context.Background()))
 	return c.Reg(abi.RAX), as.engine.Stats().PartsLoaded - before
-}
-
-// enterUnit has c call function 0 of the unit at base, which returns to function 1.
-func enterUnit(t *testing.T, c *CPU, base uint64) {
-	t.Helper()
-	c.SetReg(abi.PC, base+uint64(entry(0)))
-	c.SetReg(abi.RSP, testStack-8)
-	check(t, c.Space().Store64(testStack-8, base+uint64(entry(1))))
-}
-
-// spaceFor is an address space of a program with a stack and a unit.
-func spaceFor(t *testing.T, e *Engine, program string, base uint64, u Unit) *AddressSpace {
-	t.Helper()
-	as, err := e.NewAddressSpace(program)
-	check(t, err)
-	check(t, as.MapAnon(testStack-0x10000, 0x10000, ProtRead|ProtWrite))
-	check(t, as.MapUnit(base, u))
-	return as
 }
 
 func wantRun(t *testing.T, what string, as *AddressSpace, base, answer, loaded uint64) {

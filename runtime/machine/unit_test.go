@@ -192,16 +192,23 @@ func newTestEngine(t testing.TB, o Options) *Engine {
 // newTestSpace has a stack and u at testBase.
 func newTestSpace(t testing.TB, e *Engine, u Unit) *AddressSpace {
 	t.Helper()
-	as, err := e.NewAddressSpace("")
+	as := spaceFor(t, e, "", testBase, u)
+	t.Cleanup(as.Release)
+	return as
+}
+
+// spaceFor is an address space of a program with a stack and, unless it is nil, a unit.
+func spaceFor(t testing.TB, e *Engine, program string, base uint64, u Unit) *AddressSpace {
+	t.Helper()
+	as, err := e.NewAddressSpace(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(as.Release)
 	if err := as.MapAnon(testStack-0x10000, 0x10000, ProtRead|ProtWrite); err != nil {
 		t.Fatal(err)
 	}
 	if u != nil {
-		if err := as.MapUnit(testBase, u); err != nil {
+		if err := as.MapUnit(base, u); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,12 +228,19 @@ func newTestCPU(t testing.TB, as *AddressSpace, h Handler, i int) *CPU {
 	return c
 }
 
-// enterAt sets pc to function i and rsp to a return address to function 1.
+// enterAt sets pc to function i of the unit at testBase and rsp to a return
+// address to its function 1.
 func enterAt(t testing.TB, c *CPU, i int) {
 	t.Helper()
-	c.SetReg(abi.PC, testBase+uint64(entry(i)))
+	enterIn(t, c, testBase, i)
+}
+
+// enterIn is enterAt in the unit at base.
+func enterIn(t testing.TB, c *CPU, base uint64, i int) {
+	t.Helper()
+	c.SetReg(abi.PC, base+uint64(entry(i)))
 	c.SetReg(abi.RSP, testStack-0x100)
-	if err := c.Space().Store64(testStack-0x100, testBase+uint64(entry(1))); err != nil {
+	if err := c.Space().Store64(testStack-0x100, base+uint64(entry(1))); err != nil {
 		t.Fatal(err)
 	}
 }
