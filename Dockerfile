@@ -6,7 +6,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /megabin ./cmd/megabin
+RUN runtime/wazero/prepare out && \
+    CGO_ENABLED=0 go build -modfile=out/go.mod -trimpath -ldflags '-s -w' -o /megabin ./cmd/megabin
 
 FROM scratch
 COPY --from=build /megabin /megabin

@@ -4,18 +4,21 @@ export CGO_ENABLED = 0
 GO      ?= go
 OUT     ?= out
 MEGABIN := bin/megabin
+# What runs or tests recompiled code is built with the engine of runtime/wazero.
+ENGINE  := -modfile=$(abspath $(OUT))/go.mod
 # Debian packages that building does not need but demo, tests and benchmarks do:
 # program → package.
-TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user runc:runc \
+TOOLS := gcc:gcc mmdebstrap:mmdebstrap wasm-validate:wabt qemu-x86_64:qemu-user runc:runc patch:patch \
          csmith:csmith musl-gcc:musl-tools openssl:openssl \
          skopeo:skopeo busybox:busybox-static xz:xz-utils clang:clang wasm-ld:lld
+SOURCE := cmd converter frontend integration layers runtime
 FUZZTIME ?= 10s
 # What `make bench` measures: a regular expression of PART or PART/ROW, such as programs/python.
 RUN ?=
 # Where frontend-image puts the image; a registry's is docker://HOST/REPO.
 FRONTEND ?= oci:$(OUT)/frontend
 
-.PHONY: help deps build frontend-image demo test integration conformance bench coverage fuzz clean
+.PHONY: help deps engine build frontend-image demo test integration conformance bench coverage fuzz clean
 
 help:
 	@echo 'make demo         convert a Debian image and run programs of it'
@@ -33,46 +36,49 @@ help:
 deps:
 	@./.ci/deps $(TOOLS)
 
-build:
-	$(GO) build -trimpath -ldflags '-s -w' -o $(MEGABIN) ./cmd/megabin
+engine:
+	@./runtime/wazero/prepare $(OUT)
+
+build: engine
+	$(GO) build $(ENGINE) -trimpath -ldflags '-s -w' -o $(MEGABIN) ./cmd/megabin
 
 frontend-image: build
-	@$(GO) run ./integration/cmd/mkfrontend $(MEGABIN) $(FRONTEND)
+	@$(GO) run $(ENGINE) ./integration/cmd/mkfrontend $(MEGABIN) $(FRONTEND)
 
 demo: deps build
 	@./examples/demo.sh $(MEGABIN) $(OUT)/demo
 
 test: deps build
-	@test -z "$$(gofmt -l .)" || { echo 'not gofmt-ed:'; gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) test ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
-	$(GO) test -v -timeout 40m -parallel 2 $$($(GO) list ./integration/... | grep -v /integration/images)
+	@test -z "$$(gofmt -l $(SOURCE))" || { echo 'not gofmt-ed:'; gofmt -l $(SOURCE); exit 1; }
+	$(GO) vet $(ENGINE) ./...
+	$(GO) test $(ENGINE) ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
+	$(GO) test $(ENGINE) -v -timeout 40m -parallel 2 $$($(GO) list ./integration/... | grep -v /integration/images)
 
 integration: deps build
 	@[ "$$(id -u)" != 0 ] || { ./.ci/deps docker-registry:docker-registry && ./.ci/tools $(OUT)/tools; }
-	$(GO) test -v -count=1 -timeout 30m ./integration/images
+	$(GO) test $(ENGINE) -v -count=1 -timeout 30m ./integration/images
 
 conformance: deps build
-	MEGABIN_CONFORMANCE=1 $(GO) test -timeout 120m $$($(GO) list ./... | grep -v /integration/suites)
-	MEGABIN_CONFORMANCE=1 $(GO) test -v -timeout 12h -parallel 2 ./integration/suites
+	MEGABIN_CONFORMANCE=1 $(GO) test $(ENGINE) -timeout 120m $$($(GO) list ./... | grep -v /integration/suites)
+	MEGABIN_CONFORMANCE=1 $(GO) test $(ENGINE) -v -timeout 12h -parallel 2 ./integration/suites
 
 bench: deps build
 	@mkdir -p $(OUT)
 	@./.ci/deps docker-registry:docker-registry
 	@./.ci/tools $(OUT)/tools
 	@./.ci/tools $(OUT)/tools gvisor || echo 'gVisor could not be built: the tables are without it'
-	$(GO) run ./integration/bench -megabin $(MEGABIN) -out $(OUT) -tools $(OUT)/tools -run '$(RUN)'
-	$(GO) test -run '^$$' -bench . -benchtime 20x ./integration/images
+	$(GO) run $(ENGINE) ./integration/bench -megabin $(MEGABIN) -out $(OUT) -tools $(OUT)/tools -run '$(RUN)'
+	$(GO) test $(ENGINE) -run '^$$' -bench . -benchtime 20x ./integration/images
 
 coverage:
 	@mkdir -p $(OUT)
-	$(GO) run ./integration/coverage -out $(OUT) > $(OUT)/coverage.txt
+	$(GO) run $(ENGINE) ./integration/coverage -out $(OUT) > $(OUT)/coverage.txt
 	@tail -n 120 $(OUT)/coverage.txt
 
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		for f in $$($(GO) test $(ENGINE) -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$f"; $(GO) test $(ENGINE) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 		done; \
 	done
 

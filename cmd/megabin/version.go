@@ -53,6 +53,9 @@ func collectVersions() versions {
 	for _, dep := range info.Deps {
 		if dep.Path == "github.com/tetratelabs/wazero" {
 			v.Wazero = dep.Version
+			if dep.Replace != nil { // by runtime/wazero/prepare
+				v.Wazero += " with patches"
+			}
 		}
 	}
 	return v

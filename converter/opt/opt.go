@@ -21,11 +21,10 @@ var Passes = []Pass{
 	{"park", "leave registers that are only handed on in the register file", park},
 	{"spill", "put registers in the register file before calls, exits and polls need them there", spill},
 	{"thread", "go straight through blocks that only jump on", thread},
-	{"frame", "address the stack frame from its lowest address, so that one bounds check serves", frame},
+	{"frame", "address the stack frame from its lowest address", frame},
 	{"cse", "compute a value once, as the engine does not", cse},
 	{"sink", "make a value only on the way that needs it", sink},
 	{"dce", "drop values that nothing uses", dce},
-	{"bounds", "check bounds once for all accesses at a base", bounds},
 }
 
 // Run runs all passes over f.

@@ -124,37 +124,6 @@ func TestPollMayWrite(t *testing.T) {
 
 // TestBounds: the first access at a base on a path has the last one's end
 // checked; those that follow need nothing, but for a loop's, where the engine
-// forgets.
-func TestBounds(t *testing.T) {
-	f := &ir.Func{Entry: 0x10}
-	entry, head, body, exit := f.NewBlock(0), f.NewBlock(1), f.NewBlock(2), f.NewBlock(3)
-	b := ir.Builder{B: entry}
-	base, sp := b.Wrap(b.New(ir.Arg)), b.New(ir.SP)
-	low := b.Load(ir.Load64, base, 0)
-	b.Store(ir.Store64, base, 16, low)
-	entry.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: head}}}
-	b = ir.Builder{B: head}
-	again := b.Load(ir.Load32, base, 4)
-	head.Term = ir.Term{Kind: ir.Branch, Cond: again, Succs: []ir.Edge{{To: body}, {To: exit}}}
-	b = ir.Builder{B: body}
-	b.Store(ir.Store32, base, 4, b.Sub(again, b.Const32(1)))
-	body.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: head}}}
-	b = ir.Builder{B: exit}
-	exit.Term = ir.Term{Kind: ir.Return, Args: []*ir.Value{b.Load(ir.Load32, sp, 0), low, low, sp}}
-	bounds(f)
-	for i, want := range []int{1, 1, 0, 0} {
-		probes := 0
-		for _, v := range f.Blocks[i].Values {
-			if v.Op == ir.Load8U32 && v.Args[0] == base && v.Aux == 23 {
-				probes++
-			}
-		}
-		if probes != want {
-			t.Errorf("block %d has %d checks of the last byte, want %d\n%s", i, probes, want, f)
-		}
-	}
-}
-
 // TestParkElsewhere: a parameter that is rcx's value and that a call gets in rbx
 // does not go to rbx before that is due: the function still has to save rbx.
 func TestParkElsewhere(t *testing.T) {

@@ -25,7 +25,7 @@ func (e *emitter) returns() *returnLocals {
 // call emits a call and the check of the return address. What follows is a
 // site: a resumed function goes on there.
 func (e *emitter) call(v *ir.Value) {
-	e.transfer(v.Info, v.Args, e.c.call(v).live, opCall, opCallIndirect)
+	e.transfer(v.Info, v.Args, opCall, opCallIndirect)
 	r := e.returns()
 	e.local(opLocalSet, r.sp)
 	e.local(opLocalSet, r.rdx)
@@ -48,15 +48,14 @@ func (e *emitter) call(v *ir.Value) {
 }
 
 func (e *emitter) tailCall(t *ir.Term) {
-	e.transfer(t.Info, t.Args, nil, opReturnCall, opReturnCallIndirect)
+	e.transfer(t.Info, t.Args, opReturnCall, opReturnCallIndirect)
 }
 
 // transfer emits the arguments and the call of a Call or TailCall: directly
-// inside a part, through the table otherwise. live is what is read after it.
-func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, live []int32, direct, indirect byte) {
+// inside a part, through the table otherwise.
+func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) {
 	if info.Kind == ir.Indirect {
 		e.slotOfAddress(args[len(args)-1])
-		e.keepBases(live)
 		e.pushAll(args[:len(args)-1])
 		e.throughTable(indirect)
 		return

@@ -186,9 +186,6 @@ func (e *emitter) withMerges(i int) {
 	e.block(i)
 	for _, m := range merges {
 		e.close()
-		if !e.c.header[m] {
-			e.keepBases(e.c.liveBases(m))
-		}
 		e.tree(m)
 	}
 }
@@ -378,11 +375,8 @@ func (e *emitter) close() {
 	e.ifAt = -1
 }
 
-// closeIf ends an if. With an empty else the engine still knows after it what
-// bounds it has checked before; without one it forgets (wazevo's
-// finalizeKnownSafeBoundsAtTheEndOfBlock is called for blocks that an opcode
-// leaves, which the else block it makes itself never is). An if that only branches is
-// a br_if: the engine would jump around a jump.
+// closeIf ends an if. One that only branches is a br_if: the engine would jump
+// around a jump.
 func (e *emitter) closeIf() {
 	if e.ifAt >= 0 && len(e.b) == e.brEnd && e.brAt == e.ifAt {
 		e.b = e.b[:e.ifAt-2]
@@ -392,7 +386,6 @@ func (e *emitter) closeIf() {
 		e.u(uint64(e.frames - e.brTo))
 		return
 	}
-	e.op(opElse)
 	e.close()
 }
 

@@ -47,7 +47,6 @@ func Compile(f *ir.Func, env Env) (Code, error) {
 	c.liveness()
 	c.findRegions()
 	c.assign()
-	c.findBases()
 	e := newEmitter(c)
 	e.function()
 	return e.finish()
@@ -62,8 +61,6 @@ type compiler struct {
 	stmts [][]*ir.Value // by block position: what is emitted, in order
 	linAt int32         // slot of the unit's linear address, or -1
 	spAt  int32         // slot of the stack pointer, or -1
-
-	isBase []bool // by slot: see findBases
 
 	liveIn, liveOut []ir.Set // by block position: cross-block slots
 	crossSlots      []int32  // by number in those sets

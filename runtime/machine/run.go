@@ -76,7 +76,7 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 	c.enterFP()
 	outer := c.stay.begin(call.exec)
 	err := call.CallWithStack(ctx, stack[:])
-	c.stay.end(outer)
+	fault := c.stay.end(outer)
 	c.leaveFP()
 	if err == nil {
 		return nil
@@ -93,7 +93,7 @@ func (c *CPU) step(ctx *guestContext) *Exit {
 		}
 		return e
 	}
-	return c.exitOf(err)
+	return c.exitOf(err, fault)
 }
 
 // newCall makes another call of enter.
@@ -212,8 +212,9 @@ const stackOverflow = "stack overflow"
 
 func isStackOverflow(err error) bool { return err.Error() == stackOverflow }
 
-// exitOf converts an error of a call into guest code.
-func (c *CPU) exitOf(err error) *Exit {
+// exitOf converts an error of a call into guest code, which an access to a host
+// address ended if that is not 0.
+func (c *CPU) exitOf(err error, fault uintptr) *Exit {
 	cause := err
 	if inner := errors.Unwrap(err); inner != nil {
 		cause = inner
@@ -224,6 +225,9 @@ func (c *CPU) exitOf(err error) *Exit {
 			// wazero's stack was used up before the guest's: a program looks for
 			// where its own is.
 			f.Addr = c.Reg(abi.RSP)
+		}
+		if addr, ok := c.space.guestOf(fault); ok {
+			f.Addr = addr
 		}
 		return &Exit{Fault: f}
 	}

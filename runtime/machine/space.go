@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,14 @@ const (
 	MaxAddr = abi.CacheBase
 )
 
-// memorySize is the size of linear memory in bytes.
-const memorySize = abi.MemoryPages << 16
+// memorySize is the size of linear memory in bytes. memoryReach is how much compiled
+// code could address: with 32 bits, an offset of 32 and an operand of 16 bytes.
+// What is beyond memorySize is reserved and can't be accessed, so that an engine
+// need not compare addresses with a bound.
+const (
+	memorySize  = abi.MemoryPages << 16
+	memoryReach = 1<<33 + 1<<16
+)
 
 // linear converts a guest address to a linear one.
 func linear(addr uint64) uint32 { return uint32(addr) - abi.PageBias }
@@ -89,23 +96,25 @@ func (e *Engine) newSpace(mem []byte) *AddressSpace {
 
 // reserve gives fresh linear memory.
 func reserve() ([]byte, error) {
-	if err := surviveSIGBUS(); err != nil {
+	if err := surviveFaults(); err != nil {
 		return nil, err
 	}
-	p, err := unix.MmapPtr(-1, 0, nil, memorySize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	p, err := unix.MmapPtr(-1, 0, nil, memoryReach, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserving guest memory: %w", err)
 	}
 	mem := unsafe.Slice((*byte)(p), memorySize)
-	widen(mem)
+	if err := unix.Mprotect(mem, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		return nil, errors.Join(fmt.Errorf("reserving guest memory: %w", err), unix.MunmapPtr(p, memoryReach))
+	}
+	widen(uintptr(p), uintptr(p)+memoryReach)
 	_, err = pagemap() // opened where it is not missed
 	return mem, err
 }
 
 // unreserve gives linear memory back to the host.
 func unreserve(mem []byte) {
-	if err := unix.MunmapPtr(unsafe.Pointer(&mem[0]), memorySize); err != nil {
+	if err := unix.MunmapPtr(unsafe.Pointer(&mem[0]), memoryReach); err != nil {
 		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
 	}
 }

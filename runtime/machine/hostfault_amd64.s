@@ -12,13 +12,14 @@
 // that may be in compiled code.
 #define stay_g 0
 #define stay_exec 8
-#define stay_size 16
+#define stay_fault 16
+#define stay_size 24
 #define stays_next 0
 #define stays_list 16
 #define stays_count 63
 
 // Offsets in the engine's executionContext, and the code of an access out of
-// bounds. sigbus.go checks the offsets.
+// bounds. hostfault.go checks the offsets.
 #define exec_exitCode 0
 #define exec_originalFramePointer 16
 #define exec_originalStackPointer 24
@@ -34,15 +35,26 @@
 #define uc_eflags 176
 #define flagDF 0x400
 
-// onSIGBUS is the process's handler of SIGBUS, called as C functions are, on the
-// signal stack. It notes an access to guest memory past a file's end. If that was
-// compiled code's it leaves that, as the engine does for an access out of bounds;
-// if it was Go's it puts a page of zeros there, so that the access is repeated. With
+#define SIGBUS 7
+#define SIGSEGV 11
+
+// onFault is the process's handler of SIGSEGV and SIGBUS, called as C functions are, on the
+// signal stack. If compiled code's access was to guest memory or where that could have been,
+// it leaves the code, as the engine does for an access out of bounds. If Go's was
+// past a file's end it puts a page of zeros there, so that the access is repeated. With
 // anything else it goes on to what was the handler.
-TEXT ·onSIGBUS(SB), NOSPLIT|NOFRAME, $0
+TEXT ·onFault(SB), NOSPLIT|NOFRAME, $0
 	MOVL 8(SI), AX // si_code
+	CMPL DI, $SIGBUS
+	JNE  segv
 	CMPL AX, $2    // BUS_ADRERR
 	JNE  other
+	JMP  where
+segv:
+	DECL AX        // SEGV_MAPERR or SEGV_ACCERR
+	CMPL AX, $1
+	JHI  other
+where:
 	MOVQ 16(SI), AX // si_addr
 	CMPQ AX, ·guestLow(SB)
 	JCS  other
@@ -75,6 +87,7 @@ next:
 	JMP  block
 
 leave:
+	MOVQ AX, stay_fault(R11)
 	MOVQ stay_exec(R11), R10
 	MOVL $exitOutOfBounds, exec_exitCode(R10)
 	MOVQ uc_rip(DX), AX
@@ -90,10 +103,14 @@ leave:
 	ADDQ $8, CX
 	MOVQ CX, uc_rsp(DX)
 	ANDQ $~flagDF, uc_eflags(DX)
+	CMPL DI, $SIGBUS
+	JNE  done
 	XORL R11, R11
 	JMP  note
 
 zeros:
+	CMPL DI, $SIGBUS
+	JNE  other
 	PUSHQ DI
 	PUSHQ SI
 	PUSHQ DX
@@ -130,14 +147,17 @@ note: // R11: 1 if there are zeros now
 	MOVQ R11, touch_zeros(R10)
 	INCQ CX
 	MOVQ CX, touch_number(R10)
+done:
 	RET
 other:
 	MOVQ ·nextSIGBUS(SB), AX
+	CMPL DI, $SIGSEGV
+	CMOVQEQ ·nextSIGSEGV(SB), AX
 	JMP  AX
 
-// func addrOnSIGBUS() uintptr
-TEXT ·addrOnSIGBUS(SB), NOSPLIT, $0-8
-	LEAQ ·onSIGBUS(SB), AX
+// func addrOnFault() uintptr
+TEXT ·addrOnFault(SB), NOSPLIT, $0-8
+	LEAQ ·onFault(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
 

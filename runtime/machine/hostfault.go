@@ -12,23 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file that is mapped may become shorter, by whom it belongs to or by the
-// guest, or was too short from the beginning. Then the host raises SIGBUS for an access past its end, in compiled code
-// or in ours, and the Go runtime would end the process with all its containers.
+// The host raises SIGSEGV where compiled code, without a bounds check, leaves
+// linear memory, and SIGBUS for an access past the end of a file that is mapped: it
+// may become shorter, by whom it belongs to or by the guest, or was too short from
+// the beginning. The Go runtime would end the process with all its containers.
 //
-// Compiled code is left as by any other fault. Go code, the kernel's or what is done for
-// a guest's instruction, goes on with a page of zeros, and looks at touches when
-// it can. Then the page is the file's again.
+// Compiled code is left as by a bounds check. Go code, the kernel's or what is done for
+// a guest's instruction, does not leave linear memory; past a file's end it goes on
+// with a page of zeros, and looks at touches when it can. Then the page is the file's again.
 
 // guestLow and guestHigh are the range of host addresses in which all guest
-// memory lies, nextSIGBUS what the handler was. onSIGBUS reads them.
+// memory lies, nextSIGBUS and nextSIGSEGV what the handlers were. onFault reads them.
 var (
-	guestLow, guestHigh atomic.Uintptr
-	nextSIGBUS          uintptr
+	guestLow, guestHigh     atomic.Uintptr
+	nextSIGBUS, nextSIGSEGV uintptr
 )
 
-func onSIGBUS()
-func addrOnSIGBUS() uintptr
+func onFault()
+func addrOnFault() uintptr
 
 // currentG tells goroutines apart.
 func currentG() uintptr
@@ -36,12 +37,13 @@ func currentG() uintptr
 // stay is a goroutine in compiled code: the innermost of the engine's calls.
 // The assembly knows its layout and size.
 type stay struct {
-	g    uintptr // 0: none
-	exec uintptr // the engine's executionContext
+	g     uintptr // 0: none
+	exec  uintptr // the engine's executionContext
+	fault uintptr // the host address whose access ended it; 0: none did
 }
 
 // stays are as many as are allocated at a time. They are never freed, for
-// onSIGBUS may look at them at any time.
+// onFault may look at them at any time.
 type stays struct {
 	next *stays
 	_    uintptr
@@ -83,12 +85,18 @@ func (s *stay) free() {
 // call. The result is for end.
 func (s *stay) begin(exec uintptr) (outer stay) {
 	outer = *s
-	s.exec = exec
+	s.exec, s.fault = exec, 0
 	s.g = currentG()
 	return outer
 }
 
-func (s *stay) end(outer stay) { *s = outer }
+// end says that the call has ended, and gives the host address whose access
+// did it, or 0.
+func (s *stay) end(outer stay) (fault uintptr) {
+	fault = s.fault
+	*s = outer
+	return fault
+}
 
 // execFields are fields of the engine's executionContext with the offsets that the assembly has.
 var execFields = map[string]uintptr{
@@ -159,10 +167,10 @@ func (as *AddressSpace) touchesSince(n uint64, f func(addr uint64)) {
 	}
 }
 
-// guestOf is the guest address of a host's.
+// guestOf is the guest address of a host's within reach of compiled code.
 func (as *AddressSpace) guestOf(host uintptr) (addr uint64, ok bool) {
 	lin := uint64(host - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
-	if lin >= uint64(len(as.mem)) {
+	if lin >= memoryReach {
 		return 0, false
 	}
 	return guest(uint32(lin)), true
@@ -240,29 +248,32 @@ func rtSigaction(sig unix.Signal, set, old *sigaction) error {
 	return nil
 }
 
-// surviveSIGBUS puts onSIGBUS before the Go runtime's handler.
-var surviveSIGBUS = sync.OnceValue(func() error {
-	var a sigaction
-	if err := rtSigaction(unix.SIGBUS, nil, &a); err != nil {
-		return fmt.Errorf("reading the handler of SIGBUS: %w", err)
-	}
-	nextSIGBUS = uintptr(a.handler)
-	a.handler = uint64(addrOnSIGBUS())
-	if err := rtSigaction(unix.SIGBUS, &a, nil); err != nil {
-		return fmt.Errorf("setting the handler of SIGBUS: %w", err)
-	}
-	return nil
+// surviveFaults puts onFault before the Go runtime's handlers.
+var surviveFaults = sync.OnceValue(func() error {
+	return errors.Join(handleFault(unix.SIGBUS, &nextSIGBUS), handleFault(unix.SIGSEGV, &nextSIGSEGV))
 })
 
-// widen makes the range of guest memory include mem.
-func widen(mem []byte) {
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(mem)))
+// handleFault makes onFault the handler of sig. What was it goes to next.
+func handleFault(sig unix.Signal, next *uintptr) error {
+	var a sigaction
+	if err := rtSigaction(sig, nil, &a); err != nil {
+		return fmt.Errorf("reading the handler of %v: %w", sig, err)
+	}
+	*next = uintptr(a.handler)
+	a.handler = uint64(addrOnFault())
+	if err := rtSigaction(sig, &a, nil); err != nil {
+		return fmt.Errorf("setting the handler of %v: %w", sig, err)
+	}
+	return nil
+}
+
+// widen makes the range of guest memory include [start, end).
+func widen(start, end uintptr) {
 	for low := guestLow.Load(); low == 0 || start < low; low = guestLow.Load() {
 		if guestLow.CompareAndSwap(low, start) {
 			break
 		}
 	}
-	end := start + uintptr(len(mem))
 	for high := guestHigh.Load(); end > high; high = guestHigh.Load() {
 		if guestHigh.CompareAndSwap(high, end) {
 			break
