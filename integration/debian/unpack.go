@@ -29,7 +29,8 @@ func Unpack(ctx context.Context, packages []string, dir string, log io.Writer) (
 }
 
 func unpack(ctx context.Context, packages []string, debs, rootfs string, log io.Writer) error {
-	download := append([]string{"download", "-q", "-o", "APT::Sandbox::User=root"}, packages...)
+	// What is installed here may be of a version that no source has.
+	download := append([]string{"download", "-q", "-o", "APT::Sandbox::User=root", "-o", "Dir::State::status=/dev/null"}, packages...)
 	if err := command(ctx, log, debs, "apt-get", download...); err != nil {
 		return fmt.Errorf("downloading: %w", err)
 	}
