@@ -70,12 +70,12 @@ bench: deps build
 	$(GO) run $(ENGINE) ./integration/bench -megabin $(MEGABIN) -out $(OUT) -tools $(OUT)/tools -run '$(RUN)'
 	$(GO) test $(ENGINE) -run '^$$' -bench . -benchtime 20x ./integration/images
 
-coverage:
+coverage: engine
 	@mkdir -p $(OUT)
 	$(GO) run $(ENGINE) ./integration/coverage -out $(OUT) > $(OUT)/coverage.txt
 	@tail -n 120 $(OUT)/coverage.txt
 
-fuzz:
+fuzz: engine
 	@for pkg in $$($(GO) list ./...); do \
 		for f in $$($(GO) test $(ENGINE) -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 			echo "$$pkg $$f"; $(GO) test $(ENGINE) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
