@@ -122,8 +122,6 @@ func TestPollMayWrite(t *testing.T) {
 	t.Errorf("rbx is not written back after the poll\n%s", f)
 }
 
-// TestBounds: the first access at a base on a path has the last one's end
-// checked; those that follow need nothing, but for a loop's, where the engine
 // TestParkElsewhere: a parameter that is rcx's value and that a call gets in rbx
 // does not go to rbx before that is due: the function still has to save rbx.
 func TestParkElsewhere(t *testing.T) {

@@ -19,8 +19,6 @@ type scratch struct {
 	bools   ir.Slab[bool]
 	bytes   ir.Slab[uint8]
 	numbers ir.Slab[int32]
-	words   ir.Slab[uint64]
-	sets    ir.Slab[ir.Set]
 	states  ir.Slab[fileState]
 }
 
@@ -39,8 +37,6 @@ func (m *scratch) giveBack() {
 	m.bools.Reset()
 	m.bytes.Reset()
 	m.numbers.Reset()
-	m.words.Reset()
-	m.sets.Reset()
 	m.states.Reset()
 	scratches.Put(m)
 }

@@ -48,9 +48,9 @@ func guest(lin uint32) uint64 { return uint64(lin + abi.PageBias) }
 // and is checked: errors are unix.Errno. It is safe for concurrent use and
 // counted by reference.
 //
-// All of linear memory stays readable and writable on the host, as a fault in
-// compiled code could not be survived: what guest code does to pages that are
-// not mapped goes unnoticed, and they are zero when they are mapped.
+// All of linear memory stays readable and writable on the host, for each gap that
+// were not would be one of the host's mappings, which are few: what guest code does to
+// pages that are not mapped goes unnoticed, and they are zero when they are mapped.
 type AddressSpace struct {
 	engine *Engine
 	mem    []byte // linear memory
