@@ -193,9 +193,9 @@ func (fr *frame) call(v *Value, args []Word) (left bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if r.RA != fr.m.Lin+abi.PageBias+v.Info.Return {
+	if r.RA != fr.m.Lin+v.Info.Return {
 		if r.RA != 0 {
-			fr.leave(uint64(r.RA), uint64(r.SP)+abi.PageBias+8, r.RAX, r.RDX)
+			fr.leave(uint64(r.RA), uint64(r.SP)+8, r.RAX, r.RDX)
 		}
 		return true, nil
 	}

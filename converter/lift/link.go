@@ -296,7 +296,7 @@ func (l *linker) resolve(info *ir.CallInfo, args *[]*ir.Value, put func(*ir.Valu
 	}
 	lin := l.fn.ir.NewValue(ir.Lin, ir.I32)
 	k := l.fn.ir.NewValue(ir.Const32, ir.I32)
-	k.Aux = int64(int32(info.Target + abi.PageBias))
+	k.Aux = int64(int32(info.Target))
 	sum := l.fn.ir.NewValue(ir.I32Add, ir.I32, lin, k)
 	put(lin)
 	put(k)

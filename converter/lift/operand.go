@@ -181,7 +181,7 @@ func (c *ctx) ripAddr(m x86asm.Mem) (*ir.Value, uint32) {
 	target := int64(c.in.Next()) + m.Disp - int64(c.fn.vmin)
 	lin := c.New(ir.Lin)
 	if s := c.segment(m); s != nil {
-		return c.Add(s, c.AddC(lin, target+abi.PageBias)), 0
+		return c.Add(s, c.AddC(lin, target)), 0
 	}
 	if target < 0 || target > 1<<30 {
 		return c.AddC(lin, target), 0
@@ -209,12 +209,12 @@ func (c *ctx) linear(ea *ir.Value, m x86asm.Mem) (*ir.Value, uint32) {
 		}
 		return a, 0
 	}
-	return split(c.Builder, c.AddC(ea, -abi.PageBias))
+	return split(ea)
 }
 
 // split takes a small constant out of a sum; what is left stands for the
 // same object at other displacements too.
-func split(b ir.Builder, a *ir.Value) (*ir.Value, uint32) {
+func split(a *ir.Value) (*ir.Value, uint32) {
 	if a.Op != ir.I32Add {
 		return a, 0
 	}
@@ -222,8 +222,8 @@ func split(b ir.Builder, a *ir.Value) (*ir.Value, uint32) {
 	if !ok || a.Args[0].Op == ir.SP {
 		return a, 0
 	}
-	if d := int64(int32(k + abi.PageBias)); d >= 0 && d < maxOffset {
-		return b.AddC(a.Args[0], -abi.PageBias), uint32(d)
+	if d := int64(int32(k)); d >= 0 && d < maxOffset {
+		return a.Args[0], uint32(d)
 	}
 	return a, 0
 }
@@ -231,7 +231,7 @@ func split(b ir.Builder, a *ir.Value) (*ir.Value, uint32) {
 // effective is the effective address of m without segment base, modulo 2³².
 func (c *ctx) effective(m x86asm.Mem) *ir.Value {
 	if m.Base == x86asm.RIP {
-		return c.AddC(c.New(ir.Lin), int64(c.in.Next())+m.Disp-int64(c.fn.vmin)+abi.PageBias)
+		return c.AddC(c.New(ir.Lin), int64(c.in.Next())+m.Disp-int64(c.fn.vmin))
 	}
 	var sum *ir.Value
 	if v, _, ok := gprOf(m.Base); ok && m.Base != 0 {
@@ -320,11 +320,11 @@ func (c *ctx) pop(size int) *ir.Value {
 }
 
 // stack is the linear address of the guest address sp.
-func (c *ctx) stack(sp *ir.Value) *ir.Value { return c.AddC(c.Wrap(sp), -abi.PageBias) }
+func (c *ctx) stack(sp *ir.Value) *ir.Value { return c.Wrap(sp) }
 
 // codeAddr is the guest address of a unit offset, as I32.
 func (c *ctx) codeAddr(off uint32) *ir.Value {
-	return c.AddC(c.New(ir.Lin), int64(off)+abi.PageBias)
+	return c.AddC(c.New(ir.Lin), int64(off))
 }
 
 // Control flow inside an instruction. What is built inside an arm or a loop

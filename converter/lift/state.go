@@ -281,16 +281,21 @@ func (c *ctx) entry() {
 
 // spValue is rsp at distance d from its value at function entry.
 func (c *ctx) spValue(d int64) *ir.Value {
-	return c.AddC(c.ZExt(c.New(ir.SP)), abi.PageBias+d)
+	return c.AddC(c.ZExt(c.New(ir.SP)), d)
 }
 
 // spOffset is the inverse of spValue.
 func spOffset(x *ir.Value) (int64, bool) {
-	if x == nil || x.Op != ir.I64Add || !isZExtSP(x.Args[0]) {
+	switch {
+	case x == nil:
+		return 0, false
+	case isZExtSP(x):
+		return 0, true
+	case x.Op != ir.I64Add || !isZExtSP(x.Args[0]):
 		return 0, false
 	}
 	c, ok := x.Args[1].IsConst()
-	return c - abi.PageBias, ok
+	return c, ok
 }
 
 func isZExtSP(x *ir.Value) bool {

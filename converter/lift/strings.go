@@ -22,7 +22,7 @@ func (c *ctx) step(size int) *ir.Value {
 }
 
 // lin is the linear address of a guest pointer.
-func (c *ctx) lin(p *ir.Value) *ir.Value { return c.AddC(c.Wrap(p), -abi.PageBias) }
+func (c *ctx) lin(p *ir.Value) *ir.Value { return c.Wrap(p) }
 
 // pointer is rsi, rdi or rcx, of the instruction's address size.
 func (c *ctx) pointer(v Var) *ir.Value {
@@ -54,6 +54,7 @@ func movs(size int) row {
 		bytes := c.Wrap(total)
 		// Something, forward and not onto what is read later: block copies.
 		apart := c.And(c.Bin(ir.I32GeU, c.Sub(c.Wrap(dst), c.Wrap(src)), bytes), c.Bin(ir.I32GtS, total, c.Const64(0)))
+		apart = c.And(apart, c.And(c.mappable(dst), c.mappable(src)))
 		c.choose(apart, func() []*ir.Value {
 			c.pieces(bytes, func(done, n *ir.Value) {
 				c.New(ir.Copy32, c.Add(c.lin(dst), done), c.Add(c.lin(src), done), n)
@@ -71,6 +72,12 @@ func movs(size int) row {
 		c.setPointer(RCX, c.Const64(0))
 		return nil
 	}
+}
+
+// mappable reports whether something can be mapped at p. Block operations must not begin
+// below: it is the host that does them, and a fault of its own is no guest's.
+func (c *ctx) mappable(p *ir.Value) *ir.Value {
+	return c.Bin(ir.I32GeU, c.Wrap(p), c.Const32(abi.MinAddress))
 }
 
 // A long instruction rests after that many bytes or turns: the machine's host
@@ -136,7 +143,7 @@ func stos(size int) row {
 			})
 			return nil
 		}
-		c.choose(c.fillable(x, size, total), func() []*ir.Value {
+		c.choose(c.And(c.fillable(x, size, total), c.mappable(dst)), func() []*ir.Value {
 			c.pieces(c.Wrap(total), func(done, n *ir.Value) {
 				c.New(ir.Fill32, c.Add(c.lin(dst), done), c.low32(x), n)
 			})

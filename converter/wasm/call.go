@@ -32,7 +32,7 @@ func (e *emitter) call(v *ir.Value) {
 	e.local(opLocalSet, r.rax)
 	e.local(opLocalTee, r.ra)
 	e.pushLin()
-	e.constI32(int64(v.Info.Return) + abi.PageBias)
+	e.constI32(int64(v.Info.Return))
 	e.op(opI32Add)
 	e.op(opI32Ne)
 	e.open(opIf)
@@ -117,8 +117,10 @@ func (e *emitter) slotOfAddress(addr *ir.Value) {
 	e.op(opI32Xor)
 	e.constI32((abi.CacheEntries - 1) << entryShift)
 	e.op(opI32And)
+	e.constI32(int64(int32(abi.CacheBase - 1<<32)))
+	e.op(opI32Or)
 	e.op(opI64Load)
-	e.memarg(0, abi.CacheBase-abi.PageBias)
+	e.memarg(0, 0)
 	e.local(opLocalTee, r.cached)
 	e.op(opI32WrapI64)
 	e.local(opLocalGet, r.ra)
@@ -166,7 +168,7 @@ func (e *emitter) abnormalExit() {
 // plus delta.
 func (e *emitter) guestAddress(delta int64) {
 	e.op(opI64ExtendI32U)
-	e.constI64(abi.PageBias + delta)
+	e.constI64(delta)
 	e.op(opI64Add)
 }
 

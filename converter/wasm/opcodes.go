@@ -44,6 +44,7 @@ const (
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
 	opI32And             = 0x71
+	opI32Or              = 0x72
 	opI32Xor             = 0x73
 	opI32Shl             = 0x74
 	opI32ShrU            = 0x76

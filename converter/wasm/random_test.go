@@ -14,7 +14,7 @@ import (
 const (
 	unitBase  = 0x400000 // guest address
 	exitEntry = 0x1000
-	scratch   = 0x600000 - abi.PageBias // linear address of memory that functions use
+	scratch   = 0x600000 // linear address of memory that functions use
 	scratchSz = 0x1000
 	stackTop  = 0x800000
 	fuelReg   = abi.R15 // blocks left
@@ -185,7 +185,7 @@ func (g *generator) pick(i int, t ir.Type) *ir.Value {
 
 // guest is the guest address of a unit offset, as an I32.
 func (g *generator) guest(off uint32) *ir.Value {
-	return g.b.AddC(g.b.New(ir.Lin), int64(off)+abi.PageBias)
+	return g.b.AddC(g.b.New(ir.Lin), int64(off))
 }
 
 func (g *generator) address(i int) *ir.Value {
@@ -289,7 +289,7 @@ func (g *generator) call(i int) {
 	b := g.b
 	info, last := g.target(i)
 	sp := b.AddC(b.New(ir.SP), -8*int64(1+g.r.IntN(4)))
-	ra := b.AddC(b.ZExt(b.New(ir.Lin)), int64(info.Return)+abi.PageBias)
+	ra := b.AddC(b.ZExt(b.New(ir.Lin)), int64(info.Return))
 	if g.r.IntN(30) == 0 {
 		ra = b.ZExt(g.guest(exitEntry))
 	}

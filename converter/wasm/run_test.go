@@ -74,9 +74,9 @@ func (w *world) diff(o *world) string {
 func interpret(fns []*ir.Func, last int, w *world) {
 	errExit := errors.New("exit")
 	const size = stackTop
-	m := &ir.Interp{Mem: make([]byte, size), Regs: w.regs, Lin: unitBase - abi.PageBias, Steps: 1e6}
+	m := &ir.Interp{Mem: make([]byte, size), Regs: w.regs, Lin: unitBase, Steps: 1e6}
 	copy(m.Mem[scratch:], w.mem[:])
-	copy(m.Mem[stackLow-abi.PageBias:], w.stack[:])
+	copy(m.Mem[stackLow:], w.stack[:])
 	m.Syscall = func(*ir.Interp, []ir.Word) (uint64, error) { return 0, errExit }
 	m.Call = func(m *ir.Interp, info *ir.CallInfo, args []ir.Word) (ir.Returned, error) {
 		off := info.Target
@@ -90,7 +90,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 		return m.Run(fns[(off-exitEntry)/0x10], uint32(args[0].Lo), a)
 	}
 	r := &m.Regs
-	sp := uint32(r[abi.RSP].Lo) - abi.PageBias
+	sp := uint32(r[abi.RSP].Lo)
 	var in ir.Args
 	for i, reg := range abi.ParamRegs {
 		in[i] = r[reg].Lo
@@ -104,7 +104,7 @@ func interpret(fns []*ir.Func, last int, w *world) {
 	}
 	w.regs = m.Regs
 	copy(w.mem[:], m.Mem[scratch:])
-	copy(w.stack[:], m.Mem[stackLow-abi.PageBias:])
+	copy(w.stack[:], m.Mem[stackLow:])
 }
 
 // build compiles fns and packs them as the runner gets them.
@@ -152,10 +152,10 @@ func engineRun(t *testing.T, e *machine.Engine, u machine.Unit, w *world, polls 
 	as, err := e.NewAddressSpace("")
 	check(t, err)
 	defer as.Release()
-	check(t, as.MapAnon(scratch+abi.PageBias, 0x10000, machine.ProtRead|machine.ProtWrite))
+	check(t, as.MapAnon(scratch, 0x10000, machine.ProtRead|machine.ProtWrite))
 	check(t, as.MapAnon(stackTop-0x10000, 0x20000, machine.ProtRead|machine.ProtWrite))
 	check(t, as.MapUnit(unitBase, u))
-	check(t, as.CopyOut(scratch+abi.PageBias, w.mem[:]))
+	check(t, as.CopyOut(scratch, w.mem[:]))
 	check(t, as.CopyOut(stackLow, w.stack[:]))
 	c, err := e.NewCPU(as, &stopper{polls})
 	check(t, err)
@@ -176,7 +176,7 @@ func engineRun(t *testing.T, e *machine.Engine, u machine.Unit, w *world, polls 
 		x := c.XMM(i)
 		w.regs[abi.XMM0+abi.Reg(i)] = ir.Word{Lo: x[0], Hi: x[1]}
 	}
-	check(t, as.CopyIn(scratch+abi.PageBias, w.mem[:]))
+	check(t, as.CopyIn(scratch, w.mem[:]))
 	check(t, as.CopyIn(stackLow, w.stack[:]))
 }
 

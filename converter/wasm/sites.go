@@ -158,7 +158,7 @@ func (r *restorer) global(reg abi.Reg) []byte {
 
 // linear says that rsp is the linear address v plus d.
 func (r *restorer) linear(v *ir.Value, d int64) {
-	r.learn(v, r.add(r.wrap(r.global(abi.RSP)), ir.I32, -d-abi.PageBias))
+	r.learn(v, r.add(r.wrap(r.global(abi.RSP)), ir.I32, -d))
 }
 
 func (r *restorer) wrap(code []byte) []byte {

@@ -192,7 +192,7 @@ func calls() *ir.Func {
 	sp := b.New(ir.SP)
 	frame := b.AddC(sp, -0x40)
 	zero := b.Const64(0)
-	rsp := b.AddC(b.ZExt(sp), abi.PageBias)
+	rsp := b.ZExt(sp)
 	entry.Term = ir.Term{Kind: ir.Jump, Succs: []ir.Edge{{To: head, Args: []*ir.Value{b.New(ir.Arg)}}}}
 	n := head.AddParam(ir.I64)
 	b = ir.Builder{B: head}

@@ -52,13 +52,13 @@ func startInterpreted(t *testing.T, image []byte, entries []uint64) *interpreted
 // run runs snippet i from s; ok is false if it needs the machine.
 func (n *interpreted) run(t *testing.T, i int, s State) (out State, ok bool) {
 	t.Helper()
-	data, stack := n.mem[DataBase-abi.PageBias:][:0x1000], n.mem[StackBase-abi.PageBias:][:0x1000]
+	data, stack := n.mem[DataBase:][:0x1000], n.mem[StackBase:][:0x1000]
 	copy(data, s.Data[:])
 	copy(stack, s.Stack[:])
 	unit := x87.NewState()
 	unit.SetFXSave(s.FX[:])
 	m := &ir.Interp{
-		Mem: n.mem, Lin: uint32(n.vmin - abi.PageBias), Steps: 1 << 20,
+		Mem: n.mem, Lin: uint32(n.vmin), Steps: 1 << 20,
 		Call: n.call,
 		Syscall: func(*ir.Interp, []ir.Word) (uint64, error) {
 			return 0, errDone
@@ -116,7 +116,7 @@ func (n *interpreted) dispatch(m *ir.Interp) error {
 		for i, reg := range abi.ParamRegs {
 			args[i] = r[reg].Lo
 		}
-		if _, err := m.Run(f, uint32(r[abi.RSP].Lo-abi.PageBias), args); err != nil {
+		if _, err := m.Run(f, uint32(r[abi.RSP].Lo), args); err != nil {
 			return err
 		}
 	}

@@ -181,7 +181,8 @@ func (c *x87Case) soft(t *testing.T, s State) State {
 	u := x87.NewState()
 	u.SetFXSave(s.FX[:])
 	mem := s.Data[dataMid-DataBase:]
-	var operand int64
+	linear := append(make([]byte, abi.MinAddress), mem...)
+	operand := int64(abi.MinAddress)
 	switch b := mem; c.load {
 	case 2:
 		operand = int64(int16(binary.LittleEndian.Uint16(b)))
@@ -190,10 +191,11 @@ func (c *x87Case) soft(t *testing.T, s State) State {
 	case 8:
 		operand = int64(binary.LittleEndian.Uint64(b))
 	}
-	res, err := u.Do(mem, c.op, operand)
+	res, err := u.Do(linear, c.op, operand)
 	if err != nil {
 		t.Fatal(err)
 	}
+	copy(mem, linear[abi.MinAddress:])
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(res))
 	copy(mem, b[:c.store])

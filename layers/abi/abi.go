@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 7
+const Version = 8
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -21,9 +21,9 @@ func CheckVersion(v uint64) error {
 	return nil
 }
 
-// PageBias is what is taken from a guest address to get a linear address, so
-// that the lowest 64 KiB of guest addresses fault.
-const PageBias = 0x10000
+// MinAddress is the lowest guest address that can be mapped. What is below, the
+// lowest page of linear memory, can't be accessed: null pointers fault.
+const MinAddress = 0x10000
 
 // MemoryPages is the size of linear memory in wasm pages. 65536 would make
 // the byte length overflow in the engine.
@@ -31,7 +31,7 @@ const MemoryPages = 65535
 
 // Guest address range of the indirect-call cache.
 const (
-	CacheBase    = 0xFFFE0000
+	CacheBase    = 0xFFFC0000 // a multiple of its size
 	CacheEntries = 1 << 14
 	CacheEntry   = 8 // bytes: guest address u32, slot u32
 	// CacheShift: entry index = (addr>>CacheShift ^ addr>>(CacheShift+10)) & (CacheEntries-1).

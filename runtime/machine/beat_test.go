@@ -108,7 +108,7 @@ func TestSetStack(t *testing.T) {
 	c.SetStack(testStack)
 	want(linear(testStack))
 	c.SetStack(0)
-	want(0)
+	want(abi.MinAddress)
 	c.guard.Store(abi.PollNow)
 	c.SetStack(testStack)
 	want(abi.PollNow)

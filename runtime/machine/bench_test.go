@@ -14,7 +14,7 @@ import (
 func bulkBody(n, salt int) []byte {
 	var a asm
 	for i := range n {
-		at := int32(testStack - 0x10000 - abi.PageBias + 8*(i%64))
+		at := int32(testStack - 0x10000 + 8*(i%64))
 		a = a.i32(at).i32(at).op(opI64Load, 3, 0).i64(int64(salt+i)).op(opI64Add).op(opI64Store, 3, 0)
 	}
 	return a.ret(func(a asm) asm { return a.i64(1) })

@@ -83,7 +83,7 @@ func (c *CPU) Space() *AddressSpace { return c.space }
 // new CPU polls as soon as it can. It is called from within a Handler.
 func (c *CPU) SetStack(start uint64) {
 	was := c.stack
-	c.stack = linear(max(start, abi.PageBias))
+	c.stack = linear(max(start, abi.MinAddress))
 	c.guard.CompareAndSwap(was, c.stack) // a beat may have come
 }
 

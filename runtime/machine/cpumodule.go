@@ -192,13 +192,13 @@ func again() []byte {
 func enter() []byte {
 	const slot, sp, ra, rax, rdx = 0, 1, 2, 3, 4
 	a := asm{}.
-		load(abi.RSP).op(opI32WrapI64).i32(abi.PageBias).op(opI32Sub).
+		load(abi.RSP).op(opI32WrapI64).
 		load(abi.ParamRegs[:]...).
 		get(slot).indirect(wasmenc.OpCallIndirect).
 		op(opI64ExtendI32U).set(sp).set(rdx).set(rax).op(opI64ExtendI32U).set(ra).
 		get(ra).op(opI64Eqz).op(opIf, blockTypeEmpty, wasmenc.OpReturn, wasmenc.OpEnd).
 		get(ra).store(abi.PC).get(rax).store(abi.RAX).get(rdx).store(abi.RDX).
-		get(sp).i64(abi.PageBias + 8).op(opI64Add).store(abi.RSP)
+		get(sp).i64(8).op(opI64Add).store(abi.RSP)
 	return a.function(4, abi.I64)
 }
 

@@ -168,7 +168,7 @@ func (c *CPU) outOfBounds() {
 func (c *CPU) operand(lin uint32, n int) []byte {
 	mem := c.space.mem
 	end := uint64(lin) + uint64(n)
-	if end > uint64(len(mem)) {
+	if end > uint64(len(mem)) || lin < MinAddr {
 		c.outOfBounds()
 	}
 	return mem[lin:end:end]

@@ -169,8 +169,8 @@ func (as *AddressSpace) touchesSince(n uint64, f func(addr uint64)) {
 
 // guestOf is the guest address of a host's within reach of compiled code.
 func (as *AddressSpace) guestOf(host uintptr) (addr uint64, ok bool) {
-	lin := uint64(host - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
-	if lin >= memoryReach {
+	lin := int64(host - uintptr(unsafe.Pointer(unsafe.SliceData(as.mem))))
+	if lin < -memoryBelow || lin >= memoryReach {
 		return 0, false
 	}
 	return guest(uint32(lin)), true

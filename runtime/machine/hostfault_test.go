@@ -27,14 +27,17 @@ func TestReach(t *testing.T) {
 		code asm
 		addr uint64 // that the fault tells
 	}{
-		{"the last byte", load(top, i64Load8S, 0), 0xFFFF},
-		{"over the end", load(top-7, opI64Load, 7), 0xFFFF},
-		{"an offset of 4 GiB", load(0x1000, i64Load8S, far), 0x10FFF},
-		{"both", load(top, opI64Load, far), 0xFFFE},
-		{"a constant above 2 GiB and an offset", load(-0x10000, i64Load8S, 0x10000), 0x10000},
-		{"an address that was sign-extended", at(at(asm{}.i32(cell).i32(cell).i32(0xFF).op(0x3a, 0, 0), i32Load8S, 0), i64Load8S, 0).op(opDrop), 0xFFFF},
-		{"a store", at(asm{}.i32(top).i64(1), opI64Store, far), 0xFFFE},
-		{"a vector's half", append(append(asm{}.i32(top), 0xfd), append([]byte{v128Load64S, 0}, wasmenc.AppendU(nil, far)...)...).op(opDrop), 0xFFFE},
+		{"the last byte", load(top, i64Load8S, 0), 0xFFFFFFFF},
+		{"over the end", load(top-7, opI64Load, 7), 0xFFFFFFFF},
+		{"an offset of 4 GiB", load(0x1000, i64Load8S, far), 0xFFF},
+		{"both", load(top, opI64Load, far), 0xFFFFFFFE},
+		{"a constant above 2 GiB and an offset", load(-0x10000, i64Load8S, 0x10000), 0},
+		{"an address that was sign-extended", at(at(asm{}.i32(cell).i32(cell).i32(0xFF).op(0x3a, 0, 0), i32Load8S, 0), i64Load8S, 0).op(opDrop), 0xFFFFFFFF},
+		{"the null page", load(0x10, opI64Load, 0x20), 0x30},
+		{"less than nothing", at(asm{}.i32(cell).op(opI32Load, 2, 0).i32(-16).op(opI32Add), opI64Load, 0).op(opDrop), 0xFFFFFFF0},
+		{"over the beginning", at(asm{}.i32(cell).op(opI32Load, 2, 0).i32(-4).op(opI32Add), opI64Load, 0).op(opDrop), 0xFFFFFFFC},
+		{"a store", at(asm{}.i32(top).i64(1), opI64Store, far), 0xFFFFFFFE},
+		{"a vector's half", append(append(asm{}.i32(top), 0xfd), append([]byte{v128Load64S, 0}, wasmenc.AppendU(nil, far)...)...).op(opDrop), 0xFFFFFFFE},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -123,7 +123,7 @@ func TestResolveFillsCache(t *testing.T) {
 // there, as often as it does.
 func TestPastEnd(t *testing.T) {
 	const at = 0x100000
-	body := asm{}.i32(at+pageSize+8-abi.PageBias).i64(1).op(opI64Store, 3, 0).call(abi.FuncPoll).op(opUnreachable).function(0, 0)
+	body := asm{}.i32(at+pageSize+8).i64(1).op(opI64Store, 3, 0).call(abi.FuncPoll).op(opUnreachable).function(0, 0)
 	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, body}}}
 	as := newTestSpace(t, newTestEngine(t, Options{}), u)
 	f := testFile(t, pageSize)
@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 		kind FaultKind
 		pc   uint64
 	}{
-		{"null load", asm{}.i32(-abi.PageBias).op(opI64Load, 3, 0).op(opUnreachable).function(0, 0), SEGV, 0},
+		{"null load", asm{}.i32(0).op(opI64Load, 3, 0).op(opUnreachable).function(0, 0), SEGV, 0},
 		{"null store", asm{}.i32(-8).i64(1).op(opI64Store, 3, 0).op(opUnreachable).function(0, 0), SEGV, 0},
 		{"divide by zero", asm{}.i32(1).i32(0).op(opI32DivS, opUnreachable).function(0, 0), FPE, 0},
 		{"quotient overflow", asm{}.i32(-1<<31).i32(-1).op(opI32DivS, opUnreachable).function(0, 0), FPE, 0},
@@ -343,7 +343,7 @@ func TestRegisters(t *testing.T) {
 		}
 	}
 	c.SetFSBase(0x12345000)
-	if c.FSBase() != 0x12345000 || c.Reg(abi.FS) != 0x12335000 {
+	if c.FSBase() != 0x12345000 || c.Reg(abi.FS) != 0x12345000 {
 		t.Errorf("fs base %#x, linear %#x", c.FSBase(), c.Reg(abi.FS))
 	}
 }

@@ -24,31 +24,33 @@ const (
 
 // Guest addresses that can be mapped are [MinAddr, MaxAddr).
 const (
-	MinAddr = abi.PageBias
+	MinAddr = abi.MinAddress
 	MaxAddr = abi.CacheBase
 )
 
-// memorySize is the size of linear memory in bytes. memoryReach is how much compiled
-// code could address: with 32 bits, an offset of 32 and an operand of 16 bytes.
-// What is beyond memorySize is reserved and can't be accessed, so that an engine
-// need not compare addresses with a bound.
+// memorySize is the size of linear memory in bytes. memoryBelow and memoryReach are how
+// far compiled code could get from its beginning: down by a small constant that an
+// addressing mode takes from a register, up with 32 bits, an offset of 32 and an operand
+// of 16 bytes. What is not linear memory is reserved and can't be accessed, as are
+// the addresses below MinAddr, so that an engine need not compare addresses with a bound.
 const (
 	memorySize  = abi.MemoryPages << 16
+	memoryBelow = 1 << 16
 	memoryReach = 1<<33 + 1<<16
 )
 
-// linear converts a guest address to a linear one.
-func linear(addr uint64) uint32 { return uint32(addr) - abi.PageBias }
+// linear is the linear address of a guest address: compiled code looks at its low half only.
+func linear(addr uint64) uint32 { return uint32(addr) }
 
-// guest converts a linear address to a guest address.
-func guest(lin uint32) uint64 { return uint64(lin + abi.PageBias) }
+// guest is the guest address of a linear address.
+func guest(lin uint32) uint64 { return uint64(lin) }
 
 // AddressSpace is guest memory: 64-bit guest addresses of which those from
 // MinAddr to MaxAddr can be mapped. All access by the kernel goes through it
 // and is checked: errors are unix.Errno. It is safe for concurrent use and
 // counted by reference.
 //
-// All of linear memory stays readable and writable on the host, for each gap that
+// All of linear memory from MinAddr on stays readable and writable on the host, for each gap that
 // were not would be one of the host's mappings, which are few: what guest code does to
 // pages that are not mapped goes unnoticed, and they are zero when they are mapped.
 type AddressSpace struct {
@@ -99,22 +101,22 @@ func reserve() ([]byte, error) {
 	if err := surviveFaults(); err != nil {
 		return nil, err
 	}
-	p, err := unix.MmapPtr(-1, 0, nil, memoryReach, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	const size = memoryBelow + memoryReach
+	p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserving guest memory: %w", err)
 	}
-	mem := unsafe.Slice((*byte)(p), memorySize)
-	if err := unix.Mprotect(mem, unix.PROT_READ|unix.PROT_WRITE); err != nil {
-		return nil, errors.Join(fmt.Errorf("reserving guest memory: %w", err), unix.MunmapPtr(p, memoryReach))
+	mem := unsafe.Slice((*byte)(unsafe.Add(p, memoryBelow)), memorySize)
+	if err := unix.Mprotect(mem[MinAddr:], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		return nil, errors.Join(fmt.Errorf("reserving guest memory: %w", err), unix.MunmapPtr(p, size))
 	}
-	widen(uintptr(p), uintptr(p)+memoryReach)
-	_, err = pagemap() // opened where it is not missed
-	return mem, err
+	widen(uintptr(p), uintptr(p)+size)
+	return mem, nil
 }
 
 // unreserve gives linear memory back to the host.
 func unreserve(mem []byte) {
-	if err := unix.MunmapPtr(unsafe.Pointer(&mem[0]), memoryReach); err != nil {
+	if err := unix.MunmapPtr(unsafe.Add(unsafe.Pointer(&mem[0]), -memoryBelow), memoryBelow+memoryReach); err != nil {
 		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
 	}
 }

@@ -152,7 +152,7 @@ func (as *AddressSpace) bestCore() (best *core) {
 
 // putFresh keeps what a program had; false if it is no use.
 func (s *spares) putFresh(sp *spare) bool {
-	if sp.core == nil || sp.key == "" || hostMmap(sp.mem, pageRange{0, memorySize}, -1, 0, zeroPages) != nil {
+	if sp.core == nil || sp.key == "" || hostMmap(sp.mem, pageRange{MinAddr, memorySize}, -1, 0, zeroPages) != nil {
 		return false
 	}
 	sp.code.retire()

@@ -99,6 +99,7 @@ const (
 	opDrop        = 0x1a
 	opI64Load     = 0x29
 	opI32Load     = 0x28
+	opI32Add      = 0x6a
 	opI64Store    = 0x37
 	opI32Eq       = 0x46
 	opI32LtU      = 0x49

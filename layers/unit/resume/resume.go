@@ -146,9 +146,7 @@ func (c *copier) call(op byte, ordinal uint32) {
 // appendRegisters puts the parameters into the register file, where Restore
 // looks for them.
 func appendRegisters(b []byte) []byte {
-	b = append(b, wasmenc.OpLocalGet, 0, wasmenc.OpI64ExtendI32U, wasmenc.OpI64Const)
-	b = wasmenc.AppendS(b, abi.PageBias)
-	b = append(b, wasmenc.OpI64Add, wasmenc.OpGlobalSet)
+	b = append(b, wasmenc.OpLocalGet, 0, wasmenc.OpI64ExtendI32U, wasmenc.OpGlobalSet)
 	b = wasmenc.AppendU(b, uint64(abi.RSP))
 	for i, r := range abi.ParamRegs {
 		b = append(b, wasmenc.OpLocalGet, byte(1+i), wasmenc.OpGlobalSet)

@@ -89,7 +89,8 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87Emms:      {do: func(s *State, c *call) { s.mmx(); s.valid = 0 }, quiet: true},
 }
 
-// Do does one operation of package abi. mem is the guest's linear memory.
+// Do does one operation of package abi. mem is the guest's linear memory, of which
+// operands lie from abi.MinAddress on.
 // The only error for a valid operation is ErrBounds.
 func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 	if op.Code() >= abi.NumX87Ops {
@@ -99,7 +100,7 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 	c := call{op: op, operand: operand}
 	if n := r.memSize(op); n > 0 {
 		addr := uint64(uint32(operand))
-		if addr+uint64(n) > uint64(len(mem)) {
+		if addr < abi.MinAddress || addr+uint64(n) > uint64(len(mem)) {
 			return 0, ErrBounds
 		}
 		c.mem = mem[addr:][:n]

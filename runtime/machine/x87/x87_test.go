@@ -13,14 +13,14 @@ import (
 // what a processor can't tell.
 
 func TestBounds(t *testing.T) {
-	mem := make([]byte, 64)
+	mem := make([]byte, abi.MinAddress+64)
 	s := NewState()
 	ops := []abi.X87Op{
 		abi.X87(abi.X87Load, abi.X87SrcF80, 0, 0), abi.X87(abi.X87StoreF80, 0, 0, 1), abi.X87(abi.X87StoreBCD, 0, 0, 1),
 		abi.X87(abi.X87GetEnv, 0, 0, 0), abi.X87(abi.X87SetEnv, 0, 0, 0), abi.X87(abi.X87Save, 0, 0, 0), abi.X87(abi.X87Restore, 0, 0, 0),
 	}
 	for _, op := range ops {
-		for _, addr := range []int64{55, 64, 0xffffffff, -1} {
+		for _, addr := range []int64{0, abi.MinAddress - 1, abi.MinAddress + 55, abi.MinAddress + 64, 0xffffffff, -1} {
 			if _, err := s.Do(mem, op, addr); !errors.Is(err, ErrBounds) {
 				t.Errorf("operation %#x at %#x: %v, want ErrBounds", op, addr, err)
 			}
@@ -34,14 +34,14 @@ func FuzzDo(f *testing.F) {
 		f.Add(int32(abi.X87(op, abi.X87SrcF64, 1, 1)), int64(math.Float64bits(1.5)), uint16(0x37f))
 	}
 	f.Fuzz(func(t *testing.T, op int32, operand int64, cw uint16) {
-		mem := make([]byte, 256)
+		mem := make([]byte, abi.MinAddress+256)
 		s := NewState()
 		s.SetCW(cw)
 		for i := range uint8(4) {
 			s.push(fromInt(operand >> i))
 		}
 		s.Do(mem, abi.X87Op(op), operand)
-		s.Do(mem, abi.X87Op(op), operand&0x7f)
+		s.Do(mem, abi.X87Op(op), abi.MinAddress|operand&0x7f)
 	})
 }
 
