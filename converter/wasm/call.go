@@ -168,8 +168,10 @@ func (e *emitter) abnormalExit() {
 // plus delta.
 func (e *emitter) guestAddress(delta int64) {
 	e.op(opI64ExtendI32U)
-	e.constI64(delta)
-	e.op(opI64Add)
+	if delta != 0 {
+		e.constI64(delta)
+		e.op(opI64Add)
+	}
 }
 
 // leave ends the function abnormally with the given state.
