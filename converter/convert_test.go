@@ -112,16 +112,16 @@ func tree(t *testing.T, img v1.Image) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return contents(t, s, tr)
+	return contents(t, s, tr.Flat())
 }
 
 // contents reads all files of a tree.
-func contents(t *testing.T, s *tarfs.Store, tr *tarfs.Tree) map[string]string {
+func contents(t *testing.T, s *tarfs.Store, tr *tarfs.Flat) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	for i, n := range tr.Nodes {
-		if n.Entry.Kind == tarfs.Regular {
-			f, err := s.Open(n.Entry.Blob)
+	for i, path := range tr.Paths() {
+		if n := tr.Node(i); n.Kind == tarfs.Regular {
+			f, err := s.Open(n.Blob)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func contents(t *testing.T, s *tarfs.Store, tr *tarfs.Tree) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files[tr.Path(i)] = string(b)
+			files[path] = string(b)
 		}
 	}
 	return files
@@ -196,6 +196,9 @@ func TestProgram(t *testing.T) {
 		for range 2 { // with an empty store, and with what that left
 			checkProgram(t, store, img, want)
 		}
+		if trees, _ := filepath.Glob(store + "/trees/*"); len(trees) != 1 && ref.Transport != image.DockerArchive {
+			t.Errorf("%s: the store has %d merged trees", target, len(trees))
+		}
 		lazy, _ := filepath.Glob(store + "/lazy/*.marks")
 		if n := len(lazy); n != 2 && ref.Transport != image.DockerArchive {
 			t.Errorf("%s: %d layers are read as needed, not 2", target, n)
@@ -243,7 +246,7 @@ func TestDamagedStore(t *testing.T) {
 	}
 	defer done()
 	checkProgram(t, dir+"/store", stored, want)
-	files, _ := filepath.Glob(dir + "/store/l*/*")
+	files, _ := filepath.Glob(dir + "/store/[lt]*/*")
 	if len(files) < 6 {
 		t.Fatalf("files of the store: %q", files)
 	}
@@ -284,18 +287,19 @@ func openDamaged(store string, img v1.Image, want map[string]string) error {
 	}
 	defer p.Close()
 	err = p.Megabinary.Verify()
-	for i, n := range p.Tree.Nodes {
-		if n.Entry.Kind != tarfs.Regular {
+	for i, path := range p.Tree.Paths() {
+		n := p.Tree.Node(i)
+		if n.Kind != tarfs.Regular {
 			continue
 		}
-		f, e := s.Open(n.Entry.Blob)
+		f, e := s.Open(n.Blob)
 		if e != nil {
 			err = errors.Join(err, e)
 			continue
 		}
 		b, _ := io.ReadAll(f)
 		f.Close()
-		if path := p.Tree.Path(i); string(b) != want[path] {
+		if string(b) != want[path] {
 			panic(path + " is not what it was")
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 // Program is a converted image, ready to run: its files and its code.
 type Program struct {
-	Tree       *tarfs.Tree
+	Tree       *tarfs.Flat
 	Manifest   *manifest.Manifest
 	Megabinary *pack.Megabinary
 
@@ -59,6 +59,10 @@ func (p *Program) openAll(img v1.Image) error {
 	if len(list) == 0 || len(list) != len(m.Layers) {
 		return ErrNotConverted
 	}
+	key := treeKey(list, m)
+	if p.openAgain(list, m, p.store.Tree(key)) {
+		return nil
+	}
 	last := len(list) - 1
 	code := codeLayer{diffLayer: list[last], sum: m.Annotations[AnnotationManifest]}
 	if err := p.openCode(&code, m.Layers[last]); err != nil {
@@ -69,8 +73,75 @@ func (p *Program) openAll(img v1.Image) error {
 	if err := p.openFiles(list[:last], m.Layers, code.tree, entries); err != nil {
 		return err
 	}
-	p.Tree, err = tarfs.Merge(entries)
-	return err
+	tree, err := tarfs.Merge(entries)
+	if err != nil {
+		return err
+	}
+	p.Tree = tree.Flat()
+	if code.sum != "" {
+		_ = p.store.PutTree(key, p.Tree) // a store that can't be written costs speed only
+	}
+	return nil
+}
+
+// treeKey names the merged tree of an image's layers. All that it is made of was checked by what is in the
+// key: a layer that is not unpacked by its digest and pieces, others by their diff id.
+func treeKey(list []diffLayer, m *v1.Manifest) blob.ID {
+	b := []byte(m.Annotations[AnnotationManifest])
+	for i, d := range m.Layers {
+		b = fmt.Appendf(b, "\n%v %v %q", list[i].diffID, d.Digest, d.Annotations[AnnotationBlocks])
+	}
+	return blob.Hash(b)
+}
+
+// openAgain opens an image whose tree was merged before. It tells whether that was possible; if not,
+// what is wrong turns out where the tree is made.
+func (p *Program) openAgain(list []diffLayer, m *v1.Manifest, tree *tarfs.Flat) bool {
+	if tree == nil || m.Annotations[AnnotationManifest] == "" {
+		return false
+	}
+	lazy := make([]*lazyLayer, len(list))
+	for i, l := range list {
+		var err error
+		lazy[i], err = openLazy(p.store, l, m.Layers[i])
+		if err == nil {
+			p.open = append(p.open, lazy[i])
+		} else if !errors.Is(err, errors.ErrUnsupported) || !p.store.HasLayer(l.diffID.String()) {
+			return false
+		}
+	}
+	last := len(list) - 1
+	if lazy[last] == nil || p.readAgain(tree, codeLayer{diffLayer: list[last], sum: m.Annotations[AnnotationManifest], tar: lazy[last]}) != nil {
+		return false
+	}
+	for i, l := range lazy {
+		if l != nil {
+			p.store.AddLayerOf(tree, i, func() (tarfs.Tar, error) { return open{l}, nil }, l.forget)
+			continue
+		}
+		diffID := list[i].diffID.String()
+		p.store.AddLayerOf(tree, i, func() (tarfs.Tar, error) { return p.store.OpenTar(diffID) }, func() { p.store.Forget(diffID) })
+	}
+	p.Tree = tree
+	return true
+}
+
+// readAgain is readCode without a tree to read.
+func (p *Program) readAgain(tree *tarfs.Flat, l codeLayer) error {
+	for _, f := range []struct {
+		name string
+		read func(*codeLayer, *tarfs.Entry) error
+	}{{manifest.Name, p.readManifest}, {manifest.MegabinaryName, p.readMegabinary}} {
+		i, ok := tree.Find(f.name)
+		if !ok {
+			return fmt.Errorf("%w: no /%s", ErrNotConverted, f.name)
+		}
+		e := tree.Node(i).Entry
+		if err := f.read(&l, &e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openFiles opens the layers below the last; tree, which may be empty, says

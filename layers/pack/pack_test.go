@@ -180,13 +180,16 @@ func TestParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			unittest.Validate(t, wasm)
-			if blob.Hash(wasm) != u.PartDigest(n) {
-				t.Error("digest of the part is not that of its module")
+			if id, known, ok := u.PartID(n); !ok || id != blob.Hash(wasm) || !slices.Equal(known, ordinals) {
+				t.Errorf("part %d is known as %x with %v, but has %v", n, id, known, ordinals)
 			}
 			checkPart(t, want, n, wasm, ordinals)
 		}
 		if _, _, err := u.Part(u.Parts()); err == nil {
 			t.Error("there is one part too many")
+		}
+		if _, _, ok := u.PartID(u.Parts()); ok {
+			t.Error("a part too many is known")
 		}
 	}
 }

@@ -20,6 +20,21 @@ func (u *UnitRef) PartDigest(n int) (id blob.ID) {
 	return id
 }
 
+// PartID is PartDigest with the ordinals of the part's functions, ascending. They are not to be changed. ok is
+// false if there is no part n.
+func (u *UnitRef) PartID(n int) (id [32]byte, ordinals []int, ok bool) {
+	if n < 0 || n >= u.Parts() {
+		return id, nil, false
+	}
+	return u.PartDigest(n), u.ordinals(n), true
+}
+
+// ordinals are those of part n's functions.
+func (u *UnitRef) ordinals(n int) []int {
+	p := u.byPart[n]
+	return u.order[p.first:][:p.n:p.n]
+}
+
 // Part returns the module of part n, and the ordinals of its functions,
 // ascending; docs/formats.md says what is in it. It reads the bodies and call
 // table rows of that part only.
@@ -52,8 +67,7 @@ func (u *UnitRef) checkedPart(n int) (*module, []byte, error) {
 
 // part reads the functions of part n.
 func (u *UnitRef) part(n int) (*module, error) {
-	p := u.byPart[n]
-	ordinals := u.order[p.first:][:p.n:p.n]
+	ordinals := u.ordinals(n)
 	if err := u.checkSize(ordinals); err != nil {
 		return nil, err
 	}

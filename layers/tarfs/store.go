@@ -26,6 +26,7 @@ import (
 //	blobs/XX/HEX      content of a regular file by BLAKE3
 //	lazy/KEY          a file that is filled as it is read; see Lazy
 //	lazy/KEY.marks    what is filled of it
+//	trees/KEY         the merged tree of an image's layers; see Flat
 //	tmp/              what is being written
 //	LockFile          locked for sharing (flock) by who uses the store
 //
@@ -46,9 +47,9 @@ type Store struct {
 
 // stored is a layer whose contents can be opened.
 type stored struct {
-	entries []Entry
-	tar     func() (Tar, error) // opens its tar stream
-	forget  func()              // is called when that is damaged
+	content func(id blob.ID) (*Entry, bool) // whose content lies in its tar stream
+	tar     func() (Tar, error)             // opens that
+	forget  func()                          // is called when that is damaged
 }
 
 // Tar is a tar stream that can be read anywhere.
@@ -59,7 +60,7 @@ type Tar interface {
 
 // OpenStore makes the store's directories where they are missing.
 func OpenStore(dir string) (*Store, error) {
-	for _, sub := range []string{"layers", "blobs", "lazy", "tmp"} {
+	for _, sub := range []string{"layers", "blobs", "lazy", "trees", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("opening the layer store: %w", err)
 		}
@@ -144,9 +145,36 @@ func (s *Store) Layer(diffID string, open func() (io.ReadCloser, error)) ([]Entr
 // would return them, a function that opens its tar stream, and one that is
 // called when the stream turns out to be damaged.
 func (s *Store) AddLayer(entries []Entry, tar func() (Tar, error), forget func()) {
+	s.addLayer(stored{func(id blob.ID) (*Entry, bool) {
+		for i := range entries {
+			if e := &entries[i]; e.Blob == id && e.Kind == Regular && !e.isSparse() {
+				return e, true
+			}
+		}
+		return nil, false
+	}, tar, forget})
+}
+
+// HasLayer tells whether the store has an unpacked layer. What it has is not checked.
+func (s *Store) HasLayer(diffID string) bool {
+	digest := strings.TrimPrefix(diffID, "sha256:")
+	for _, name := range []string{s.indexPath(digest), s.tarPath(digest)} {
+		if _, err := os.Stat(name); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// AddLayerOf is AddLayer for layer i of a merged tree.
+func (s *Store) AddLayerOf(t *Flat, i int, tar func() (Tar, error), forget func()) {
+	s.addLayer(stored{func(id blob.ID) (*Entry, bool) { return t.content(i, id) }, tar, forget})
+}
+
+func (s *Store) addLayer(l stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.layers = append(s.layers, stored{entries, tar, forget})
+	s.layers = append(s.layers, l)
 }
 
 // load reads the index and checks that what it tells of is there.
@@ -256,10 +284,8 @@ func (s *Store) find(id blob.ID) (l stored, e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.layers {
-		for i := range l.entries {
-			if e := &l.entries[i]; e.Blob == id && e.Kind == Regular && !e.isSparse() {
-				return l, e
-			}
+		if e, ok := l.content(id); ok {
+			return l, e
 		}
 	}
 	return stored{}, nil

@@ -261,6 +261,41 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestFlat: a flat tree tells what the tree does.
+func TestFlat(t *testing.T) {
+	tree, err := merge(layer(t, "d d", "f d/x hello", "l s d/x", "h h d/x", "d d/e", "f d/e/y there", "f a/b/c 1"), layer(t, "f d/z 2", "f d/.wh.x "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := tree.Flat()
+	if f.Len() != len(tree.Nodes) {
+		t.Fatalf("%d names, want %d", f.Len(), len(tree.Nodes))
+	}
+	names := map[int]int{}
+	for i, n := range tree.Nodes {
+		names[n.First]++
+		if n.Entry.Kind == tarfs.Directory {
+			names[i]++
+			names[n.Parent]++
+		}
+	}
+	names[0]-- // it is its own parent
+	for i, path := range f.Paths() {
+		want, got := tree.Nodes[i], f.Node(i)
+		e := *want.Entry
+		e.Name = want.Name
+		if path != tree.Path(i) || !reflect.DeepEqual(got.Entry, e) || got.Layer != want.Layer || got.First != want.First || got.Names != names[want.First] {
+			t.Errorf("%s: %+v with %d names, want %+v", tree.Path(i), got, names[want.First], want)
+		}
+		if found, ok := f.Find(path[1:]); i > 0 && (!ok || found != i) {
+			t.Errorf("%s is found as %d, %v, not %d", path, found, ok, i)
+		}
+		if _, ok := f.Lookup(i, "none"); ok {
+			t.Errorf("%s has anything", path)
+		}
+	}
+}
+
 func FuzzMerge(f *testing.F) {
 	f.Add(layer(f, "d d", "f d/x hello", "l s d/x", "h h d/x"), layer(f, "f .wh.d ", "f s/y 1"))
 	f.Fuzz(func(t *testing.T, lower, upper []byte) {

@@ -28,6 +28,7 @@ type core struct {
 	guard    *atomic.Uint32 // abi.Guard, which beats write to
 
 	parts  map[partKey]loaded
+	linked map[uint32]api.Module // of linked pieces, by the slot of their unit's ordinal 0
 	base   map[api.Module]uint64 // of a part's unit
 	linkTo context.Context       // resolves a part's imports to module, and its memory
 
@@ -41,9 +42,10 @@ type partKey struct {
 	n     piece
 }
 
-// loaded is an instance of a piece.
+// loaded is an instance of a piece, which linked pieces share.
 type loaded struct {
 	inst api.Module
+	part *part
 	unit Unit
 	base uint64
 }
@@ -61,7 +63,7 @@ func (e *Engine) newCore(mem []byte) (*core, error) {
 	}
 	c := &core{
 		engine: e, module: module,
-		parts: map[partKey]loaded{}, base: map[api.Module]uint64{},
+		parts: map[partKey]loaded{}, linked: map[uint32]api.Module{}, base: map[api.Module]uint64{},
 	}
 	ctx := experimental.WithMemoryAllocator(context.Background(), alias(mem))
 	c.linkTo = experimental.WithImportResolver(ctx, func(string) api.Module { return module })
@@ -145,9 +147,8 @@ func (c *core) grow(end uint32) {
 	c.slots.Store(end)
 }
 
-// load instantiates piece n of m's unit, which writes its functions to the
-// table.
-func (c *core) load(m *mapping, n piece) error {
+// load has piece n of m's unit write its functions to the table; slot is the one that was called.
+func (c *core) load(m *mapping, n piece, slot uint32) error {
 	key := partKey{m.slots, n}
 	if _, ok := c.parts[key]; ok {
 		return fmt.Errorf("BUG: part %d did not fill a slot of its own", n)
@@ -156,20 +157,32 @@ func (c *core) load(m *mapping, n piece) error {
 	if p.err != nil {
 		return p.err
 	}
-	inst, err := c.engine.runtime.InstantiateModule(c.linkTo, p.module, anonymous)
+	var inst api.Module
+	var err error
+	if p.linked {
+		inst, err = c.link(m, n, p, slot)
+	} else {
+		inst, err = c.instantiate(m, p)
+	}
 	if err != nil {
 		return fmt.Errorf("loading part %d: %w", n, err)
 	}
-	start := inst.ExportedFunction(abi.InitName)
-	if start == nil {
-		return fmt.Errorf("part %d has no export %s", n, abi.InitName)
-	}
-	stack := [2]uint64{uint64(linear(m.base)), uint64(m.slots)}
-	if err := start.CallWithStack(context.Background(), stack[:]); err != nil {
-		return fmt.Errorf("initializing part %d: %w", n, err)
-	}
-	c.parts[key] = loaded{inst, m.unit, m.base}
+	c.parts[key] = loaded{inst, p, m.unit, m.base}
 	c.base[inst] = m.base
 	c.engine.stats.loaded.Add(1)
 	return nil
+}
+
+// instantiate makes an instance of p's own, and calls its init.
+func (c *core) instantiate(m *mapping, p *part) (api.Module, error) {
+	inst, err := c.engine.runtime.InstantiateModule(c.linkTo, p.module, anonymous)
+	if err != nil {
+		return nil, err
+	}
+	start := inst.ExportedFunction(abi.InitName)
+	if start == nil {
+		return nil, fmt.Errorf("no export %s", abi.InitName)
+	}
+	stack := [2]uint64{uint64(linear(m.base)), uint64(m.slots)}
+	return inst, start.CallWithStack(context.Background(), stack[:])
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/megabin/megabin/layers/abi"
 )
 
 // features are those of units (wasm 2.0 and tail calls), and atomics.
@@ -32,6 +34,9 @@ type Engine struct {
 
 	mu    sync.Mutex
 	parts map[partID]*part
+
+	linkMu sync.Mutex
+	linked map[[32]byte]*linked // by Unit.ID
 }
 
 // counters is Stats with atomics.
@@ -50,13 +55,16 @@ type partID struct {
 type part struct {
 	done     chan struct{}
 	module   wazero.CompiledModule
+	name     string // of module
+	linked   bool   // module has other pieces too
+	first    uint32 // index in module of its first function
 	ordinals []int
 	err      error
 }
 
 // NewEngine returns an Engine. ctx bounds nothing but its construction.
 func NewEngine(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{options: o, parts: map[partID]*part{}}
+	e := &Engine{options: o, parts: map[partID]*part{}, linked: map[[32]byte]*linked{}}
 	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features).WithDebugInfoEnabled(false)
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
@@ -77,7 +85,7 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("BUG: host module: %w", err)
 	}
 	var err error
-	if e.cpu, err = e.compile(ctx, cpuModule()); err != nil {
+	if e.cpu, err = e.runtime.CompileModule(allProcessors(), cpuModule()); err != nil {
 		e.Close()
 		return nil, fmt.Errorf("BUG: cpu module: %w", err)
 	}
@@ -93,6 +101,7 @@ func (e *Engine) Close() error {
 	if e.cache != nil {
 		err = e.cache.Close(context.Background())
 	}
+	e.closeLinked()
 	return err
 }
 
@@ -106,10 +115,12 @@ func (e *Engine) Stats() Stats {
 	}
 }
 
-// compile compiles a module with all processors.
-func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	return e.runtime.CompileModule(ctx, wasm)
+// compiler is a method of wazero.Runtime, or one like it.
+type compiler func(context.Context, []byte) (wazero.CompiledModule, error)
+
+// allProcessors has a module compiled with all processors.
+func allProcessors() context.Context {
+	return experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
 }
 
 // part returns piece n of u compiled; the first caller compiles it while others
@@ -135,17 +146,49 @@ func (e *Engine) part(u Unit, n piece) *part {
 // compilePart fills p.
 func (e *Engine) compilePart(p *part, u Unit, n piece) {
 	start := time.Now()
-	wasm, ordinals, err := n.of(u)
-	if err == nil {
-		p.module, err = e.compile(context.Background(), withName(wasm, partName(u.ID(), n)))
-	}
-	if err != nil {
+	if err := e.fillPart(p, u, n); err != nil {
 		id := u.ID()
 		p.err = fmt.Errorf("part %d of unit %x: %w", n, id[:4], err)
 		return
 	}
-	p.ordinals = ordinals
 	e.stats.compiled.Add(1)
-	e.stats.bytes.Add(uint64(len(wasm)))
 	e.stats.nanos.Add(uint64(time.Since(start)))
+}
+
+// fillPart compiles a piece, if the cache directory does not have it.
+func (e *Engine) fillPart(p *part, u Unit, n piece) error {
+	l := e.linker()
+	if l == nil {
+		wasm, ordinals, err := n.of(u)
+		if err != nil {
+			return err
+		}
+		return e.compileAlone(p, e.runtime.CompileModule, wasm, ordinals, partName(u.ID(), n))
+	}
+	s, err := sourceOf(u, n)
+	if err != nil {
+		return err
+	}
+	k := e.linkedOf(l, u.ID())
+	if k.find(p, &s, u.ID()) {
+		return nil
+	}
+	if s.wasm == nil {
+		if s.wasm, s.ordinals, err = n.of(u); err != nil {
+			return err
+		}
+	}
+	if err := e.compileAlone(p, l.CompileUncached, s.wasm, s.ordinals, partName(u.ID(), n)); err != nil {
+		return err
+	}
+	k.add(l, p, s.id)
+	return nil
+}
+
+// compileAlone makes a module of a piece.
+func (e *Engine) compileAlone(p *part, compile compiler, wasm []byte, ordinals []int, name string) (err error) {
+	p.name, p.first, p.ordinals = name, abi.NumImports, ordinals
+	e.stats.bytes.Add(uint64(len(wasm)))
+	p.module, err = compile(allProcessors(), withName(wasm, name))
+	return err
 }

@@ -181,5 +181,5 @@ func (c *CPU) loadSlot(slot uint32) error {
 		return fmt.Errorf("BUG: call through slot %d, which no unit has", slot)
 	}
 	program.note(m.unit, n)
-	return c.load(m, n)
+	return c.load(m, n, slot)
 }

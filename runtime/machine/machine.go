@@ -32,6 +32,9 @@ type Unit interface {
 	// Part returns part n as a module with an init(lin, slots) export, and the
 	// ordinals of its functions.
 	Part(n int) (wasm []byte, ordinals []int, err error)
+	// PartID returns a hash of the module that Part returns, and the ordinals of its functions,
+	// ascending, without making it. ok is false if there is no such part.
+	PartID(n int) (id [32]byte, ordinals []int, ok bool)
 	// Site returns the number of the site at unit offset off: a place in the
 	// middle of a function where execution can go on.
 	Site(off uint32) (n int, ok bool, err error)

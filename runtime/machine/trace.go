@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
@@ -31,7 +30,7 @@ func withName(wasm []byte, name string) []byte {
 }
 
 // frame matches a line of wazero's stack trace.
-var frame = regexp.MustCompile(`^([0-9a-f]{8}/-?\d+)\.\$(\d+)\(`)
+var frame = regexp.MustCompile(`^([0-9a-f]{8}/(?:-?\d+|linked))\.\$(\d+)\(`)
 
 // backtrace returns the guest addresses of the functions that a trap's error
 // names, innermost first; wazero leaves out those beyond some thirty.
@@ -42,26 +41,22 @@ func (c *CPU) backtrace(err error) (trace []uint64) {
 			continue
 		}
 		index, _ := strconv.Atoi(m[2])
-		if addr, ok := c.functionAddr(m[1], index-abi.NumImports); ok {
+		if addr, ok := c.functionAddr(m[1], index); ok {
 			trace = append(trace, addr)
 		}
 	}
 	return trace
 }
 
-// functionAddr is the guest address of a function of a loaded part. Of a unit
+// functionAddr is the guest address of a function of a module with loaded parts. Of a unit
 // that is mapped twice it may be the other one's.
-func (c *CPU) functionAddr(part string, index int) (uint64, bool) {
-	for key, p := range c.parts {
+func (c *CPU) functionAddr(module string, index int) (uint64, bool) {
+	for _, p := range c.parts {
 		u, ok := p.unit.(entries)
-		if !ok || partName(p.unit.ID(), key.n) != part {
-			continue
+		i := index - int(p.part.first)
+		if ok && p.part.name == module && i >= 0 && i < len(p.part.ordinals) {
+			return p.base + uint64(u.Entry(p.part.ordinals[i])), true
 		}
-		ordinals := c.engine.part(p.unit, key.n).ordinals
-		if index < 0 || index >= len(ordinals) {
-			return 0, false
-		}
-		return p.base + uint64(u.Entry(ordinals[index])), true
 	}
 	return 0, false
 }

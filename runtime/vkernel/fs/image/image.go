@@ -1,14 +1,13 @@
 // Package image is a read-only file system: the merged tree of an image's
-// layers, its metadata in memory and its file contents in host files found by
+// layers, its metadata looked up as it is asked for and its file contents in host files found by
 // their BLAKE3 hash. Owners, modes and devices are the image's, whatever the
 // host allows. It knows nothing of layers or how contents are stored.
 package image
 
 import (
-	"fmt"
+	"errors"
 	"os"
-	"slices"
-	"strings"
+	"sync"
 
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -40,102 +39,102 @@ type Xattr struct {
 // say. Each result is closed once.
 type Opener func(hash [32]byte) (*os.File, error)
 
-// FS is an image's tree.
+// tree is where an FS has its names from, each of which has a number. The root's is 0.
+type tree interface {
+	len() int
+	// first is the first name of i's file.
+	first(i int) int
+	// file returns the file with first name i, without Name and Parent, and how many
+	// names it has; a directory has 2, and one for each directory in it.
+	file(i int) (e Entry, names int)
+	// size is its type, and the length of its content or target.
+	size(i int) (mode uint32, bytes int64)
+	// children is the number of names in a directory, child one of them, in their order.
+	children(dir int) int
+	child(dir, k int) (name string, i int)
+	lookup(dir int, name string) (i int, ok bool)
+}
+
+// FS is an image's tree. What is in it is made when it is first asked for.
 type FS struct {
+	tree   tree
 	open   Opener
-	nodes  []node
-	blocks int64
+	blocks func() int64 // of all files, of 512 bytes
+
+	mu    sync.Mutex
+	nodes map[int]*node // by first name
 }
 
 // node is an inode. The types of inode are views of it: see dir, file, link,
 // special.
 type node struct {
-	fs       *FS
-	entry    *Entry
-	attr     linux.Attr
-	children []child // of a directory, ascending by name
-}
-
-type child struct {
-	name string
-	node *node
+	fs    *FS
+	index int // of its first name
+	entry Entry
+	attr  linux.Attr
 }
 
 // New makes the tree of entries: the root first, each directory before what is in
 // it. They must not be changed afterwards.
 func New(entries []Entry, open Opener) (*FS, error) {
-	if len(entries) == 0 || entries[0].Mode&unix.S_IFMT != unix.S_IFDIR {
-		return nil, fmt.Errorf("image: no root directory")
+	l, err := newList(entries)
+	if err != nil {
+		return nil, err
 	}
-	fs := &FS{open: open, nodes: make([]node, len(entries))}
-	for i := range entries {
-		if err := fs.add(entries, i); err != nil {
-			return nil, fmt.Errorf("image: entry %d (%.100q): %w", i, entries[i].Name, err)
-		}
-	}
-	for i := range fs.nodes {
-		fs.nodes[i].sort()
+	return newFS(l, open)
+}
+
+func newFS(t tree, open Opener) (*FS, error) {
+	fs := &FS{tree: t, open: open, nodes: map[int]*node{}}
+	fs.blocks = sync.OnceValue(fs.countBlocks)
+	if t.len() == 0 || !fs.node(0).attr.IsDir() {
+		return nil, errors.New("image: no root directory")
 	}
 	return fs, nil
 }
 
-func (fs *FS) add(entries []Entry, i int) error {
-	e := &entries[i]
-	if e.First < 0 || e.First > i || entries[e.First].First != e.First {
-		return fmt.Errorf("bad first name %d", e.First)
+// node returns the file of name i.
+func (fs *FS) node(i int) *node {
+	i = fs.tree.first(i)
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n := fs.nodes[i]
+	if n == nil {
+		n = fs.makeNode(i)
+		fs.nodes[i] = n
 	}
-	n := &fs.nodes[e.First]
-	if e.First == i {
-		n.init(fs, e, uint64(i)+1)
-		fs.blocks += n.attr.Blocks
-	} else if n.attr.Nlink++; n.attr.IsDir() {
-		return fmt.Errorf("second name of a directory")
-	}
-	if i == 0 {
-		return nil
-	}
-	if e.Parent < 0 || e.Parent >= i || !fs.nodes[e.Parent].attr.IsDir() {
-		return fmt.Errorf("bad directory %d", e.Parent)
-	}
-	if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
-		return fmt.Errorf("bad name")
-	}
-	parent := &fs.nodes[e.Parent]
-	parent.children = append(parent.children, child{e.Name, n})
-	if n.attr.IsDir() {
-		parent.attr.Nlink++
-	}
-	return nil
+	return n
 }
 
 const blockSize = 4096 // bytes, as on ext4
 
-func (n *node) init(fs *FS, e *Entry, ino uint64) {
-	n.fs, n.entry = fs, e
+// makeNode makes the inode of first name i.
+func (fs *FS) makeNode(i int) *node {
+	e, names := fs.tree.file(i)
+	n := &node{fs: fs, index: i, entry: e}
 	n.attr = linux.Attr{
-		Ino: ino, Mode: e.Mode, Nlink: 1, UID: e.UID, GID: e.GID, Rdev: e.Rdev,
+		Ino: uint64(i) + 1, Mode: e.Mode, Nlink: uint32(names), UID: e.UID, GID: e.GID, Rdev: e.Rdev,
 		Atime: e.Mtime, Mtime: e.Mtime, Ctime: e.Mtime, Btime: e.Mtime,
 	}
-	a := &n.attr
-	switch a.Type() {
-	case unix.S_IFDIR:
-		a.Nlink, a.Size = 2, blockSize
-	case unix.S_IFREG:
-		a.Size = e.Size
-	case unix.S_IFLNK:
-		a.Size = int64(len(e.Target))
-		if a.Size < 60 {
-			return // ext4 keeps it in the inode
-		}
-	}
-	a.Blocks = (a.Size + blockSize - 1) / blockSize * (blockSize / 512)
+	n.attr.Size, n.attr.Blocks = space(fs.tree.size(i))
+	return n
 }
 
-func (n *node) sort() {
-	byName := func(a, b child) int { return strings.Compare(a.name, b.name) }
-	if !slices.IsSortedFunc(n.children, byName) {
-		slices.SortFunc(n.children, byName)
+// space is the size of a file and the blocks of 512 bytes that it takes, as on ext4.
+func space(mode uint32, bytes int64) (size, blocks int64) {
+	const inInode = 60 // a shorter target is in the inode
+	switch size = bytes; mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		size = blockSize
+	case unix.S_IFREG:
+	case unix.S_IFLNK:
+		if size < inInode {
+			return size, 0
+		}
+	default:
+		size = 0
 	}
+	return size, (size + blockSize - 1) / blockSize * (blockSize / 512)
 }
 
 // inode is the view of n that has its type's abilities.
@@ -152,7 +151,7 @@ func (n *node) inode() vfs.Inode {
 }
 
 // Root implements vfs.FileSystem.
-func (fs *FS) Root() vfs.Inode { return fs.nodes[0].inode() }
+func (fs *FS) Root() vfs.Inode { return fs.node(0).inode() }
 
 // Type implements vfs.FileSystem.
 func (fs *FS) Type() string { return "image" }
@@ -161,9 +160,19 @@ func (fs *FS) Type() string { return "image" }
 func (fs *FS) Statfs() (linux.Statfs, error) {
 	return linux.Statfs{
 		Type: unix.SQUASHFS_MAGIC, Bsize: blockSize, Frsize: blockSize,
-		Blocks: uint64(fs.blocks * 512 / blockSize), Files: uint64(len(fs.nodes)),
+		Blocks: uint64(fs.blocks() * 512 / blockSize), Files: uint64(fs.tree.len()),
 		Namelen: linux.NameMax,
 	}, nil
+}
+
+func (fs *FS) countBlocks() (n int64) {
+	for i := range fs.tree.len() {
+		if fs.tree.first(i) == i {
+			_, blocks := space(fs.tree.size(i))
+			n += blocks
+		}
+	}
+	return n
 }
 
 func (n *node) getxattr(name string) ([]byte, error) {

@@ -90,7 +90,7 @@ tree /
 	if err != nil {
 		t.Fatal(err)
 	}
-	fs, err := image.FromLayers(tree, store)
+	fs, err := image.FromLayers(tree.Flat(), store)
 	if err != nil {
 		t.Fatal(err)
 	}

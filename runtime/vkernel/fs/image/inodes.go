@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/megabin/megabin/runtime/vkernel/linux"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -40,13 +38,11 @@ func (f *file) Hash(int64) ([32]byte, bool) { return f.entry.Hash, true }
 
 // Lookup implements vfs.Dir.
 func (d *dir) Lookup(name string) (vfs.Inode, error) {
-	i, ok := slices.BinarySearchFunc(d.children, name, func(c child, name string) int {
-		return strings.Compare(c.name, name)
-	})
+	i, ok := d.fs.tree.lookup(d.index, name)
 	if !ok {
 		return nil, unix.ENOENT
 	}
-	return d.children[i].node.inode(), nil
+	return d.fs.node(i).inode(), nil
 }
 
 // Open implements vfs.Opener.
@@ -70,7 +66,7 @@ func (o *openDir) SetParent(ino uint64) { o.parent = ino }
 
 // ReadDir implements vfs.DirReader.
 func (o *openDir) ReadDir(cookie int64, emit func(linux.Dirent) bool) error {
-	for n := int64(len(o.dir.children)); cookie < n+2; cookie++ {
+	for n := int64(o.dir.fs.tree.children(o.dir.index)); cookie < n+2; cookie++ {
 		if !emit(o.dirent(cookie)) {
 			break
 		}
@@ -86,8 +82,9 @@ func (o *openDir) dirent(cookie int64) linux.Dirent {
 	case 1:
 		e.Name, e.Ino = "..", o.parent
 	default:
-		c := o.dir.children[cookie-2]
-		e.Name, e.Ino, e.Type = c.name, c.node.attr.Ino, linux.DirentType(c.node.attr.Mode)
+		name, i := o.dir.fs.tree.child(o.dir.index, int(cookie-2))
+		n := o.dir.fs.node(i)
+		e.Name, e.Ino, e.Type = name, n.attr.Ino, linux.DirentType(n.attr.Mode)
 	}
 	return e
 }

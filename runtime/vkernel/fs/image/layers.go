@@ -10,29 +10,42 @@ import (
 )
 
 // FromLayers makes the tree of merged layers whose contents are in store.
-func FromLayers(tree *tarfs.Tree, store *tarfs.Store) (*FS, error) {
-	entries := make([]Entry, len(tree.Nodes))
-	for i := range tree.Nodes {
-		entries[i] = fromNode(&tree.Nodes[i])
-	}
-	return New(entries, func(hash [32]byte) (*os.File, error) {
+func FromLayers(tree *tarfs.Flat, store *tarfs.Store) (*FS, error) {
+	return newFS(layers{tree}, func(hash [32]byte) (*os.File, error) {
 		return store.Open(blob.ID(hash))
 	})
 }
 
-func fromNode(n *tarfs.Node) Entry {
-	e := n.Entry
-	out := Entry{
-		Name: n.Name, Parent: n.Parent, First: n.First,
-		Mode: e.Mode, UID: e.UID, GID: e.GID, Rdev: unix.Mkdev(e.Major, e.Minor),
-		Mtime: linux.Timespec{Sec: e.Sec, Nsec: int64(e.Nsec)},
-		Size:  e.Size, Hash: [32]byte(e.Blob),
+// layers is a tree that is decoded as it is asked for.
+type layers struct{ flat *tarfs.Flat }
+
+func (t layers) len() int { return t.flat.Len() }
+
+func (t layers) file(i int) (Entry, int) {
+	n := t.flat.Node(i)
+	e := Entry{
+		First: n.First, Mode: n.Mode, UID: n.UID, GID: n.GID, Rdev: unix.Mkdev(n.Major, n.Minor),
+		Mtime: linux.Timespec{Sec: n.Sec, Nsec: int64(n.Nsec)},
+		Size:  n.Size, Hash: [32]byte(n.Blob),
 	}
-	if e.Kind == tarfs.Symlink {
-		out.Target = e.Linkname
+	if n.Kind == tarfs.Symlink {
+		e.Target = n.Linkname
 	}
-	for _, x := range e.Xattrs {
-		out.Xattrs = append(out.Xattrs, Xattr(x))
+	for _, x := range n.Xattrs {
+		e.Xattrs = append(e.Xattrs, Xattr(x))
 	}
-	return out
+	return e, n.Names
+}
+
+func (t layers) first(i int) int { return t.flat.First(i) }
+
+func (t layers) size(i int) (mode uint32, bytes int64) { return t.flat.Size(i) }
+
+func (t layers) lookup(dir int, name string) (int, bool) { return t.flat.Lookup(dir, name) }
+
+func (t layers) children(dir int) int { return t.flat.Node(dir).Children }
+
+func (t layers) child(dir, k int) (string, int) {
+	i := t.flat.Child(dir, k)
+	return t.flat.Name(i), i
 }

@@ -1,0 +1,149 @@
+package codefile
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// pieces are what the tests' files have.
+var pieces = []struct {
+	id        ID
+	code      string
+	functions []int
+}{
+	{ID{1}, "first", []int{0, 2}},
+	{ID{2}, string(bytes.Repeat([]byte("second"), 1000)), []int{6, 600, 3000}},
+	{ID{3}, "third", []int{0}},
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// made returns the name of files with all pieces.
+func made(t *testing.T) string {
+	name := filepath.Join(t.TempDir(), "dir", "x")
+	f := Open(name)
+	for _, p := range pieces {
+		check(t, f.Add(p.id, []byte(p.code), p.functions))
+	}
+	return name
+}
+
+// found tells which pieces the files have; those must be right.
+func found(t *testing.T, name string) (list [3]bool) {
+	t.Helper()
+	f := Open(name)
+	defer f.Close()
+	for i, p := range pieces {
+		first, n, ok := f.Find(p.id)
+		if !ok {
+			continue
+		}
+		list[i] = true
+		if n != len(p.functions) {
+			t.Fatalf("piece %d has %d functions", i, n)
+		}
+		start := f.Functions()[first] - p.functions[0]
+		if start%align != 0 {
+			t.Errorf("piece %d is at %#x", i, start)
+		}
+		for j, off := range p.functions {
+			if got := f.Functions()[first+j]; got != start+off {
+				t.Errorf("function %d of piece %d is at %#x, want %#x", j, i, got, start+off)
+			}
+		}
+		if string(f.Code()[start:][:len(p.code)]) != p.code {
+			t.Errorf("piece %d has other code", i)
+		}
+	}
+	return list
+}
+
+var all = [3]bool{true, true, true}
+
+func TestFile(t *testing.T) {
+	if got := found(t, filepath.Join(t.TempDir(), "none")); got != [3]bool{} {
+		t.Errorf("files that are not there have %v", got)
+	}
+	if got := found(t, made(t)); got != all {
+		t.Errorf("the files have %v", got)
+	}
+}
+
+// TestDamage: what was changed or cut off is not found, or as it was added; it can be added again.
+func TestDamage(t *testing.T) {
+	name := made(t)
+	good := map[string][]byte{}
+	for _, ext := range []string{indexExt, codeExt} {
+		b, err := os.ReadFile(name + ext)
+		check(t, err)
+		good[ext] = b
+	}
+	// damage tells whether it was noticed that a file has other content.
+	damage := func(ext string, bad []byte) bool {
+		for other, b := range good {
+			check(t, os.WriteFile(name+other, b, 0o600))
+		}
+		check(t, os.WriteFile(name+ext, bad, 0o600))
+		got := found(t, name)
+		f := Open(name)
+		defer f.Close()
+		for i, p := range pieces {
+			if !got[i] {
+				check(t, f.Add(p.id, []byte(p.code), p.functions))
+			}
+		}
+		if got := found(t, name); got != all {
+			t.Fatalf("%s: %v after it was added again", ext, got)
+		}
+		return got != all
+	}
+	for ext, b := range good {
+		step := max(1, len(b)/300)
+		noticed, tries := 0, 0
+		for i := 0; i < len(b); i += step {
+			flipped := bytes.Clone(b)
+			flipped[i] ^= 0x10
+			for _, bad := range [][]byte{flipped, b[:i]} {
+				tries++
+				if damage(ext, bad) {
+					noticed++
+				}
+			}
+		}
+		if noticed < tries*9/10 { // some bytes are between the pieces
+			t.Errorf("%s: %d of %d damages were noticed", ext, noticed, tries)
+		}
+	}
+	check(t, os.Remove(name+codeExt))
+	if got := found(t, name); got != [3]bool{} {
+		t.Errorf("without code: %v", got)
+	}
+}
+
+// TestWriters: several processes add to the same files.
+func TestWriters(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	var group sync.WaitGroup
+	for _, p := range pieces {
+		group.Go(func() {
+			f := Open(name)
+			for range 20 {
+				if err := f.Add(p.id, []byte(p.code), p.functions); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := found(t, name); got != all {
+		t.Errorf("the files have %v", got)
+	}
+}
