@@ -67,10 +67,8 @@ func possibleBits(v *ir.Value, of func(*ir.Value) uint64) uint64 {
 			return of(v.Args[0]) << k & all
 		}
 		return of(v.Args[0]) >> k
-	case ir.I32Eqz, ir.I32Eq, ir.I32Ne, ir.I32LtS, ir.I32LtU, ir.I32GtS, ir.I32GtU, ir.I32LeS, ir.I32LeU, ir.I32GeS, ir.I32GeU:
-		return 1
 	}
-	if v.Op >= ir.F32Eq && v.Op <= ir.F32Ge || v.Op >= ir.F64Eq && v.Op <= ir.F64Ge {
+	if v.IsComparison() {
 		return 1
 	}
 	return all
