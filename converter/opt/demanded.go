@@ -110,7 +110,9 @@ func (d *demander) block(b *ir.Block) {
 			continue
 		}
 		for k, a := range v.Args {
-			d.demand(a, demandedBits(v, k, bits, d.mayBe), b)
+			if d.bits[a.ID] != allBits(a.Type) { // there is more to demand
+				d.demand(a, demandedBits(v, k, bits, d.mayBe), b)
+			}
 		}
 	}
 	for _, p := range b.Poll {
@@ -149,9 +151,10 @@ func (d *demander) rewrite() {
 	for k := len(d.order) - 1; k >= 0; k-- {
 		b := d.order[k]
 		for _, v := range b.Values {
-			bits := d.of(v)
 			for i, a := range v.Args {
-				v.Args[i] = d.strip(a, demandedBits(v, i, bits, d.mayBe), d.span[v.ID])
+				if strips[a.Op] {
+					v.Args[i] = d.strip(a, demandedBits(v, i, d.of(v), d.mayBe), d.span[v.ID])
+				}
 			}
 		}
 		d.end(b)
@@ -185,6 +188,15 @@ func (d *demander) strip(v *ir.Value, bits uint64, span int32) *ir.Value {
 	}
 	return v
 }
+
+// strips are the operations that operand looks through.
+var strips = func() []bool {
+	list := make([]bool, ir.Ops())
+	for _, op := range []ir.Op{ir.I32And, ir.I64And, ir.I32Or, ir.I64Or, ir.I32Xor, ir.I64Xor, ir.I32Add, ir.I64Add, ir.I32Extend8S, ir.I64Extend8S, ir.I32Extend16S, ir.I64Extend16S, ir.I64Extend32S, ir.I32WrapI64} {
+		list[op] = true
+	}
+	return list
+}()
 
 // operand is what v has the same bits as, of those that are demanded, or nil.
 func (d *demander) operand(v *ir.Value, bits uint64) *ir.Value {
