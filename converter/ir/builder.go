@@ -197,7 +197,7 @@ func (b Builder) withConst(op Op, x *Value, c int64) *Value {
 		}
 	case c == 0 && op == I32Eq:
 		return b.Eqz(x)
-	case c == 0 && op == I32Ne && isBool(x):
+	case c == 0 && op == I32Ne && x.IsComparison():
 		return x
 	}
 	return nil
@@ -225,7 +225,7 @@ func KnownBits(x *Value) int {
 			return bits.Len64(uint64(x.Aux))
 		}
 	}
-	if isBool(x) {
+	if x.IsComparison() {
 		return 1
 	}
 	if x.Type == I32 {
@@ -240,8 +240,8 @@ func Below(x *Value, n int64) bool {
 	return bits < 32 && 1<<bits <= n
 }
 
-// isBool reports whether x can only be 0 or 1.
-func isBool(x *Value) bool {
+// IsComparison reports whether x compares numbers: it can only be 0 or 1.
+func (x *Value) IsComparison() bool {
 	return x.Op >= I32Eqz && x.Op <= I32GeU || x.Op >= I64Eqz && x.Op <= I64GeU || x.Op >= F32Eq && x.Op <= F32Ge || x.Op >= F64Eq && x.Op <= F64Ge
 }
 
@@ -319,7 +319,7 @@ func (b Builder) Eqz(x *Value) *Value {
 
 // Bool appends x != 0.
 func (b Builder) Bool(x *Value) *Value {
-	if isBool(x) {
+	if x.IsComparison() {
 		return x
 	}
 	return b.BinC(I32Ne, x, 0)

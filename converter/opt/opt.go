@@ -22,9 +22,10 @@ var Passes = []Pass{
 	{"spill", "put registers in the register file before calls, exits and polls need them there", spill},
 	{"thread", "go straight through blocks that only jump on", thread},
 	{"frame", "address the stack frame from its lowest address", frame},
+	{"demanded", "make do with the bits that something reads", demanded},
 	{"cse", "compute a value once, as the engine does not", cse},
-	{"sink", "make a value only on the way that needs it", sink},
 	{"dce", "drop values that nothing uses", dce},
+	{"sink", "make a value only on the way that needs it", sink},
 }
 
 // Run runs all passes over f.

@@ -19,6 +19,7 @@ type scratch struct {
 	bools   ir.Slab[bool]
 	bytes   ir.Slab[uint8]
 	numbers ir.Slab[int32]
+	masks   ir.Slab[uint64]
 	states  ir.Slab[fileState]
 }
 
@@ -37,6 +38,7 @@ func (m *scratch) giveBack() {
 	m.bools.Reset()
 	m.bytes.Reset()
 	m.numbers.Reset()
+	m.masks.Reset()
 	m.states.Reset()
 	scratches.Put(m)
 }
