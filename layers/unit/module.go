@@ -71,16 +71,20 @@ func appendImport(b []byte, module, name string, kind byte, desc ...byte) []byte
 }
 
 // AppendFunctions appends a function section of n guest functions followed by
-// functions of the given types, and a memory section. The memory is the guest's:
-// whoever instantiates the module gives it that. To the engine an imported one
-// is a load further away.
+// functions of the given types, and the section of Memory.
 func AppendFunctions(b []byte, n int, more ...byte) []byte {
 	content := wasmenc.AppendU(nil, uint64(n+len(more)))
 	for range n {
 		content = append(content, abi.TypeFunc)
 	}
 	b = wasmenc.AppendSection(b, wasmenc.SectionFunction, append(content, more...))
-	const memories, hasMax = 1, 1
-	limits := wasmenc.AppendU(wasmenc.AppendU([]byte{memories, hasMax}, abi.MemoryPages), abi.MemoryPages)
-	return wasmenc.AppendSection(b, wasmenc.SectionMemory, limits)
+	const memories = 1
+	return wasmenc.AppendSection(b, wasmenc.SectionMemory, append([]byte{memories}, Memory()...))
+}
+
+// Memory is the type of a module's memory. It is the guest's: whoever instantiates the
+// module gives it that. To the engine an imported one is a load further away.
+func Memory() []byte {
+	const hasMax = 1
+	return wasmenc.AppendU(wasmenc.AppendU([]byte{hasMax}, abi.MemoryPages), abi.MemoryPages)
 }

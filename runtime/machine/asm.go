@@ -9,13 +9,21 @@ import (
 const (
 	opBlock              = 0x02
 	opIf                 = 0x04
+	opElse               = 0x05
 	opBrTable            = 0x0e
 	opReturnCallIndirect = 0x13
 	opLocalSet           = 0x21
 	opLocalTee           = 0x22
+	opI64Load            = 0x29
+	opI32Eq              = 0x46
+	opI64Ne              = 0x52
 	opI64Eqz             = 0x50
 	opI64LtS             = 0x53
-	opI32Sub             = 0x6b
+	opI32Mul             = 0x6c
+	opI32And             = 0x71
+	opI32Or              = 0x72
+	opI32Shl             = 0x74
+	opI32ShrU            = 0x76
 	opI64Add             = 0x7c
 	opI64Sub             = 0x7d
 	opI64Mul             = 0x7e

@@ -216,7 +216,7 @@ func (as *AddressSpace) unmapAt(i int) {
 	m := as.code.live[i]
 	m.live = false
 	as.code.live = slices.Delete(as.code.live, i, i+1)
-	for e := range uint32(abi.CacheEntries) {
+	for e := range uint32(abi.CacheEntries + secondEntries) {
 		entry := as.cacheEntry(e)
 		v := atomic.LoadUint64(entry)
 		if r, ok := as.code.ofSlot(uint32(v >> 32)); ok && (slices.Contains(m.all, r.of)) {
@@ -236,6 +236,23 @@ func (as *AddressSpace) cacheEntry(i uint32) *uint64 {
 // cacheIndex is the entry that addr may be in.
 func cacheIndex(addr uint32) uint32 {
 	return (addr>>abi.CacheShift ^ addr>>abi.CacheShift2) & (abi.CacheEntries - 1)
+}
+
+// Behind the entries of abi, in which compiled code looks, lie second ones, up to the
+// end of linear memory, in which the function of abi.SlotResolve looks: two functions
+// that are called in turn and have the same entry have others here.
+const (
+	entryShift    = 3 // log2 of abi.CacheEntry
+	secondBase    = abi.CacheBase + abi.CacheEntries<<entryShift - 1<<32
+	secondBits    = 13
+	secondEntries = 1 << secondBits
+	secondHash    = 0x9E3779B1 - 1<<32 // 2³² divided by the golden ratio
+)
+
+// secondIndex is the second entry that addr may be in.
+func secondIndex(addr uint32) uint32 {
+	hash := addr * (secondHash + 1<<32)
+	return abi.CacheEntries + hash>>(32-secondBits)
 }
 
 // resolve returns the slot of the function whose entry is at addr, or of the
@@ -300,7 +317,9 @@ func (as *AddressSpace) siteSlot(key siteKey, addr uint64) (slot uint32, ok bool
 // remember puts a slot in the cache if every CPU has it.
 func (as *AddressSpace) remember(addr uint64, slot uint32) {
 	if as.allReach(slot + 1) {
-		atomic.StoreUint64(as.cacheEntry(cacheIndex(uint32(addr))), addr|uint64(slot)<<32)
+		for _, i := range [2]uint32{cacheIndex(uint32(addr)), secondIndex(uint32(addr))} {
+			atomic.StoreUint64(as.cacheEntry(i), addr|uint64(slot)<<32)
+		}
 	}
 }
 

@@ -57,7 +57,8 @@ var anonymous = wazero.NewModuleConfig().WithName("").WithStartFunctions().WithR
 
 // newCore is a core without parts for linear memory mem.
 func (e *Engine) newCore(mem []byte) (*core, error) {
-	module, err := e.runtime.InstantiateModule(context.Background(), e.cpu, anonymous)
+	ctx := experimental.WithMemoryAllocator(context.Background(), alias(mem))
+	module, err := e.runtime.InstantiateModule(ctx, e.cpu, anonymous)
 	if err != nil {
 		return nil, fmt.Errorf("BUG: instantiating the cpu module: %w", err)
 	}
@@ -65,7 +66,6 @@ func (e *Engine) newCore(mem []byte) (*core, error) {
 		engine: e, module: module,
 		parts: map[partKey]loaded{}, linked: map[uint32]api.Module{}, base: map[api.Module]uint64{},
 	}
-	ctx := experimental.WithMemoryAllocator(context.Background(), alias(mem))
 	c.linkTo = experimental.WithImportResolver(ctx, func(string) api.Module { return module })
 	for r := range c.regs {
 		c.regs[r] = module.ExportedGlobal(abi.Reg(r).String()).(api.MutableGlobal)
@@ -78,7 +78,7 @@ func (e *Engine) newCore(mem []byte) (*core, error) {
 	return c, nil
 }
 
-// alias gives a part linear memory, whose lifetime wazero does not know.
+// alias gives a module linear memory, whose lifetime wazero does not know.
 type alias []byte
 
 func (a alias) Allocate(_, _ uint64) experimental.LinearMemory { return a }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/layers/unit"
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
@@ -49,7 +50,7 @@ var cpuFuncs = []struct {
 	{abi.Imports[abi.FuncMulHS].Name, abi.TypeMul, mulHighSigned()},
 	{abi.Imports[abi.FuncAgain].Name, abi.TypeFunc, again()},
 	{"stub", abi.TypeFunc, stub(fnLoad)},
-	{"resolvestub", abi.TypeFunc, stub(fnResolve)},
+	{"resolvestub", abi.TypeFunc, resolveStub()},
 	{"enter", typeSlot, enter()},
 	{"grow", typeSlot, grow()},
 	{"xmm", typeXMM, readXMM()},
@@ -67,6 +68,7 @@ func cpuModule() []byte {
 		{wasmenc.SectionImport, cpuImportItems()},
 		{wasmenc.SectionFunction, cpuFunctionItems()},
 		{wasmenc.SectionTable, [][]byte{{byte(abi.Funcref), 0, 1}}},
+		{wasmenc.SectionMemory, [][]byte{unit.Memory()}},
 		{wasmenc.SectionGlobal, cpuGlobalItems()},
 		{wasmenc.SectionExport, cpuExportItems()},
 		{wasmenc.SectionElement, [][]byte{
@@ -167,13 +169,27 @@ func cpuExportItems() (items [][]byte) {
 // is in the target register, in its place. It puts no parameter in the register
 // file: one that the function does not need is zero, and its register may have
 // to keep what it holds.
-func stub(host uint32) []byte {
-	a := asm{}.call(host)
+func stub(host uint32) []byte { return asm{}.call(host).callTarget().function(0, 0) }
+
+// resolveStub is a stub for a guest address, which looks at the second entry before it calls the host.
+func resolveStub() []byte {
+	const entry = 5 // i64
+	return asm{}.
+		load(abi.Target).i32(secondHash).op(opI32Mul).i32(32-secondBits).op(opI32ShrU).
+		i32(entryShift).op(opI32Shl).i32(secondBase).op(opI32Or).op(opI64Load, entryShift, 0).
+		tee(entry).op(opI32WrapI64).load(abi.Target).op(opI32Eq).
+		get(entry).i64(0).op(opI64Ne).op(opI32And). // or the null pointer's is that of slot 0
+		op(opIf, blockTypeEmpty).get(entry).i64(32).op(opI64ShrU, opI32WrapI64).store(abi.Target).
+		op(opElse).call(fnResolve).op(wasmenc.OpEnd).
+		callTarget().function(1, abi.I64)
+}
+
+// callTarget calls the slot in the target register with this function's parameters, in its place.
+func (a asm) callTarget() asm {
 	for i := range abi.Types[abi.TypeFunc].Params {
 		a = a.get(uint32(i))
 	}
-	a = a.load(abi.Target)
-	return a.indirect(opReturnCallIndirect).function(0, 0)
+	return a.load(abi.Target).indirect(opReturnCallIndirect)
 }
 
 // again polls and calls the function whose entry pc was, in its place.

@@ -109,14 +109,30 @@ func TestResolveFillsCache(t *testing.T) {
 	if want := uint64(target) | 3<<32; *entry != want { // slot 0 is abi.SlotResolve
 		t.Errorf("entry %#x, want %#x", *entry, want)
 	}
+	second := c.Space().cacheEntry(secondIndex(target))
+	if *second != *entry {
+		t.Errorf("second entry %#x, want %#x", *second, *entry)
+	}
 	c.Space().UnmapUnit(testBase)
-	if *entry != 0 {
-		t.Errorf("entry %#x after the unit was unmapped", *entry)
+	if *entry != 0 || *second != 0 {
+		t.Errorf("entries %#x and %#x after the unit was unmapped", *entry, *second)
 	}
 	enterAt(t, c, 0)
 	if e := c.Run(context.Background()); e.Fault == nil || e.Fault.Kind != SEGV || e.Fault.PC != testBase+0x1000 {
 		t.Errorf("exit %+v after unmapping", e)
 	}
+}
+
+// TestSecondEntry: what has no entry any more is found in the second one, without
+// the host, which knows no function there.
+func TestSecondEntry(t *testing.T) {
+	const target = testBase + 0x5000
+	call := asm{}.i64(target).set(lRDI).push(0).indirectCall().keepRAX().ret(func(a asm) asm { return a.get(lTmp) })
+	h := recorder{stopAt: testExit}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, call}, {0, exitBody(testExit)}, {0, asm{}.ret(func(a asm) asm { return a.i64(5) })}}}
+	c := newTestCPU(t, newTestSpace(t, newTestEngine(t, Options{}), u), &h, 0)
+	*c.Space().cacheEntry(secondIndex(target)) = target | 3<<32
+	wantStop(t, c.Run(context.Background()))
 }
 
 // TestPastEnd: compiled code that touches a page past a file's end is left

@@ -103,11 +103,10 @@ const (
 	opReturn      = 0x0f
 	opReturnCall  = 0x12
 	opDrop        = 0x1a
-	opI64Load     = 0x29
 	opI32Load     = 0x28
 	opI32Add      = 0x6a
+	opI32Sub      = 0x6b
 	opI64Store    = 0x37
-	opI32Eq       = 0x46
 	opI32LtU      = 0x49
 	opI32DivS     = 0x6d
 	opI64DivU     = 0x80
