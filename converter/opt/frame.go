@@ -6,8 +6,8 @@ import "github.com/megabin/megabin/converter/ir"
 const maxFrame = 1 << 20
 
 // frame makes every access at a known distance from sp one at a non-negative
-// offset from the lowest such address. The engine adds memory's address to a base once,
-// and offsets can't be negative.
+// offset from the lowest such address: they share that one as their base, and wasm's
+// offsets can't be negative.
 func frame(f *ir.Func) {
 	lowest, highest, any := int64(0), int64(0), false
 	eachFrameAccess(f, func(v *ir.Value, k int64) {

@@ -203,7 +203,7 @@ func (c *compiler) placeRemade() {
 }
 
 // sharedBase is the number of uses from which on an address near the stack
-// pointer is kept in a local: the engine adds memory's address once per base value.
+// pointer is kept in a local, and not computed for each of them.
 const sharedBase = 2
 
 func (c *compiler) isCheap(v *ir.Value) bool {
