@@ -126,10 +126,13 @@ func (b Builder) BinC(op Op, x *Value, c int64) *Value {
 
 // simplify returns a simpler value for op(x, y), or nil.
 func (b Builder) simplify(op Op, x, y *Value) *Value {
-	_, kx := x.IsConst()
+	cx, kx := x.IsConst()
 	cy, ky := y.IsConst()
 	if kx && !ky && commutes(op) {
 		return b.Bin(op, y, x)
+	}
+	if kx && cx == 0 && op == I32LtU {
+		return b.Bin(I32Ne, y, x)
 	}
 	if x == y && !ky {
 		if v := b.same(op, x); v != nil {

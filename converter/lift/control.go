@@ -436,6 +436,10 @@ func (c *ctx) indirect(t *disasm.Term) {
 	target := c.Wrap(x)
 	if s := t.Switch; s != nil {
 		if idx, ok := c.fn.indexes[s]; ok && idx.in.leadsTo(c.b) {
+			if r, ok := c.in.Args[0].(x86asm.Reg); ok {
+				v, _, _ := gprOf(r)
+				c.b.through = setOf(v)
+			}
 			c.table(s, idx.value, target)
 			return
 		}

@@ -69,6 +69,11 @@ func (b *block) dispatches() bool {
 	return b.src != nil && b.src.Term.Kind == disasm.SwitchJump && len(b.src.Term.Switch.Targets) >= minOperations
 }
 
+// isOperation reports whether b is where an interpreter's operation begins.
+func (b *block) isOperation() bool {
+	return slices.ContainsFunc(b.preds, (*block).dispatches)
+}
+
 // around reports whether b is where an interpreter's loop begins, from one
 // operation to the next.
 func (b *block) around() bool {

@@ -114,6 +114,9 @@ func (b *block) throughFile() Set {
 	switch n := len(b.preds); {
 	case b.fn.fetches != nil && (!hasBackEdge(b) || b.around()):
 		hard, soft = b.fn.passable()&^b.fn.hot, b.fn.passable()
+		if b.isOperation() { // others get those as values
+			soft = hard
+		}
 	case n >= veryManyPreds, len(b.fn.blocks) >= bigFunction && !hasBackEdge(b):
 		hard, soft = b.fn.passable(), b.fn.passable()
 	case n >= manyPreds:
@@ -202,7 +205,8 @@ func (l *linker) front(b *block, file Set) *ir.Block {
 // edgeState makes an edge leave in the register file what its target looks for
 // there.
 func (l *linker) edgeState(c *ctx, e edge) {
-	for set := e.to.file & registers; set != 0; set = set.rest() {
+	meant := e.to.liveIn | ^c.b.through
+	for set := e.to.file & registers & meant; set != 0; set = set.rest() {
 		l.leave(c, e, set.first())
 	}
 }

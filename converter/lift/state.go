@@ -122,6 +122,7 @@ type block struct {
 	file     Set     // throughFile, once the function is linked
 	settled  bool    // see liveness
 	saves    bool    // see savesVectors
+	through  Set     // the register that a jump by a table goes through: it has an address, and nothing meant for a callee
 	exits    []*site // returns, tail calls, abnormal exits
 }
 

@@ -320,7 +320,7 @@ func (u *unit) blockLive(fn *function, b *block) live {
 	var l live
 	for _, s := range b.succs {
 		l.hard |= s.liveIn
-		l.soft |= s.softIn
+		l.soft |= s.softIn &^ b.through
 	}
 	for _, s := range b.exits {
 		n := u.exitNeeds(fn, s, b.knownOut)
