@@ -12,12 +12,12 @@ type returnLocals struct {
 	made         bool
 	ra, sp       int32
 	rax, rdx     int32
-	slot, cached int32
+	callee       int32 // slot or address
 }
 
 func (e *emitter) returns() *returnLocals {
 	if r := &e.ret; !r.made {
-		*r = returnLocals{true, e.newLocal(ir.I32), e.newLocal(ir.I32), e.newLocal(ir.I64), e.newLocal(ir.I64), -1, -1}
+		*r = returnLocals{true, e.newLocal(ir.I32), e.newLocal(ir.I32), e.newLocal(ir.I64), e.newLocal(ir.I64), -1}
 	}
 	return &e.ret
 }
@@ -52,12 +52,13 @@ func (e *emitter) tailCall(t *ir.Term) {
 }
 
 // transfer emits the arguments and the call of a Call or TailCall: directly
-// inside a part, through the table otherwise.
+// inside a part, through a table otherwise.
 func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect byte) {
 	if info.Kind == ir.Indirect {
-		e.slotOfAddress(args[len(args)-1])
+		e.push(args[len(args)-1])
+		e.setTarget()
 		e.pushAll(args[:len(args)-1])
-		e.throughTable(indirect)
+		e.throughTable(indirect, abi.TableCode)
 		return
 	}
 	ordinal, samePart := e.c.env.Callee(info.Target)
@@ -67,7 +68,7 @@ func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect
 		e.op(opI32Add)
 		e.setTarget()
 		e.pushAll(args)
-		e.throughTable(indirect)
+		e.throughTable(indirect, abi.TableSlots)
 		return
 	}
 	e.pushAll(args)
@@ -76,72 +77,27 @@ func (e *emitter) transfer(info *ir.CallInfo, args []*ir.Value, direct, indirect
 	e.b = wasmenc.AppendPadded(e.b, abi.NumImports+ordinal)
 }
 
-// setTarget takes a slot off the stack and keeps it in the target register,
-// for the loader stub, and in a local, for the call.
+// setTarget takes a slot or an address off the stack and keeps it in the target
+// register, for what stands in for the function, and in a local, for the call.
 func (e *emitter) setTarget() {
-	e.local(opLocalTee, e.slotTemp())
+	e.local(opLocalTee, e.calleeTemp())
 	e.setReg(abi.Target)
 }
 
-func (e *emitter) slotTemp() int32 {
+func (e *emitter) calleeTemp() int32 {
 	r := e.returns()
-	if r.slot < 0 {
-		r.slot = e.newLocal(ir.I32)
+	if r.callee < 0 {
+		r.callee = e.newLocal(ir.I32)
 	}
-	return r.slot
+	return r.callee
 }
 
-func (e *emitter) throughTable(op byte) {
-	e.local(opLocalGet, e.slotTemp())
+func (e *emitter) throughTable(op byte, table uint64) {
+	e.local(opLocalGet, e.calleeTemp())
 	e.op(op)
 	e.u(abi.TypeFunc)
-	e.u(0)
+	e.u(table)
 }
-
-// slotOfAddress looks up the slot of a guest address in the direct-mapped
-// cache. If it is not there, the call goes to a function that asks the
-// machine: a call of the host in between would cost this one its registers.
-func (e *emitter) slotOfAddress(addr *ir.Value) {
-	r := e.returns()
-	if r.cached < 0 {
-		r.cached = e.newLocal(ir.I64)
-	}
-	// The call's return-address local is free until the call.
-	e.push(addr)
-	e.local(opLocalTee, r.ra)
-	e.constI32(entryShift - abi.CacheShift)
-	e.op(opI32Shl)
-	e.local(opLocalGet, r.ra)
-	e.constI32(abi.CacheShift2 - entryShift)
-	e.op(opI32ShrU)
-	e.op(opI32Xor)
-	e.constI32((abi.CacheEntries - 1) << entryShift)
-	e.op(opI32And)
-	e.constI32(int64(int32(abi.CacheBase - 1<<32)))
-	e.op(opI32Or)
-	e.op(opI64Load)
-	e.memarg(0, 0)
-	e.local(opLocalTee, r.cached)
-	e.op(opI32WrapI64)
-	e.local(opLocalGet, r.ra)
-	e.op(opI32Eq)
-	e.b = append(e.b, opIf, blockVoid)
-	e.local(opLocalGet, r.cached)
-	e.constI64(32)
-	e.op(opI64ShrU)
-	e.op(opI32WrapI64)
-	e.setTarget()
-	e.op(opElse)
-	e.local(opLocalGet, r.ra)
-	e.setReg(abi.Target)
-	e.constI32(abi.SlotResolve)
-	e.local(opLocalSet, e.slotTemp())
-	e.op(opEnd)
-}
-
-// entryShift is log2 of the size of a cache entry. The index is formed as a
-// byte offset: shifting by less replaces a multiplication.
-const entryShift = 3
 
 // abnormalExit ends a function whose callee did not return to where it was
 // called from. The innermost such function (ra is not 0) puts the state into

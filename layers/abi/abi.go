@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 8
+const Version = 9
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -29,19 +29,12 @@ const MinAddress = 0x10000
 // the byte length overflow in the engine.
 const MemoryPages = 65535
 
-// Guest address range of the indirect-call cache.
+// Table indexes of the imports.
 const (
-	CacheBase    = 0xFFFC0000 // a multiple of its size
-	CacheEntries = 1 << 14
-	CacheEntry   = 8 // bytes: guest address u32, slot u32
-	// CacheShift: entry index = (addr>>CacheShift ^ addr>>(CacheShift+10)) & (CacheEntries-1).
-	CacheShift  = 2
-	CacheShift2 = 12
+	TableSlots = iota // functions of all units, each at its slot
+	TableCode         // functions and sites at their guest addresses: a keyed table of the engine's (runtime/wazero)
+	NumTables
 )
-
-// SlotResolve is the slot of a function that finds the slot of the guest
-// address in Target, and calls that.
-const SlotResolve = 0
 
 // LoopStrip is the number of back edges in one run of a function between two
 // looks at Guard.
@@ -75,7 +68,7 @@ const (
 	FS     // i32, linear address of fs:0
 	GS     // i32, linear address of gs:0
 	Guard  // i32: linear address that rsp is not below while on its stack; PollNow asks for a poll
-	Target // i32, slot being called, for the loader stub; with SlotResolve the guest address
+	Target // i32: slot, or through TableCode guest address, that is being called, for what stands in for the function
 	MXCSR  // i32
 	DF     // i32: 0, or 1 while the direction flag is set across a call
 	XMM0   // v128 … XMM0+15

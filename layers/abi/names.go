@@ -2,8 +2,14 @@ package abi
 
 import "strconv"
 
-// TableName is the import name of the table (funcref).
-const TableName = "table"
+// TableNames are the import names of the tables (funcref).
+var TableNames = [NumTables]string{TableSlots: "table", TableCode: "code"}
+
+// TableLimits are the limits of the tables as imports have them: the keyed one has all elements from the beginning.
+var TableLimits = [NumTables][]byte{
+	TableSlots: {0, 0},
+	TableCode:  {1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0x0f},
+}
 
 // Imports of a unit that a part replaces by globals of its own.
 const (

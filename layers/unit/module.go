@@ -44,7 +44,7 @@ func appendTypes(b []byte, list []abi.ValType) []byte {
 }
 
 func importSection(withUnit bool) []byte {
-	n := int(abi.NumImports) + 1 + int(abi.NumRegs)
+	n := int(abi.NumImports) + int(abi.NumTables) + int(abi.NumRegs)
 	if withUnit {
 		n += 2
 	}
@@ -52,7 +52,9 @@ func importSection(withUnit bool) []byte {
 	for _, f := range abi.Imports {
 		b = appendImport(b, abi.Module, f.Name, wasmenc.KindFunc, byte(f.Type))
 	}
-	b = appendImport(b, abi.Module, abi.TableName, wasmenc.KindTable, byte(abi.Funcref), 0, 0)
+	for i, name := range abi.TableNames {
+		b = appendImport(b, abi.Module, name, wasmenc.KindTable, append([]byte{byte(abi.Funcref)}, abi.TableLimits[i]...)...)
+	}
 	for r := range abi.NumRegs {
 		b = appendImport(b, abi.Module, r.String(), wasmenc.KindGlobal, byte(r.Type()), wasmenc.Mutable)
 	}

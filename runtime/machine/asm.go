@@ -63,7 +63,8 @@ func (a asm) tee(local uint32) asm          { return a.with(opLocalTee, local) }
 func (a asm) call(f uint32) asm             { return a.with(wasmenc.OpCall, f) }
 func (a asm) i32(v int32) asm               { return wasmenc.AppendS(append(a, wasmenc.OpI32Const), int64(v)) }
 func (a asm) i64(v int64) asm               { return wasmenc.AppendS(append(a, wasmenc.OpI64Const), v) }
-func (a asm) indirect(op byte) asm          { return a.op(op, abi.TypeFunc, 0) }
+func (a asm) indirect(op byte) asm          { return a.op(op, abi.TypeFunc, abi.TableSlots) }
+func (a asm) byAddress(op byte) asm         { return a.op(op, abi.TypeFunc, abi.TableCode) }
 func (a asm) global(op byte, r abi.Reg) asm { return a.with(op, uint32(r)) }
 
 func (a asm) load(regs ...abi.Reg) asm {

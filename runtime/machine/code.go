@@ -4,11 +4,8 @@ import (
 	"slices"
 	"sort"
 	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/megabin/megabin/layers/abi"
 )
 
 // mapping is a unit at a base address, with its slots in the table of each CPU
@@ -57,7 +54,7 @@ type code struct {
 
 func newCode() *code {
 	c := &code{byBase: map[uint64][]*mapping{}, sites: map[siteKey]uint32{}, cpus: map[*CPU]struct{}{}}
-	c.end.Store(1) // slot 0 is abi.SlotResolve: an empty cache entry names it
+	c.end.Store(slotResolve + 1)
 	return c
 }
 
@@ -211,54 +208,29 @@ func (as *AddressSpace) UnmapUnit(base uint64) {
 	}
 }
 
-// unmapAt removes a live mapping and its entries of the indirect-call cache.
+// unmapAt removes a live mapping, and what the CPUs know of it.
 func (as *AddressSpace) unmapAt(i int) {
-	m := as.code.live[i]
+	c := as.code
+	m, end := c.live[i], uint64(MaxAddr)
+	if i+1 < len(c.live) {
+		end = c.live[i+1].base
+	}
 	m.live = false
-	as.code.live = slices.Delete(as.code.live, i, i+1)
-	for e := range uint32(abi.CacheEntries + secondEntries) {
-		entry := as.cacheEntry(e)
-		v := atomic.LoadUint64(entry)
-		if r, ok := as.code.ofSlot(uint32(v >> 32)); ok && (slices.Contains(m.all, r.of)) {
-			atomic.StoreUint64(entry, 0)
-		}
+	c.live = slices.Delete(c.live, i, i+1)
+	for cpu := range c.cpus {
+		cpu.forget(linear(m.base), linear(end-1))
 	}
 }
 
-// cacheEntry is entry i of the indirect-call cache: address in the low, slot
-// in the high half. Linear memory is page aligned, so it may be used
-// atomically.
-func (as *AddressSpace) cacheEntry(i uint32) *uint64 {
-	at := linear(abi.CacheBase) + i*abi.CacheEntry
-	return (*uint64)(unsafe.Pointer(&as.mem[at]))
-}
-
-// cacheIndex is the entry that addr may be in.
-func cacheIndex(addr uint32) uint32 {
-	return (addr>>abi.CacheShift ^ addr>>abi.CacheShift2) & (abi.CacheEntries - 1)
-}
-
-// Behind the entries of abi, in which compiled code looks, lie second ones, up to the
-// end of linear memory, in which the function of abi.SlotResolve looks: two functions
-// that are called in turn and have the same entry have others here.
-const (
-	entryShift    = 3 // log2 of abi.CacheEntry
-	secondBase    = abi.CacheBase + abi.CacheEntries<<entryShift - 1<<32
-	secondBits    = 13
-	secondEntries = 1 << secondBits
-	secondHash    = 0x9E3779B1 - 1<<32 // 2³² divided by the golden ratio
-)
-
-// secondIndex is the second entry that addr may be in.
-func secondIndex(addr uint32) uint32 {
-	hash := addr * (secondHash + 1<<32)
-	return abi.CacheEntries + hash>>(32-secondBits)
+// holds reports whether slot is one of what is at addr.
+func (c *code) holds(addr uint64, slot uint32) bool {
+	m := c.find(addr)
+	r, ok := c.ofSlot(slot)
+	return m != nil && ok && slices.Contains(m.all, r.of)
 }
 
 // resolve returns the slot of the function whose entry is at addr, or of the
 // site that is there, and otherwise the mapping that addr belongs to, if any.
-// What it finds goes to the indirect-call cache, which all CPUs of the address
-// space read.
 func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool, err error) {
 	slot, all, ok := as.resolveEntry(addr)
 	if len(all) == 0 {
@@ -273,7 +245,7 @@ func (as *AddressSpace) resolve(addr uint64) (slot uint32, m *mapping, ok bool, 
 			return 0, all[0], false, err
 		}
 		if ok {
-			slot, ok = as.siteSlot(siteKey{m, sitePiece(n)}, addr)
+			slot, ok = as.siteSlot(siteKey{m, sitePiece(n)})
 			return slot, all[0], ok, nil
 		}
 	}
@@ -292,15 +264,14 @@ func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, all []*mapping, 
 	for _, x := range m.all {
 		if ordinal, ok := x.unit.Lookup(uint32(addr - x.base)); ok {
 			slot = x.slots + uint32(ordinal)
-			as.remember(addr, slot)
 			return slot, m.all, true
 		}
 	}
 	return 0, m.all, false
 }
 
-// siteSlot is the slot of a site, which is at addr.
-func (as *AddressSpace) siteSlot(key siteKey, addr uint64) (slot uint32, ok bool) {
+// siteSlot is the slot of a site.
+func (as *AddressSpace) siteSlot(key siteKey) (slot uint32, ok bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	c := as.code
@@ -310,28 +281,7 @@ func (as *AddressSpace) siteSlot(key siteKey, addr uint64) (slot uint32, ok bool
 		}
 		c.sites[key] = slot
 	}
-	as.remember(addr, slot)
 	return slot, true
-}
-
-// remember puts a slot in the cache if every CPU has it.
-func (as *AddressSpace) remember(addr uint64, slot uint32) {
-	if as.allReach(slot + 1) {
-		for _, i := range [2]uint32{cacheIndex(uint32(addr)), secondIndex(uint32(addr))} {
-			atomic.StoreUint64(as.cacheEntry(i), addr|uint64(slot)<<32)
-		}
-	}
-}
-
-// allReach tells whether each CPU has a table of at least end slots or will
-// have before it runs guest code again. See CPU.catchUp.
-func (as *AddressSpace) allReach(end uint32) bool {
-	for c := range as.code.cpus {
-		if c.pulse.inGuest.Load() != 0 && c.slots.Load() < end {
-			return false
-		}
-	}
-	return true
 }
 
 // pieceOf returns what has to be loaded for a slot, and the program for which

@@ -32,7 +32,18 @@ type core struct {
 	base   map[api.Module]uint64 // of a part's unit
 	linkTo context.Context       // resolves a part's imports to module, and its memory
 
-	slots atomic.Uint32 // length of the table
+	slots     atomic.Uint32 // length of the table
+	byAddress keyed         // abi.TableCode
+}
+
+// keyed is what an instance has for keyed tables beyond wazero's.
+type keyed interface {
+	// SetKeyed makes the element key of a keyed table that of index from in another.
+	SetKeyed(table, key, other, from uint32) error
+	// SetMissing makes an element of another table stand for all that a keyed one does not have.
+	SetMissing(table, other, from uint32) error
+	// ClearKeyed takes the elements from first to last out of a keyed table.
+	ClearKeyed(table, first, last uint32)
 }
 
 // partKey names a piece in an address space: slots is that of its unit's
@@ -74,7 +85,12 @@ func (e *Engine) newCore(mem []byte) (*core, error) {
 		c.close()
 		return nil, err
 	}
-	c.slots.Store(1)
+	c.slots.Store(slotResolve + 1)
+	c.byAddress = module.(keyed) // the cpu module could not be compiled otherwise
+	if err := c.byAddress.SetMissing(abi.TableCode, abi.TableSlots, slotResolve); err != nil {
+		c.close()
+		return nil, fmt.Errorf("BUG: the cpu module's tables: %w", err)
+	}
 	return c, nil
 }
 
@@ -172,6 +188,18 @@ func (c *core) load(m *mapping, n piece, slot uint32) error {
 	c.engine.stats.loaded.Add(1)
 	return nil
 }
+
+// has reports whether a piece of m's unit is loaded.
+func (c *core) has(m *mapping, n piece) bool {
+	if m == nil {
+		return false
+	}
+	_, ok := c.parts[partKey{m.slots, n}]
+	return ok
+}
+
+// forget takes what is at the addresses from first to last out of the table by addresses.
+func (c *core) forget(first, last uint32) { c.byAddress.ClearKeyed(abi.TableCode, first, last) }
 
 // instantiate makes an instance of p's own, and calls its init.
 func (c *core) instantiate(m *mapping, p *part) (api.Module, error) {

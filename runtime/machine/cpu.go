@@ -25,7 +25,7 @@ type CPU struct {
 	exit  *Exit           // set before a host function unwinds
 
 	stack uint32 // what abi.Guard is when no beat came: see SetStack
-	pulse *pulse // guest code may run: see catchUp
+	pulse *pulse // guest code may run
 
 	touches uint64 // of all touches, those that this CPU knows of
 	stay    *stay

@@ -67,31 +67,26 @@ func TestForkedCPU(t *testing.T) {
 	}
 }
 
-// TestLateUnit: while one CPU is in guest code, another maps a unit and calls
-// it. No cache entry may name a slot the first one's table lacks; once that
-// CPU has been through the host there may be one.
+// TestLateUnit: while one CPU is in guest code, another maps a unit and calls it. The
+// first one's table lacks its slots then, and gets them when that CPU calls it too.
 func TestLateUnit(t *testing.T) {
-	u := &testUnit{name: "first", funcs: []testFunc{
-		{0, asm{}.syscall(1).op(opDrop).syscall(2).op(opDrop).ret(func(a asm) asm { return a.i64(0) })},
-		{0, exitBody(testExit)},
-	}}
-	late := &testUnit{name: "late", funcs: []testFunc{{0, exitBody(testExit)}}}
 	const lateBase = testBase + 0x100000
+	first := asm{}.syscall(1).op(opDrop).i64(int64(lateBase + entry(0))).set(lRDI).push(0).indirectCall().keepRAX()
+	u := &testUnit{name: "first", funcs: []testFunc{{0, first.ret(func(a asm) asm { return a.i64(0) })}}}
+	late := &testUnit{name: "late", funcs: []testFunc{
+		{0, asm{}.push(0).crossCall(1).keepRAX().ret(func(a asm) asm { return a.i64(0) })}, {1, exitBody(testExit)},
+	}}
 	as := newTestSpace(t, newTestEngine(t, Options{}), u)
-	other := newTestCPU(t, as, &recorder{}, 1)
-	cached := func() bool { return *as.cacheEntry(cacheIndex(lateBase + entry(0))) != 0 }
+	other := newTestCPU(t, as, &recorder{stopAt: testExit}, 0)
 	h := &recorder{stopAt: testExit, onCall: func(c *CPU, nr uint64) {
 		if nr != 1 {
 			return
 		}
 		check(t, as.MapUnit(lateBase, late))
-		c.pulse.inGuest.Store(1) // as if it were there still
-		if _, ok := other.resolve(uint64(lateBase + entry(0))); !ok || cached() {
-			t.Errorf("resolved %v, cached %v", ok, cached())
-		}
-		c.pulse.inGuest.Store(0)
-		if _, ok := other.resolve(uint64(lateBase + entry(0))); !ok || !cached() {
-			t.Errorf("resolved %v, cached %v", ok, cached())
+		other.SetReg(abi.PC, lateBase+uint64(entry(0)))
+		wantStop(t, other.Run(context.Background()))
+		if c.slots.Load() == other.slots.Load() {
+			t.Errorf("the first CPU has %d slots already", c.slots.Load())
 		}
 	}}
 	c := newTestCPU(t, as, h, 0)

@@ -19,13 +19,17 @@ const (
 	fnMulHS                              // abi.FuncMulHS
 	fnAgain                              // abi.FuncAgain
 	fnStub                               // what a slot holds until its part is loaded
-	fnResolveStub                        // abi.SlotResolve
+	fnResolveStub                        // slotResolve
 	fnEnter                              // (slot): the dispatcher's step
 	fnGrow                               // (n): adds n slots that hold the stub
 	fnXMM                                // (i) → low, high
 	fnSetXMM                             // (i, low, high)
 	endFn
 )
+
+// slotResolve is the slot of the function that stands in for what abi.TableCode does not have. It
+// asks the host, and calls what that found.
+const slotResolve = 0
 
 // Type indexes of the cpu module after those of abi.Types.
 const (
@@ -50,7 +54,7 @@ var cpuFuncs = []struct {
 	{abi.Imports[abi.FuncMulHS].Name, abi.TypeMul, mulHighSigned()},
 	{abi.Imports[abi.FuncAgain].Name, abi.TypeFunc, again()},
 	{"stub", abi.TypeFunc, stub(fnLoad)},
-	{"resolvestub", abi.TypeFunc, resolveStub()},
+	{"resolvestub", abi.TypeFunc, stub(fnResolve)},
 	{"enter", typeSlot, enter()},
 	{"grow", typeSlot, grow()},
 	{"xmm", typeXMM, readXMM()},
@@ -67,12 +71,15 @@ func cpuModule() []byte {
 		{wasmenc.SectionType, cpuTypeItems()},
 		{wasmenc.SectionImport, cpuImportItems()},
 		{wasmenc.SectionFunction, cpuFunctionItems()},
-		{wasmenc.SectionTable, [][]byte{{byte(abi.Funcref), 0, 1}}},
+		{wasmenc.SectionTable, [][]byte{
+			abi.TableSlots: {byte(abi.Funcref), 0, 1},
+			abi.TableCode:  append([]byte{byte(abi.Funcref)}, abi.TableLimits[abi.TableCode]...),
+		}},
 		{wasmenc.SectionMemory, [][]byte{unit.Memory()}},
 		{wasmenc.SectionGlobal, cpuGlobalItems()},
 		{wasmenc.SectionExport, cpuExportItems()},
 		{wasmenc.SectionElement, [][]byte{
-			append(asm{0}.i32(abi.SlotResolve), wasmenc.OpEnd, 1, byte(fnResolveStub)),
+			append(asm{0}.i32(slotResolve), wasmenc.OpEnd, 1, byte(fnResolveStub)),
 			{3, 0, 1, byte(fnStub)}, // declares ref.func fnStub
 		}},
 		{wasmenc.SectionCode, cpuCodeItems()},
@@ -158,7 +165,9 @@ func cpuExportItems() (items [][]byte) {
 	for i, f := range cpuFuncs {
 		export(f.name, wasmenc.KindFunc, fnMulHU+i)
 	}
-	export(abi.TableName, wasmenc.KindTable, 0)
+	for i, name := range abi.TableNames {
+		export(name, wasmenc.KindTable, i)
+	}
 	for r := range abi.NumRegs {
 		export(r.String(), wasmenc.KindGlobal, int(r))
 	}
@@ -166,23 +175,10 @@ func cpuExportItems() (items [][]byte) {
 }
 
 // stub has the type of a guest function: it calls the host, then the slot that
-// is in the target register, in its place. It puts no parameter in the register
+// is in the target register afterwards, in its place. It puts no parameter in the register
 // file: one that the function does not need is zero, and its register may have
 // to keep what it holds.
 func stub(host uint32) []byte { return asm{}.call(host).callTarget().function(0, 0) }
-
-// resolveStub is a stub for a guest address, which looks at the second entry before it calls the host.
-func resolveStub() []byte {
-	const entry = 5 // i64
-	return asm{}.
-		load(abi.Target).i32(secondHash).op(opI32Mul).i32(32-secondBits).op(opI32ShrU).
-		i32(entryShift).op(opI32Shl).i32(secondBase).op(opI32Or).op(opI64Load, entryShift, 0).
-		tee(entry).op(opI32WrapI64).load(abi.Target).op(opI32Eq).
-		get(entry).i64(0).op(opI64Ne).op(opI32And). // or the null pointer's is that of slot 0
-		op(opIf, blockTypeEmpty).get(entry).i64(32).op(opI64ShrU, opI32WrapI64).store(abi.Target).
-		op(opElse).call(fnResolve).op(wasmenc.OpEnd).
-		callTarget().function(1, abi.I64)
-}
 
 // callTarget calls the slot in the target register with this function's parameters, in its place.
 func (a asm) callTarget() asm {
@@ -199,7 +195,7 @@ func again() []byte {
 	for i := range abi.Types[abi.TypeFunc].Params {
 		a = a.get(uint32(i))
 	}
-	return a.i32(abi.SlotResolve).indirect(opReturnCallIndirect).function(1, abi.I64)
+	return a.load(abi.Target).byAddress(opReturnCallIndirect).function(1, abi.I64)
 }
 
 // enter calls the function in a slot with arguments from the register file

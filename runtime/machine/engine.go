@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -80,6 +81,10 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.heart = newHeart(every)
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	if _, patched := e.runtime.(linker); !patched {
+		e.Close()
+		return nil, errors.New("this program was built with an engine that can't run recompiled code: `make build` applies the patches in runtime/wazero")
+	}
 	if err := e.instantiateHost(ctx); err != nil {
 		e.Close()
 		return nil, fmt.Errorf("BUG: host module: %w", err)

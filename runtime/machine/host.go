@@ -132,11 +132,16 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 }
 
 func hostResolve(c *CPU, _ api.Module, _ []uint64) {
-	slot, ok := c.resolve(c.Reg(abi.Target))
+	addr := c.Reg(abi.Target)
+	slot, ok := c.resolve(addr)
 	if !ok {
 		c.unwind()
 	}
-	c.SetReg(abi.Target, uint64(slot))
+	c.SetReg(abi.Target, uint64(slot)) // before the part is loaded: that of a site looks there
+	if err := c.remember(addr, slot); err != nil {
+		c.exit = &Exit{Err: err}
+		c.unwind()
+	}
 }
 
 func hostLoad(c *CPU, _ api.Module, _ []uint64) {
@@ -172,6 +177,21 @@ func (c *CPU) operand(lin uint32, n int) []byte {
 		c.outOfBounds()
 	}
 	return mem[lin:end:end]
+}
+
+// remember has the next call of what is at addr, which slot is for, find it in the core's table.
+func (c *CPU) remember(addr uint64, slot uint32) error {
+	if m, n, _ := c.space.pieceOf(slot); !c.has(m, n) {
+		if err := c.loadSlot(slot); err != nil {
+			return err
+		}
+	}
+	c.space.mu.RLock()
+	defer c.space.mu.RUnlock()
+	if !c.space.code.holds(addr, slot) {
+		return nil // another CPU has unmapped it
+	}
+	return c.byAddress.SetKeyed(abi.TableCode, linear(addr), abi.TableSlots, slot)
 }
 
 // loadSlot loads the part of a slot.

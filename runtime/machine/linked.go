@@ -20,11 +20,8 @@ import (
 // which is the same in all pieces. So those of a unit whose code is in the cache directory are
 // linked into one module, whose code is mapped at once: without the pieces' wasm, and
 // with one instance for all of them.
-//
-// That takes more than wazero offers. With an engine that is not patched
-// (runtime/wazero) each piece is compiled, or fetched from wazero's own cache, by itself.
 
-// linker is what the patched engine offers beyond wazero.
+// linker is what the engine offers beyond wazero, with the patches of runtime/wazero.
 type linker interface {
 	// CodeVersion names all that machine code depends on beside its wasm.
 	CodeVersion() string
@@ -48,13 +45,12 @@ type linked struct {
 	module wazero.CompiledModule // nil without code
 }
 
-// linker is the engine's, nil if there is none or nothing is cached.
+// linker is the engine's, nil if nothing is cached.
 func (e *Engine) linker() linker {
 	if e.options.CacheDir == "" {
 		return nil
 	}
-	l, _ := e.runtime.(linker)
-	return l
+	return e.runtime.(linker)
 }
 
 // linkedOf opens what the cache directory has of a unit, once.

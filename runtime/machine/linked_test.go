@@ -35,9 +35,6 @@ func linkedRun(t *testing.T, dir string) int {
 	e, err := NewEngine(context.Background(), Options{CacheDir: dir})
 	check(t, err)
 	defer e.Close()
-	if e.linker() == nil {
-		t.Skip("the engine is not patched")
-	}
 	as := spaceFor(t, e, "", testBase, u)
 	defer as.Release()
 	c, err := e.NewCPU(as, &recorder{stopAt: testExit})

@@ -132,7 +132,7 @@ type Stats struct {
 	PartsLoaded   uint64 // instantiated, over all CPUs
 	CompileNanos  uint64 // wall time in compilation, summed over goroutines
 	CompiledBytes uint64 // wasm bytes compiled
-	Resolves      uint64 // misses of the indirect-call cache
+	Resolves      uint64 // addresses that the machine was asked for
 	Missing       uint64 // jumps to no known entry
 	OnDemand      uint64 // jumps to what was recompiled for them
 	Reentries     uint64 // entries of the dispatcher after a Run's first

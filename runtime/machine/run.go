@@ -111,7 +111,7 @@ func (c *CPU) resolve(addr uint64) (slot uint32, ok bool) {
 		c.engine.stats.onDemand.Add(1)
 		slot, m, ok, err = c.space.resolve(addr)
 	}
-	c.catchUp()
+	c.grow(c.space.code.end.Load()) // what is called now may call all of its unit by slot
 	if err != nil {
 		c.exit = &Exit{Err: err}
 		return 0, false
@@ -154,18 +154,7 @@ func (c *CPU) poll() bool {
 // long.
 func (c *CPU) suspend() { c.engine.heart.leave(c.pulse) }
 
-func (c *CPU) resume() {
-	c.engine.heart.enter(c.pulse)
-	c.catchUp()
-}
-
-// catchUp gives the table all slots of the address space. It is called after
-// inGuest is set and before guest code runs: so either the slots that a
-// MapUnit added before are there, or resolve sees that this CPU could meet a
-// cache entry with a slot beyond its table, and makes none.
-func (c *CPU) catchUp() {
-	c.grow(c.space.code.end.Load())
-}
+func (c *CPU) resume() { c.engine.heart.enter(c.pulse) }
 
 // fault sets the exit to a fault.
 func (c *CPU) fault(kind FaultKind, pc uint64, reason string) {

@@ -97,42 +97,30 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestResolveFillsCache: the entry is where emitted code looks for it, and
-// goes when the unit does.
-func TestResolveFillsCache(t *testing.T) {
-	target := uint32(testBase + entry(2))
-	body := asm{}.i64(int64(target)).set(lRDI).push(0).indirectCall().keepRAX().ret(func(a asm) asm { return a.get(lTmp) })
-	var h recorder
-	c, e := run(t, &h, body, testFunc{1, asm{}.ret(func(a asm) asm { return a.i64(5) })})
-	wantStop(t, e)
-	entry := c.Space().cacheEntry((target>>2 ^ target>>12) & (1<<14 - 1))
-	if want := uint64(target) | 3<<32; *entry != want { // slot 0 is abi.SlotResolve
-		t.Errorf("entry %#x, want %#x", *entry, want)
+// TestKnownByAddress: a second call of the same address asks nobody, and what is known goes when its
+// unit does. Addresses that have one place in the first way of the table are both known.
+func TestKnownByAddress(t *testing.T) {
+	const otherBase = testBase + 1<<15 // the place is of an address's bits 4 to 13
+	var body asm
+	for range 3 {
+		for _, base := range []int64{testBase, otherBase} {
+			body = body.i64(base + int64(entry(2))).set(lRDI).push(0).indirectCall().keepRAX()
+		}
 	}
-	second := c.Space().cacheEntry(secondIndex(target))
-	if *second != *entry {
-		t.Errorf("second entry %#x, want %#x", *second, *entry)
-	}
-	c.Space().UnmapUnit(testBase)
-	if *entry != 0 || *second != 0 {
-		t.Errorf("entries %#x and %#x after the unit was unmapped", *entry, *second)
-	}
-	enterAt(t, c, 0)
-	if e := c.Run(context.Background()); e.Fault == nil || e.Fault.Kind != SEGV || e.Fault.PC != testBase+0x1000 {
+	body = body.syscall(1).op(opDrop).i64(otherBase + int64(entry(2))).set(lRDI).push(0).indirectCall().keepRAX()
+	five := testFunc{1, asm{}.ret(func(a asm) asm { return a.i64(5) })}
+	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, body.ret(func(a asm) asm { return a.get(lTmp) })}, {0, exitBody(testExit)}, five}}
+	as := newTestSpace(t, newTestEngine(t, Options{}), u)
+	check(t, as.MapUnit(otherBase, &testUnit{name: "other", funcs: []testFunc{five, five, five}}))
+	c := newTestCPU(t, as, &recorder{stopAt: testExit, onCall: func(c *CPU, nr uint64) {
+		if n := c.engine.Stats().Resolves; n > 3 { // where it began, and two functions
+			t.Errorf("asked %d times", n)
+		}
+		as.UnmapUnit(otherBase)
+	}}, 0)
+	if e := c.Run(context.Background()); e.Fault == nil || e.Fault.Kind != SEGV || e.Fault.PC != otherBase+uint64(entry(2)) {
 		t.Errorf("exit %+v after unmapping", e)
 	}
-}
-
-// TestSecondEntry: what has no entry any more is found in the second one, without
-// the host, which knows no function there.
-func TestSecondEntry(t *testing.T) {
-	const target = testBase + 0x5000
-	call := asm{}.i64(target).set(lRDI).push(0).indirectCall().keepRAX().ret(func(a asm) asm { return a.get(lTmp) })
-	h := recorder{stopAt: testExit}
-	u := &testUnit{name: t.Name(), funcs: []testFunc{{0, call}, {0, exitBody(testExit)}, {0, asm{}.ret(func(a asm) asm { return a.i64(5) })}}}
-	c := newTestCPU(t, newTestSpace(t, newTestEngine(t, Options{}), u), &h, 0)
-	*c.Space().cacheEntry(secondIndex(target)) = target | 3<<32
-	wantStop(t, c.Run(context.Background()))
 }
 
 // TestPastEnd: compiled code that touches a page past a file's end is left
@@ -218,7 +206,7 @@ func TestFaults(t *testing.T) {
 		{"xgetbv", helper(abi.HelperXGETBV, 0, 0, 0), ILL, 0},
 		{"fxsave at null", helper(abi.HelperFXSave, 0xffff0000, 0, 0), SEGV, 0},
 		{"fbld at null", asm{}.i32(int32(abi.X87Load)|int32(abi.X87SrcBCD)<<abi.X87SrcShift).i64(0xffff0000).call(abi.FuncX87).op(opUnreachable).function(0, 0), SEGV, 0},
-		{"jump to nowhere", asm{}.i32(0x1234567).store(abi.Target).args().i32(abi.SlotResolve).indirect(wasmenc.OpCallIndirect).function(0, 0), SEGV, 0x1234567},
+		{"jump to nowhere", asm{}.i32(0x1234567).store(abi.Target).args().load(abi.Target).byAddress(wasmenc.OpCallIndirect).function(0, 0), SEGV, 0x1234567},
 	}
 	for _, f := range tests {
 		t.Run(f.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,7 +26,7 @@ const (
 // Guest addresses that can be mapped are [MinAddr, MaxAddr).
 const (
 	MinAddr = abi.MinAddress
-	MaxAddr = abi.CacheBase
+	MaxAddr = memorySize
 )
 
 // memorySize is the size of linear memory in bytes. memoryBelow and memoryReach are how
@@ -155,6 +156,7 @@ func (as *AddressSpace) takeCore() (*core, error) {
 	as.idle = as.idle[:n-1]
 	as.mu.Unlock()
 	c.reset()
+	c.forget(0, math.MaxUint32) // of another process, or of before mappings changed
 	return c, nil
 }
 

@@ -153,10 +153,10 @@ func (a asm) crossCall(ordinal int) asm {
 	return a.calleeArgs().load(abi.Target).indirect(wasmenc.OpCallIndirect)
 }
 
-// indirectCall calls the guest address in rdi by way of resolve only.
+// indirectCall calls the guest address in rdi.
 func (a asm) indirectCall() asm {
 	a = a.get(lRDI).op(opI32WrapI64).store(abi.Target)
-	return a.calleeArgs().i32(abi.SlotResolve).indirect(wasmenc.OpCallIndirect)
+	return a.calleeArgs().load(abi.Target).byAddress(wasmenc.OpCallIndirect)
 }
 
 // recorder is a handler that records system calls and stops at stopAt.
