@@ -9,10 +9,10 @@ import (
 
 // returnLocals hold the results of a call.
 type returnLocals struct {
-	made         bool
-	ra, sp       int32
-	rax, rdx     int32
-	callee       int32 // slot or address
+	made     bool
+	ra, sp   int32
+	rax, rdx int32
+	callee   int32 // slot or address
 }
 
 func (e *emitter) returns() *returnLocals {

@@ -123,6 +123,30 @@ func TestKnownByAddress(t *testing.T) {
 	}
 }
 
+// TestKeyedIsForCalls: whoever could write to the table by addresses could make code of anything.
+func TestKeyedIsForCalls(t *testing.T) {
+	const table, null = byte(abi.TableCode), 0xd0
+	for name, body := range map[string]asm{
+		"get":         asm{}.i32(0).op(0x25, table, opDrop),
+		"set":         asm{}.i32(0).op(null, byte(abi.Funcref)).op(0x26, table),
+		"size":        asm{}.op(wasmenc.OpPrefixFC, 16, table, opDrop),
+		"grow":        asm{}.op(null, byte(abi.Funcref)).i32(1).op(wasmenc.OpPrefixFC, fcTableGrow, table, opDrop),
+		"fill":        asm{}.i32(0).op(null, byte(abi.Funcref)).i32(1).op(wasmenc.OpPrefixFC, 17, table),
+		"copy to":     asm{}.i32(0).i32(0).i32(1).op(wasmenc.OpPrefixFC, 14, table, abi.TableSlots),
+		"copy from":   asm{}.i32(0).i32(0).i32(1).op(wasmenc.OpPrefixFC, 14, abi.TableSlots, table),
+		"init":        asm{}.i32(0).i32(0).i32(1).op(wasmenc.OpPrefixFC, wasmenc.FCTableInit, 0, table),
+		"other types": asm{}.i32(0).op(wasmenc.OpCallIndirect, abi.TypeVoid, table),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h recorder
+			_, e := run(t, &h, body.ret(func(a asm) asm { return a.i64(0) }))
+			if e.Err == nil || !strings.Contains(e.Err.Error(), "keyed table") {
+				t.Errorf("exit %+v", e)
+			}
+		})
+	}
+}
+
 // TestPastEnd: compiled code that touches a page past a file's end is left
 // there, as often as it does.
 func TestPastEnd(t *testing.T) {
