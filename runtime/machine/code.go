@@ -263,8 +263,7 @@ func (as *AddressSpace) resolveEntry(addr uint64) (slot uint32, all []*mapping, 
 	}
 	for _, x := range m.all {
 		if ordinal, ok := x.unit.Lookup(uint32(addr - x.base)); ok {
-			slot = x.slots + uint32(ordinal)
-			return slot, m.all, true
+			return x.slots + uint32(ordinal), m.all, true
 		}
 	}
 	return 0, m.all, false
