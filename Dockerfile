@@ -7,7 +7,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN runtime/wazero/prepare out && \
-    CGO_ENABLED=0 go build -modfile=out/go.mod -trimpath -ldflags '-s -w' -o /megabin ./cmd/megabin
+    CGO_ENABLED=0 go build -modfile=out/go.mod -trimpath -ldflags '-s -w' -o /megabin ./cmd/megabin-frontend
 
 FROM scratch
 COPY --from=build /megabin /megabin

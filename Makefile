@@ -4,6 +4,8 @@ export CGO_ENABLED = 0
 GO      ?= go
 OUT     ?= out
 MEGABIN := bin/megabin
+# The same with what serves BuildKit, which is for an image.
+FRONTEND_BINARY := bin/megabin-frontend
 # What runs or tests recompiled code is built with the engine of runtime/wazero.
 ENGINE  := -modfile=$(abspath $(OUT))/go.mod
 # Debian packages that building does not need but demo, tests and benchmarks do:
@@ -28,7 +30,7 @@ help:
 	@echo 'make bench        speed and size, side by side with native, qemu, runc, gVisor and wasm from source; RUN=programs/python for a part'
 	@echo 'make coverage     what code discovery and translation miss in some 150 Debian packages'
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
-	@echo 'make build        bin/megabin, static'
+	@echo 'make build        bin/megabin and bin/megabin-frontend, static'
 	@echo 'make frontend-image  the image for "# syntax=", without a container engine, in FRONTEND ($(FRONTEND))'
 	@echo 'make deps         what the above need, with apt when root'
 	@echo 'make clean        remove bin/ and out/'
@@ -40,10 +42,10 @@ engine:
 	@./runtime/wazero/prepare $(OUT)
 
 build: engine
-	$(GO) build $(ENGINE) -trimpath -ldflags '-s -w' -o $(MEGABIN) ./cmd/megabin
+	$(GO) build $(ENGINE) -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
 frontend-image: build
-	@$(GO) run $(ENGINE) ./integration/cmd/mkfrontend $(MEGABIN) $(FRONTEND)
+	@$(GO) run $(ENGINE) ./integration/cmd/mkfrontend $(FRONTEND_BINARY) $(FRONTEND)
 
 demo: deps build
 	@./examples/demo.sh $(MEGABIN) $(OUT)/demo

@@ -44,7 +44,9 @@ runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob l
 
 frontend: converter layers/image/...
 
-cmd/megabin: frontend converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
+cmd/cli: converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
+cmd/megabin: cmd/cli
+cmd/megabin-frontend: cmd/cli frontend converter converter/translate
 
 integration/debian:
 integration/coverage: integration/debian converter/elf converter/disasm converter/lift
@@ -61,11 +63,11 @@ var onlyIn = map[string][]string{
 	"golang.org/x/arch":                      {"converter/x86", "converter/disasm", "converter/lift", "integration/difftest"}, // names of opcodes
 	"github.com/tetratelabs/wazero":          {"runtime/machine", "integration/bench"},
 	"github.com/moby/buildkit":               {"frontend"},
-	"github.com/spf13/cobra":                 {"cmd/megabin"},
-	"github.com/schollz/progressbar":         {"cmd/megabin"},
+	"github.com/spf13/cobra":                 {"cmd/cli", "cmd/megabin-frontend"},
+	"github.com/schollz/progressbar":         {"cmd/cli"},
 	"github.com/secure-systems-lab":          {"layers/image"},
 	"github.com/pelletier/go-toml":           {"layers/image"},
-	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/megabin", "integration/debian", "integration/frontendimage"},
+	"github.com/google/go-containerregistry": {"layers/image", "layers/image/imagetest", "converter", "cmd/cli", "integration/debian", "integration/frontendimage"},
 }
 
 // topLevel is what the repository's root may hold besides dot files.
@@ -164,6 +166,31 @@ func TestOutsideImportsHaveOnePlace(t *testing.T) {
 				if covers(prefix+"/...", imp) && !slices.Contains(places, name) {
 					t.Errorf("%s imports %s, which only %v may", name, imp, places)
 				}
+			}
+		}
+	}
+}
+
+// notLinked is what megabin itself links nothing of, not by others either:
+// Go initializes all that a program links, which was half of what a start
+// took before BuildKit's was left to the frontend.
+var notLinked = []string{module + "/frontend", "github.com/moby", "google.golang.org", "go.opentelemetry.io", "github.com/containerd"}
+
+func TestMegabinLinksLittle(t *testing.T) {
+	deps := exec.Command("go", "list", "-deps", "./cmd/megabin")
+	deps.Dir = root
+	out, err := deps.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, module+"/runtime/runner") {
+		t.Fatal("megabin does not even link what runs programs")
+	}
+	for _, pkg := range linked {
+		for _, tree := range notLinked {
+			if covers(tree+"/...", pkg) || pkg == tree {
+				t.Errorf("megabin links %s", pkg)
 			}
 		}
 	}

@@ -27,6 +27,9 @@ func megabin() string {
 	return filepath.Join("..", "..", "bin", "megabin")
 }
 
+// frontendBinary is what the frontend's image holds.
+func frontendBinary() string { return megabin() + "-frontend" }
+
 func tool(name string) string { return filepath.Join("..", "..", "out", "tools", name) }
 
 // environment is what all tests share.
@@ -89,7 +92,7 @@ func (e *environment) start() (err error) {
 	if err := e.startBuildkit(); err != nil {
 		return err
 	}
-	img, err := frontendimage.New(megabin())
+	img, err := frontendimage.New(frontendBinary())
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
-// Command mkfrontend puts the megabin binary into an image that BuildKit can
+// Command mkfrontend puts a static binary into an image that BuildKit can
 // use as a frontend, for `make frontend-image`; it needs no container engine.
 //
-//	go run ./integration/cmd/mkfrontend bin/megabin oci:out/frontend
-//	go run ./integration/cmd/mkfrontend bin/megabin docker://localhost:5000/megabin
+//	go run ./integration/cmd/mkfrontend bin/megabin-frontend oci:out/frontend
+//	go run ./integration/cmd/mkfrontend bin/megabin-frontend docker://localhost:5000/megabin
 package main
 
 import (

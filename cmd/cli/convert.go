@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -57,7 +57,7 @@ is kept in $XDG_CACHE_HOME/megabin and costs nothing the next time.`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
+			ctx, stop := Interruptible(cmd.Context())
 			defer stop()
 			target := ""
 			if len(args) > 1 {

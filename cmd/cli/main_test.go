@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 func megabin(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errb bytes.Buffer
-	status = execute(context.Background(), args, strings.NewReader(stdin), &out, &errb)
+	status = execute(context.Background(), newRoot(), args, strings.NewReader(stdin), &out, &errb)
 	return status, out.String(), errb.String()
 }
 

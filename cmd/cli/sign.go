@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -30,7 +30,7 @@ attestations keep their digests, and only the index has a new one.`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
+			ctx, stop := Interruptible(cmd.Context())
 			defer stop()
 			return flags.signImage(ctx, args[0], args[len(args)-1], cmd.OutOrStdout())
 		},

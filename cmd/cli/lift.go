@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -24,7 +24,7 @@ much could be translated.`,
   megabin lift -o ls.wasm /bin/ls`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
+			ctx, stop := Interruptible(cmd.Context())
 			defer stop()
 			u, err := lift(ctx, args[0], output)
 			if err != nil {

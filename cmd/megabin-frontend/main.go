@@ -1,14 +1,12 @@
+// Command megabin-frontend is megabin as the image that a Dockerfile's first
+// line names holds it: with the subcommand that serves BuildKit.
 package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
+	"github.com/megabin/megabin/cmd/cli"
 	"github.com/megabin/megabin/converter"
 	"github.com/megabin/megabin/converter/translate"
 	"github.com/megabin/megabin/frontend"
@@ -18,6 +16,8 @@ import (
 // frontendMemory is how much memory the frontend takes before it collects, in
 // bytes.
 const frontendMemory = 256 << 20
+
+func main() { cli.Main(newFrontend()) }
 
 func newFrontend() *cobra.Command {
 	cmd := &cobra.Command{
@@ -34,7 +34,7 @@ the result, layer by layer. Build arguments:
   buildctl build --frontend gateway.v0 --opt source=localhost:5000/megabin ...`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
+			ctx, stop := cli.Interruptible(cmd.Context())
 			defer stop()
 			// It lives for as long as a build waits for it, and needs less
 			// than this: collecting on the way would only make it later.
@@ -114,37 +114,7 @@ func newFrontendPack() *cobra.Command {
 
 // run does a step and tells about it.
 func (flags *frontendFlags) run(cmd *cobra.Command, step func(context.Context, converter.Options) (*converter.Report, error)) error {
-	ctx, stop := interruptible(cmd.Context())
-	defer stop()
-	errw := cmd.ErrOrStderr()
-	bar := newProgress(errw)
-	spendMemory(0)
-	report, err := step(ctx, flags.options(bar))
-	bar.finish()
-	if err != nil {
-		return err
-	}
-	for _, e := range report.ELFs {
-		if e.Refused != "" {
-			fmt.Fprintf(errw, "can't run: %s: %s\n", e.Paths[0], e.Refused)
-		}
-	}
-	return printTotal(errw, report)
-}
-
-// printTotal tells the sum of a report.
-func printTotal(w io.Writer, r *converter.Report) error {
-	t := r.Total
-	_, err := fmt.Fprintf(w, "%d ELF files (%s), %d from the cache, %d can't run; %s of the code covered, %d of %d instructions not translated\n",
-		t.ELFs, size(t.Size), t.Cached, t.Refused, percent(t.CoveredBytes, t.ExecutableBytes),
-		t.Untranslated, t.Instructions+t.Untranslated)
-	return err
-}
-
-// interruptible is a context that an interrupt cancels. A second one ends the
-// process: nothing that is written under its own name is incomplete.
-func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	return cli.Convert(cmd, func(ctx context.Context, p converter.Progress) (*converter.Report, error) {
+		return step(ctx, flags.options(p))
+	})
 }

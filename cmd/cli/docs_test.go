@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"flag"
@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write docs/cli.md")
 // reference writes what --help says about all commands as one page.
 func reference() string {
 	var b strings.Builder
-	b.WriteString("# Command line\n\n<!-- Made of the commands' help by: go test ./cmd/megabin -run TestReference -update -->\n\n")
+	b.WriteString("# Command line\n\n<!-- Made of the commands' help by: go test ./cmd/cli -run TestReference -update -->\n\n")
 	root := newRoot()
 	root.InitDefaultCompletionCmd()
 	describe(&b, root)
@@ -58,7 +58,7 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(have) != want {
-		t.Errorf("%s is stale: go test ./cmd/megabin -run TestReference -update", name)
+		t.Errorf("%s is stale: go test ./cmd/cli -run TestReference -update", name)
 	}
 	for _, command := range []string{"convert", "run", "inspect", "check", "sign", "completion bash"} {
 		if !strings.Contains(want, "## megabin "+command+"\n") {
