@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"sync"
 )
 
 //go:embed report.html
@@ -28,19 +29,21 @@ var legend = []struct {
 	{"can’t run", "#bbbbbb", -1},
 }
 
-var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"px":      func(f float64) string { return fmt.Sprintf("%.2f", f) },
-	"add":     func(f float64, n int) float64 { return f + float64(n) },
-	"base":    path.Base,
-	"bytes":   bytesText,
-	"color":   func(e *ELFReport) string { return e.color() },
-	"note":    note,
-	"covered": covered,
-	"fits": func(t tile) bool {
-		const perLetter, height = 6.5, 16 // of the font
-		return t.H > height && t.W > 6+perLetter*float64(len(path.Base(t.ELF.Paths[0])))
-	},
-}).Parse(reportHTML))
+var reportTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{
+		"px":      func(f float64) string { return fmt.Sprintf("%.2f", f) },
+		"add":     func(f float64, n int) float64 { return f + float64(n) },
+		"base":    path.Base,
+		"bytes":   bytesText,
+		"color":   func(e *ELFReport) string { return e.color() },
+		"note":    note,
+		"covered": covered,
+		"fits": func(t tile) bool {
+			const perLetter, height = 6.5, 16 // of the font
+			return t.H > height && t.W > 6+perLetter*float64(len(path.Base(t.ELF.Paths[0])))
+		},
+	}).Parse(reportHTML))
+})
 
 // WriteHTML writes a report as one page that needs nothing else.
 func (r *Report) WriteHTML(w io.Writer) error {
@@ -63,7 +66,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	if len(r.ELFs) > 0 {
 		page.Groups = treemap(r.ELFs, area, path.Dir)
 	}
-	return reportTemplate.Execute(w, page)
+	return reportTemplate().Execute(w, page)
 }
 
 // untranslated lists the ELFs that are not translated whole, the worst first.

@@ -13,12 +13,14 @@ import (
 
 // emitter writes the code of one function.
 type emitter struct {
-	c     *compiler
-	b     []byte
-	calls []unit.Call
-	sites []unit.Site
-	lost  int // sites where a live value can't be made again
-	err   error
+	c          *compiler
+	opcodes    [][]byte    // of operations
+	immediates []immediate // likewise
+	b          []byte
+	calls      []unit.Call
+	sites      []unit.Site
+	lost       int // sites where a live value can't be made again
+	err        error
 
 	frames                    int   // open wasm blocks
 	mergeAt, innerAt, outerAt []int // by block position: frame numbers
@@ -43,7 +45,7 @@ type emitter struct {
 
 func newEmitter(c *compiler) *emitter {
 	n := len(c.cfg.Order)
-	e := &emitter{c: c, b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1, ifAt: -1}
+	e := &emitter{c: c, opcodes: opcodes(), immediates: immediates(), b: c.code[:0], mergeAt: make([]int, n), innerAt: make([]int, n), outerAt: make([]int, n), counterLocal: -1, setEnd: -1, ifAt: -1}
 	e.restorer.e, e.restorer.bytes = e, &c.bytes
 	for i, h := range c.header {
 		if h && c.polls(i) {
@@ -216,7 +218,7 @@ func (e *emitter) operation(v *ir.Value) {
 
 // instruction emits an operation that is one wasm instruction.
 func (e *emitter) instruction(v *ir.Value) {
-	code := opcodes[v.Op]
+	code := e.opcodes[v.Op]
 	if code == nil {
 		if base, ok := atomicBase[v.Op]; ok {
 			e.atomic(v, base)
@@ -226,7 +228,7 @@ func (e *emitter) instruction(v *ir.Value) {
 		return
 	}
 	e.b = append(e.b, code...)
-	switch immediates[v.Op] {
+	switch e.immediates[v.Op] {
 	case immMemarg:
 		e.memarg(0, v.Aux)
 	case immLane:

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/wasmenc"
@@ -138,10 +139,10 @@ var opcodeRuns = []opcodeRun{
 	{prefixFE, 3, "atomic.fence"},
 }
 
-// opcodes holds the bytes of each operation that is one wasm instruction.
-var opcodes = buildOpcodes()
-
-func buildOpcodes() [][]byte {
+// opcodes holds the bytes of each operation that is one wasm instruction. It
+// is made when a function is compiled first: those who run programs have no
+// use for it.
+var opcodes = sync.OnceValue(func() [][]byte {
 	byName := map[string][]byte{}
 	for _, run := range opcodeRuns {
 		for i, name := range strings.Fields(run.names) {
@@ -153,7 +154,7 @@ func buildOpcodes() [][]byte {
 		t[op] = byName[ir.Op(op).String()]
 	}
 	return t
-}
+})
 
 func opcodeBytes(prefix byte, n uint32) []byte {
 	if prefix == 0 {
@@ -175,9 +176,7 @@ const (
 	immFence            // one zero byte
 )
 
-var immediates = buildImmediates()
-
-func buildImmediates() []immediate {
+var immediates = sync.OnceValue(func() []immediate {
 	t := make([]immediate, ir.Ops())
 	for op := range t {
 		switch name := ir.Op(op).String(); {
@@ -192,7 +191,7 @@ func buildImmediates() []immediate {
 	t[ir.Fill32] = immFill
 	t[ir.Fence] = immFence
 	return t
-}
+})
 
 // atomicBase is the first of the seven opcodes of each atomic operation.
 var atomicBase = map[ir.Op]uint32{

@@ -246,7 +246,7 @@ func (g *generator) arithmetic(i int) {
 		args = append(args, g.pick(i, t))
 	}
 	v := g.b.New(op, args...)
-	if immediates[op] == immLane {
+	if immediates()[op] == immLane {
 		v.Aux = int64(g.r.IntN(2))
 	}
 	g.keep(i, v)

@@ -70,7 +70,7 @@ func TestEveryOperationIsEncoded(t *testing.T) {
 		if op.String() == "invalid" || special[op] || atomic {
 			continue
 		}
-		if opcodes[op] == nil {
+		if opcodes()[op] == nil {
 			t.Errorf("%v has no opcode", op)
 		}
 	}
@@ -82,7 +82,7 @@ func eachOp(fn func(f *ir.Func, name string)) {
 	for op := ir.Op(1); int(op) < ir.Ops(); op++ {
 		if _, ok := atomicBase[op]; ok {
 			eachAtomic(op, fn)
-		} else if opcodes[op] != nil && op != ir.Select {
+		} else if opcodes()[op] != nil && op != ir.Select {
 			fn(oneOp(op, op.Info().Result, op.Info().Args, 1), op.String())
 		}
 	}

@@ -97,7 +97,8 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 		return 0, fmt.Errorf("x87: unknown operation %#x", int32(op))
 	}
 	r := &rows[op.Code()]
-	c := call{op: op, operand: operand}
+	c := &s.call
+	*c = call{op: op, operand: operand}
 	if n := r.memSize(op); n > 0 {
 		addr := uint64(uint32(operand))
 		if addr < abi.MinAddress || addr+uint64(n) > uint64(len(mem)) {
@@ -106,11 +107,11 @@ func (s *State) Do(mem []byte, op abi.X87Op, operand int64) (int64, error) {
 		c.mem = mem[addr:][:n]
 	}
 	if r.quiet {
-		r.do(s, &c)
+		r.do(s, c)
 	} else {
 		s.begin()
 		before := s.sw & c1
-		r.do(s, &c)
+		r.do(s, c)
 		s.end()
 		if r.keep && s.unit.flags&stackFault == 0 {
 			s.sw |= before

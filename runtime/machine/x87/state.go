@@ -14,6 +14,7 @@ type State struct {
 	cw    uint16
 	sw    uint16 // without TOP, ES and B
 	unit  unit
+	call  call // that is being done, kept here so that none is allocated
 }
 
 // Status word bits.

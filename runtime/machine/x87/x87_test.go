@@ -58,3 +58,19 @@ func TestDivision(t *testing.T) {
 		}
 	}
 }
+
+// TestNoGarbage: what programs do for each conversion of a float, such as to
+// set the precision, leaves nothing to collect.
+func TestNoGarbage(t *testing.T) {
+	s := NewState()
+	ops := map[abi.X87Op]int64{
+		abi.X87(abi.X87GetCW, 0, 0, 0): 0, abi.X87(abi.X87SetCW, 0, 0, 0): initialCW,
+		abi.X87(abi.X87Load, abi.X87SrcF64, 0, 0): 0x3ff8000000000000, abi.X87(abi.X87Mul, abi.X87SrcReg, 0, 0): 0,
+		abi.X87(abi.X87StoreF64, 0, 0, 1): 0,
+	}
+	for op, operand := range ops {
+		if n := testing.AllocsPerRun(100, func() { s.Do(nil, op, operand) }); n != 0 {
+			t.Errorf("operation %#x makes %v objects", op, n)
+		}
+	}
+}

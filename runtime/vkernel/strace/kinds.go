@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,11 +22,10 @@ var outputs = map[string]bool{
 	"ts_out": true, "tv_out": true, "rlimit_out": true, "pollfds": true, "ioout": true, "cstr_out": true,
 }
 
-// kinds are the names that signatures use.
-var kinds map[string]printer
-
-func init() {
-	kinds = map[string]printer{
+// kinds are the names that signatures use. They are made when the first
+// signature is read: few runs trace.
+var kinds = sync.OnceValue(func() map[string]printer {
+	kinds := map[string]printer{
 		"d": decimal, "u": unsigned, "x": hex, "o": octal, "p": pointer, "fd": decimal, "pid": decimal, "long": long,
 		"dirfd": dirfd, "path": path, "mode": octal, "_": raw,
 		"in": input, "out": output, "iov": vector(false), "ioout": vector(true),
@@ -41,7 +41,8 @@ func init() {
 	for name, set := range enums {
 		kinds[name] = enum(set)
 	}
-}
+	return kinds
+})
 
 func decimal(_ *Call, _ int, v uint64) string  { return strconv.Itoa(int(int32(v))) }
 func long(_ *Call, _ int, v uint64) string     { return strconv.FormatInt(int64(v), 10) }

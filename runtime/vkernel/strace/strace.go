@@ -40,7 +40,7 @@ func Parse(signature string) Format {
 }
 
 func kind(name string) printer {
-	p, ok := kinds[name]
+	p, ok := kinds()[name]
 	if !ok {
 		panic("BUG: strace: no kind " + name)
 	}

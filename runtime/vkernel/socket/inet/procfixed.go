@@ -18,7 +18,6 @@ var fixedFiles = []struct{ name, text string }{
 	{"packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"},
 	{"raw", "  sl  local_address rem_address" + restOfTitle + "\n"},
 	{"raw6", "  sl  local_address                         remote_address                     " + restOfTitle + "\n"},
-	{"snmp", snmp()},
 }
 
 // restOfTitle is the title of datagram sockets from the state on.
@@ -38,16 +37,16 @@ var counters = []struct{ name, counted, values string }{
 	{"UdpLite", "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors", ""},
 }
 
-func snmp() string {
-	var b strings.Builder
+func snmp() []byte {
+	var b []byte
 	for _, c := range counters {
 		values := strings.Fields(c.values)
 		for range len(strings.Fields(c.counted)) - len(values) {
 			values = append(values, "0")
 		}
-		fmt.Fprintf(&b, "%s: %s\n%s: %s\n", c.name, c.counted, c.name, strings.Join(values, " "))
+		b = fmt.Appendf(b, "%s: %s\n%s: %s\n", c.name, c.counted, c.name, strings.Join(values, " "))
 	}
-	return b.String()
+	return b
 }
 
 // sockstat is /proc/net/sockstat.
@@ -83,5 +82,5 @@ func (s *Stack) otherFiles() (list []socket.ProcFile) {
 	for _, f := range fixedFiles {
 		list = append(list, socket.ProcFile{Name: f.name, Read: func() []byte { return []byte(f.text) }})
 	}
-	return append(list, socket.ProcFile{Name: "sockstat", Read: s.sockstat}, socket.ProcFile{Name: "sockstat6", Read: s.sockstat6})
+	return append(list, socket.ProcFile{Name: "snmp", Read: snmp}, socket.ProcFile{Name: "sockstat", Read: s.sockstat}, socket.ProcFile{Name: "sockstat6", Read: s.sockstat6})
 }
