@@ -45,8 +45,9 @@ runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob l
 frontend: converter layers/image/...
 
 cmd/cli: converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
-cmd/megabin: cmd/cli
-cmd/megabin-frontend: cmd/cli frontend converter converter/translate
+cmd/hugeheap:
+cmd/megabin: cmd/cli cmd/hugeheap
+cmd/megabin-frontend: cmd/cli cmd/hugeheap frontend converter converter/translate
 
 integration/debian:
 integration/coverage: integration/debian converter/elf converter/disasm converter/lift
