@@ -60,7 +60,7 @@ func (e *Engine) linkedOf(l linker, id [32]byte) *linked {
 	if k, ok := e.linked[id]; ok {
 		return k
 	}
-	k := &linked{file: codefile.Open(filepath.Join(e.options.CacheDir, "parts-"+l.CodeVersion(), hex.EncodeToString(id[:])))}
+	k := &linked{file: codefile.Open(filepath.Join(e.options.CacheDir, "parts-"+codefile.Version+"-"+l.CodeVersion(), hex.EncodeToString(id[:])))}
 	if code := k.file.Code(); len(code) > 0 {
 		k.module, _ = l.WithCode(skeleton(linkedName(id)), abi.TypeFunc, code, k.file.Functions())
 	}

@@ -10,10 +10,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 )
+
+// Version of the files' format.
+const Version = "2"
 
 // Extensions of the two files.
 const (
@@ -43,7 +48,9 @@ type File struct {
 type entry struct {
 	off, size int64
 	sum       uint32
-	first, n  int // in File.functions
+	first, n  int   // in File.functions
+	boot      int64 // where in the index it says since which boot the code is known
+	known     bool  // since this one
 }
 
 // Open maps the code in NAME.index and NAME.code. What is not there, or damaged, is as if it had never
@@ -58,7 +65,10 @@ func Open(name string) *File {
 		return f
 	}
 	f.size, f.codeEnd = readIndex(index, func(r *record) {
-		e := entry{off: r.off, size: r.size, sum: r.sum, first: len(f.functions), n: len(r.functions) / 4}
+		e := entry{
+			off: r.off, size: r.size, sum: r.sum, first: len(f.functions), n: len(r.functions) / 4,
+			boot: r.bootAt, known: r.boot == boot && boot != 0,
+		}
 		if e.off+e.size > int64(len(f.code)) {
 			return
 		}
@@ -99,14 +109,42 @@ func (f *File) Code() []byte { return f.code }
 // Functions is where in Code functions begin, ascending.
 func (f *File) Functions() []int { return f.functions }
 
-// Find returns which of Functions are id's. It reads their code, to compare it with its checksum.
+// Find returns which of Functions are id's. It compares their code with its checksum unless that was written or
+// compared since the host booted: a write that a crash cut short is all that can damage it unnoticed.
 func (f *File) Find(id ID) (first, n int, ok bool) {
 	e, ok := f.entries[id]
-	if !ok || crc32.Checksum(f.code[e.off:][:e.size], castagnoli) != e.sum {
+	if !ok {
 		return 0, 0, false
+	}
+	if !e.known {
+		if crc32.Checksum(f.code[e.off:][:e.size], castagnoli) != e.sum {
+			return 0, 0, false
+		}
+		f.know(e)
 	}
 	return e.first, e.n, true
 }
+
+// know writes into the index that an entry's code is known since this boot. If that can't be written, it is
+// compared again another time.
+func (f *File) know(e entry) {
+	index, err := os.OpenFile(f.name+indexExt, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer index.Close()
+	_, _ = index.WriteAt(le.AppendUint64(nil, boot), e.boot)
+}
+
+// boot is the first half of what the kernel names this boot of the host (random(4)), 0 if it does not tell.
+var boot = func() uint64 {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	n, err := strconv.ParseUint(strings.ReplaceAll(string(b[:min(18, len(b))]), "-", ""), 16, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}()
 
 // Add appends code to the files, for those who open them later, in place of what id named before.
 // functions are the offsets of its functions, ascending.
@@ -180,17 +218,19 @@ func (f *File) appendCode(code []byte) (off int64, err error) {
 }
 
 // record is an entry in the index. It begins with its head, then has the offset of each
-// function, u32, and the checksum of all that.
+// function, u32, the checksum of all that, and since which boot of the host the code is known.
 type record struct {
 	id        ID
 	off, size int64
 	sum       uint32
 	functions []byte // offsets, u32
+	boot      uint64
+	bootAt    int64 // where it is, in the index
 }
 
 const (
 	headSize = len(ID{}) + 8 + 4 + 4 + 4 // offset, size, checksum, number of functions
-	sumSize  = 4
+	tailSize = 4 + 8                     // checksum, boot
 )
 
 var (
@@ -208,7 +248,8 @@ func appendRecord(b []byte, r *record, functions []int) []byte {
 	for _, off := range functions {
 		b = le.AppendUint32(b, uint32(off))
 	}
-	return le.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+	b = le.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+	return le.AppendUint64(b, boot)
 }
 
 // readIndex visits the records up to the first that is damaged or not whole. It returns where that
@@ -219,6 +260,7 @@ func readIndex(b []byte, visit func(*record)) (size, codeEnd int64) {
 		if n == 0 || r.off < codeEnd {
 			return int64(len(b) - len(rest)), codeEnd
 		}
+		r.bootAt = int64(len(b) - len(rest) + n - 8)
 		visit(&r)
 		codeEnd = r.off + r.size
 		rest = rest[n:]
@@ -227,22 +269,22 @@ func readIndex(b []byte, visit func(*record)) (size, codeEnd int64) {
 
 // readRecord reads the first record of b, which has n bytes; 0 if it is none.
 func readRecord(b []byte) (r record, n int) {
-	if len(b) < headSize+sumSize {
+	if len(b) < headSize+tailSize {
 		return r, 0
 	}
 	copy(r.id[:], b)
 	h := b[len(r.id):]
 	r.off, r.size, r.sum = int64(le.Uint64(h)), int64(le.Uint32(h[8:])), le.Uint32(h[12:])
 	count := uint64(le.Uint32(h[16:]))
-	if count > uint64(len(b)-headSize-sumSize)/4 || r.off < 0 || r.off > maxOffset {
+	if count > uint64(len(b)-headSize-tailSize)/4 || r.off < 0 || r.off > maxOffset {
 		return r, 0
 	}
 	end := headSize + 4*int(count)
 	if crc32.Checksum(b[:end], castagnoli) != le.Uint32(b[end:]) {
 		return r, 0
 	}
-	r.functions = b[headSize:end]
-	return r, end + sumSize
+	r.functions, r.boot = b[headSize:end], le.Uint64(b[end+4:])
+	return r, end + tailSize
 }
 
 // maxOffset bounds a file of code, so that sums do not overflow.

@@ -36,9 +36,13 @@ func made(t *testing.T) string {
 	return name
 }
 
-// found tells which pieces the files have; those must be right.
+// reboot is what makes a file's code unknown.
+func reboot() { boot++ }
+
+// found tells which pieces the files have after a boot; those must be right.
 func found(t *testing.T, name string) (list [3]bool) {
 	t.Helper()
+	reboot()
 	f := Open(name)
 	defer f.Close()
 	for i, p := range pieces {
@@ -125,6 +129,41 @@ func TestDamage(t *testing.T) {
 	check(t, os.Remove(name+codeExt))
 	if got := found(t, name); got != [3]bool{} {
 		t.Errorf("without code: %v", got)
+	}
+}
+
+// TestKnown: code is compared once in a boot, and not at all in that which it was written in.
+func TestKnown(t *testing.T) {
+	name := made(t)
+	// inFile tells whether the first piece is found after its code was changed.
+	inFile := func(code string) bool {
+		t.Helper()
+		file, err := os.OpenFile(name+codeExt, os.O_WRONLY, 0)
+		check(t, err)
+		defer file.Close()
+		_, err = file.WriteAt([]byte(code), 0)
+		check(t, err)
+		f := Open(name)
+		defer f.Close()
+		_, _, ok := f.Find(pieces[0].id)
+		return ok
+	}
+	if !inFile("FIRST") {
+		t.Error("code was compared in the boot that wrote it")
+	}
+	reboot()
+	if inFile("FIRST") {
+		t.Error("changed code was found after a boot")
+	}
+	if !inFile("first") {
+		t.Error("code is not found after a boot")
+	}
+	if !inFile("FIRST") {
+		t.Error("code was compared twice in a boot")
+	}
+	boot = 0
+	if inFile("FIRST") || !inFile("first") || inFile("FIRST") {
+		t.Error("code was not compared each time on a host that does not name its boots")
 	}
 }
 
