@@ -7,6 +7,8 @@ import (
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
+
+	"github.com/megabin/megabin/cmd/hugeheap"
 )
 
 // A recompilation makes much garbage beside what it keeps, and most ELFs are so
@@ -29,7 +31,9 @@ func spendMemory(jobs int) {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	debug.SetGCPercent(lateRecompile)
-	followHeap(max(leastMemory, int64(jobs)*memoryOfJob))
+	limit := max(leastMemory, int64(jobs)*memoryOfJob)
+	hugeheap.Grow(limit)
+	followHeap(limit)
 }
 
 // heapLimit is the memory limit while little is kept, in bytes.

@@ -6,7 +6,7 @@
 //
 // The heap grows by mapping memory anew, and what was advised for the address
 // before is lost then. So the heap has to be grown first, without garbage that
-// a collection would have to find: by a goroutine's stack, which is heap that
+// a collection would have to find: by goroutines' stacks, which are heap that
 // comes back as soon as the goroutine ends.
 //
 // It imports nearly nothing, so that it is initialized before most others.
@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	size     = 32 << 20 // bytes of heap, of which those are backed that are touched
-	chunk    = 4 << 20  // what the heap grows by at least, and is aligned to
+	small    = 32 << 20  // bytes of a stack
+	large    = 512 << 20 // likewise; Go allows no stack of 1 GiB
+	chunk    = 4 << 20   // what the heap grows by at least, and is aligned to
 	hugePage = 2 << 20
 	block    = 128 << 10
 )
@@ -34,34 +35,75 @@ func init() {
 			break
 		}
 	}
-	frame := make(chan uintptr)
-	others := runtime.NumGoroutine()
-	go func() { frame <- largeFrame() }()
-	end := <-frame
-	for tries := 0; runtime.NumGoroutine() > others && tries < 1000; tries++ {
-		runtime.Gosched() // the heap would grow further, were the stack still in use
-	}
+	end := grow(1, smallFrame)[0]
 	// What the heap began with is used up first.
 	start := first &^ (chunk - 1)
-	if start > end || end-start > 2*size {
-		start = (end - size) &^ (hugePage - 1)
+	if start > end || end-start > 2*small {
+		start = end - small
 	}
-	// A kernel without huge pages refuses, which is as good as before.
+	advise(start, end)
+}
+
+// Grow makes the heap larger by free memory of n bytes or up to 512 MiB more, for who will need
+// as much. Memory that is not touched takes up addresses only.
+func Grow(n int64) {
+	for _, end := range grow(int((n+large-1)/large), largeFrame) {
+		advise(end-large, end)
+	}
+}
+
+// grow has n stacks at a time and returns where they ended.
+func grow(n int, stack func() uintptr) []uintptr {
+	others := runtime.NumGoroutine()
+	ends := make([]uintptr, n)
+	made, all := make(chan bool), make(chan bool)
+	for i := range ends {
+		go func() {
+			ends[i] = stack()
+			made <- true
+			<-all
+		}()
+	}
+	for range ends {
+		<-made
+	}
+	close(all)
+	for tries := 0; runtime.NumGoroutine() > others && tries < 1000; tries++ {
+		runtime.Gosched() // the heap would grow further, were the stacks still in use
+	}
+	return ends
+}
+
+// advise asks for huge pages in [start, end), which need not be heap as a whole. A kernel without huge pages
+// refuses, which is as good as before.
+func advise(start, end uintptr) {
+	start &^= hugePage - 1
 	_, _, _ = syscall.RawSyscall(syscall.SYS_MADVISE, start, end-start, madvHugepage)
 }
 
 // madvHugepage is MADV_HUGEPAGE of madvise(2).
 const madvHugepage = 14
 
-// largeFrame returns an address at the end of a stack of size bytes: its own frame is
+// smallFrame returns an address at the end of a stack of small bytes: its own frame is
 // larger than half of that. Of it hardly any is touched; it has space for what a call
 // returns that is never made.
+//
+//go:noinline
+func smallFrame() uintptr {
+	var last byte
+	if called {
+		returnSmall()
+	}
+	return uintptr(unsafe.Pointer(&last))
+}
+
+// largeFrame is the same for large bytes.
 //
 //go:noinline
 func largeFrame() uintptr {
 	var last byte
 	if called {
-		large()
+		returnLarge()
 	}
 	return uintptr(unsafe.Pointer(&last))
 }
@@ -69,4 +111,7 @@ func largeFrame() uintptr {
 var called bool // never
 
 //go:noinline
-func large() (result [size * 3 / 4]byte) { return result }
+func returnSmall() (result [small * 3 / 4]byte) { return result }
+
+//go:noinline
+func returnLarge() (result [large * 3 / 4]byte) { return result }

@@ -14,7 +14,18 @@ func TestAdvised(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
 		t.Skip("a kernel without huge pages:", err)
 	}
-	object := uintptr(unsafe.Pointer(new([block]byte)))
+	Grow(1)
+	for _, object := range []uintptr{
+		uintptr(unsafe.Pointer(new([block]byte))), uintptr(unsafe.Pointer(new([2 * small]byte))),
+	} {
+		if flags := flagsAt(t, object); !strings.Contains(flags, " hg") {
+			t.Errorf("flags of the mapping at %#x: %s, without hg", object, flags)
+		}
+	}
+}
+
+// flagsAt returns the flags of the mapping with an address.
+func flagsAt(t *testing.T, object uintptr) string {
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		t.Fatal(err)
@@ -27,11 +38,9 @@ func TestAdvised(t *testing.T) {
 			inside = start <= object && object < end
 		}
 		if flags, ok := strings.CutPrefix(lines.Text(), "VmFlags:"); ok && inside {
-			if !strings.Contains(flags, " hg") {
-				t.Errorf("flags of the mapping with a new object: %s, without hg", flags)
-			}
-			return
+			return flags
 		}
 	}
-	t.Error("a new object is in no mapping")
+	t.Fatalf("no mapping has %#x", object)
+	return ""
 }

@@ -44,8 +44,8 @@ runtime/runner: runtime/machine/... runtime/vkernel/... layers/abi layers/blob l
 
 frontend: converter layers/image/...
 
-cmd/cli: converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 cmd/hugeheap:
+cmd/cli: cmd/hugeheap converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
 cmd/megabin: cmd/cli cmd/hugeheap
 cmd/megabin-frontend: cmd/cli cmd/hugeheap frontend converter converter/translate
 
