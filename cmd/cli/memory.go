@@ -18,7 +18,7 @@ import (
 const (
 	memoryOfJob   = 3 << 29
 	leastMemory   = 2 * memoryOfJob
-	lateRecompile = 800 // percent of what is kept
+	lateRecompile = 200 // percent of what is kept
 )
 
 // spendMemory sets the garbage collector for recompiling jobs ELFs at a time;
