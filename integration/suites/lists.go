@@ -1,13 +1,5 @@
 package suites
 
-// pythonModules are those of CPython's own tests that are run.
-const pythonModules = `test_threading test_thread test_subprocess test_multiprocessing_fork test_multiprocessing_spawn
-	test_asyncio test_socket test_select test_selectors test_signal test_os test_posix test_mmap test_fcntl test_pty test_ssl test_sqlite3
-	test_ctypes test_decimal test_json test_re test_zlib test_time test_tempfile test_shutil test_io test_fileio
-	test_pathlib test_glob test_queue test_concurrent_futures test_poll test_epoll test_popen test_wait3 test_wait4
-	test_fork1 test_resource test_math test_float test_struct test_array test_bz2 test_lzma test_gzip test_hashlib test_pickle
-	test_socketserver test_faulthandler test_posixpath test_stat test_statistics test_random test_sched test_logging test_tarfile test_zipfile`
-
 // stressors are those of stress-ng that need no device and no privilege, and
 // whose work is system calls or arithmetic.
 const stressors = `access affinity aio aiol alarm atomic bad-altstack bad-ioctl bigheap branch brk bsearch cache cacheline cap chattr chdir chmod

@@ -153,7 +153,7 @@ var suites = []suite{
 	{
 		name: "python", packages: []string{"libpython3.11-testsuite", "python3"}, limit: 20 * time.Minute,
 		prepare: "touch .",
-		list:    "echo '" + pythonModules + "'",
+		list:    "python3 -m test --list-tests",
 		run:     `python3 -m test -v -u none $1`,
 		env:     []string{"PYTHONDONTWRITEBYTECODE=1", "TMPDIR=/tmp"},
 		read:    byUnittest,
