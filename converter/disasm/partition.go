@@ -243,7 +243,7 @@ func (p *partition) appendFresh(work, targets []uint64, n int) []uint64 {
 // From this many labels on a function's jumps to them leave it, and enter the partial
 // function that each label has: edges from every jump to every label would be a
 // million.
-const manyLabels = 512
+const manyLabels = 256
 
 // indirectTargets are where the indirect jump at addr may go: its table, or
 // the labels of the function whose addresses are taken, unless there are too many.

@@ -1,5 +1,7 @@
 package lift
 
+import "github.com/megabin/megabin/converter/ir"
+
 // recursion makes functions look at abi.Guard at their entry, so that no
 // program runs for ever without: one in each cycle of direct calls, and those
 // that can be part of one through pointers.
@@ -37,9 +39,10 @@ func (u *unit) recursion() {
 }
 
 // callees are the functions that fn calls directly. It marks fn if it calls
-// through a pointer and may be called so itself.
+// through a pointer and may be called so itself, or ends with a jump through
+// one: such jumps can go on for ever without a stack that grows.
 func (u *unit) callees(fn *function) []*function {
-	if fn.src.AddressTaken && fn.callsIndirectly() {
+	if fn.src.AddressTaken && fn.callsIndirectly() || stubJump(fn.src) == nil && fn.leavesIndirectly() {
 		fn.looks = true
 	}
 	return fn.callees
@@ -51,6 +54,18 @@ func (fn *function) callsIndirectly() bool {
 	for _, b := range fn.blocks {
 		for i := range b.segs {
 			if s := b.segs[i].site; s != nil && s.isCall() && !s.direct {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leavesIndirectly reports whether fn has a tail call through a pointer.
+func (fn *function) leavesIndirectly() bool {
+	for _, b := range fn.blocks {
+		for _, s := range b.exits {
+			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Indirect {
 				return true
 			}
 		}
