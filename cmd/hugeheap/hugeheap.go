@@ -45,11 +45,32 @@ func init() {
 }
 
 // Grow makes the heap larger by free memory of n bytes or up to 512 MiB more, for who will need
-// as much. Memory that is not touched takes up addresses only.
+// as much. Memory that is not touched takes up addresses only; where those are limited, it does nothing.
 func Grow(n int64) {
+	if addressesAreLimited() {
+		return
+	}
 	for _, end := range grow(int((n+large-1)/large), largeFrame) {
 		advise(end-large, end)
 	}
+}
+
+// addressesAreLimited reports whether memory counts that is not touched: by ulimit -v, or because the kernel
+// promises no more than there is (proc_sys_vm(5), overcommit_memory).
+func addressesAreLimited() bool {
+	const infinity = ^uint64(0)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &limit); err != nil || limit.Cur != infinity {
+		return true
+	}
+	f, err := syscall.Open("/proc/sys/vm/overcommit_memory", syscall.O_RDONLY, 0)
+	if err != nil {
+		return true
+	}
+	defer syscall.Close(f)
+	mode := make([]byte, 1)
+	n, err := syscall.Read(f, mode)
+	return err != nil || n == 0 || mode[0] == '2'
 }
 
 // grow has n stacks at a time and returns where they ended.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"unsafe"
@@ -21,6 +22,20 @@ func TestAdvised(t *testing.T) {
 		if flags := flagsAt(t, object); !strings.Contains(flags, " hg") {
 			t.Errorf("flags of the mapping at %#x: %s, without hg", object, flags)
 		}
+	}
+}
+
+// TestLimited: where addresses are limited, the heap is not made larger than those.
+func TestLimited(t *testing.T) {
+	const limit = "HUGEHEAP_TEST_LIMITED"
+	if os.Getenv(limit) != "" {
+		Grow(1 << 40)
+		return
+	}
+	limited := exec.Command("/bin/sh", "-c", `ulimit -v 4000000; exec "$0" -test.run=TestLimited`, os.Args[0])
+	limited.Env = append(os.Environ(), limit+"=1")
+	if out, err := limited.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
