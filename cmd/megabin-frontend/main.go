@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/megabin/megabin/cmd/cli"
-	_ "github.com/megabin/megabin/cmd/hugeheap" // for quick starts
 	"github.com/megabin/megabin/converter"
 	"github.com/megabin/megabin/converter/translate"
 	"github.com/megabin/megabin/frontend"

@@ -46,8 +46,8 @@ frontend: converter layers/image/...
 
 cmd/hugeheap:
 cmd/cli: cmd/hugeheap converter converter/translate runtime/machine/... runtime/vkernel/... runtime/runner layers/abi layers/blob layers/unit/... layers/pack layers/manifest layers/tarfs layers/image/...
-cmd/megabin: cmd/cli cmd/hugeheap
-cmd/megabin-frontend: cmd/cli cmd/hugeheap frontend converter converter/translate
+cmd/megabin: cmd/cli
+cmd/megabin-frontend: cmd/cli frontend converter converter/translate
 
 integration/debian:
 integration/coverage: integration/debian converter/elf converter/disasm converter/lift
