@@ -15,7 +15,7 @@ import (
 // with the binary that the tests have in place of the stage that compiles one.
 // The image is the one that make frontend-image makes, and is a frontend.
 func TestOwnDockerfile(t *testing.T) {
-	stage := buildContext(t, "FROM scratch\nCOPY megabin /megabin\n", map[string]string{"megabin": megabin()})
+	stage := buildContext(t, "FROM scratch\nCOPY megabin /megabin\n", map[string]string{"megabin": frontendBinary()})
 	build{dir: stage, way: plain, output: pushed("self:build")}.mustRun(t)
 	root := filepath.Join("..", "..")
 	build{dir: root, way: plain, output: pushed("self:1"), opts: []string{"context:build=docker-image://" + env.image("self:build")}}.mustRun(t)
