@@ -11,10 +11,10 @@ import (
 	"github.com/megabin/megabin/cmd/hugeheap"
 )
 
-// A recompilation makes much garbage beside what it keeps, and most ELFs are so
-// small that all of it fits in little memory. So collections are late until
-// there is as much as this in use, in bytes for each job: what the largest
-// libraries of a distribution need.
+// A recompilation makes much garbage beside what it keeps. So collections are
+// late, but not so late that most memory is used for the first time, which is
+// dearer where a hypervisor has to make it, until there is as much as this in
+// use, in bytes for each job: what the largest libraries of a distribution need.
 const (
 	memoryOfJob   = 3 << 29
 	leastMemory   = 2 * memoryOfJob

@@ -241,8 +241,8 @@ func (p *partition) appendFresh(work, targets []uint64, n int) []uint64 {
 }
 
 // From this many labels on a function's jumps to them leave it, and enter the partial
-// function that each label has: edges from every jump to every label would be a
-// million.
+// function that each label has: edges from every jump to every label are the
+// square of their number, and take the engine seconds already.
 const manyLabels = 256
 
 // indirectTargets are where the indirect jump at addr may go: its table, or

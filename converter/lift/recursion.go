@@ -42,7 +42,7 @@ func (u *unit) recursion() {
 // through a pointer and may be called so itself, or ends with a jump through
 // one: such jumps can go on for ever without a stack that grows.
 func (u *unit) callees(fn *function) []*function {
-	if fn.src.AddressTaken && fn.callsIndirectly() || stubJump(fn.src) == nil && fn.leavesIndirectly() {
+	if fn.src.AddressTaken && fn.callsIndirectly() || fn.stubs[fn.src.Entry] == nil && fn.leavesIndirectly() {
 		fn.looks = true
 	}
 	return fn.callees

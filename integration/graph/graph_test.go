@@ -123,15 +123,21 @@ type goPackage struct {
 	Imports    []string
 }
 
-func listPackages(t *testing.T) []goPackage {
-	list := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+// goList is what `go list` says of the repository.
+func goList(t *testing.T, args ...string) string {
+	list := exec.Command("go", append([]string{"list"}, args...)...)
 	list.Dir = root
 	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
+	return string(out)
+}
+
+func listPackages(t *testing.T) []goPackage {
+	out := goList(t, "-json=ImportPath,Imports", "./...")
 	var pkgs []goPackage
-	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+	for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
 		var p goPackage
 		if err := dec.Decode(&p); err != nil {
 			t.Fatal(err)
@@ -178,13 +184,7 @@ func TestOutsideImportsHaveOnePlace(t *testing.T) {
 var notLinked = []string{module + "/frontend", "github.com/moby", "google.golang.org", "go.opentelemetry.io", "github.com/containerd"}
 
 func TestMegabinLinksLittle(t *testing.T) {
-	deps := exec.Command("go", "list", "-deps", "./cmd/megabin")
-	deps.Dir = root
-	out, err := deps.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	linked := strings.Fields(string(out))
+	linked := strings.Fields(goList(t, "-deps", "./cmd/megabin"))
 	if !slices.Contains(linked, module+"/runtime/runner") {
 		t.Fatal("megabin does not even link what runs programs")
 	}

@@ -67,7 +67,7 @@ func Open(name string) *File {
 	f.size, f.codeEnd = readIndex(index, func(r *record) {
 		e := entry{
 			off: r.off, size: r.size, sum: r.sum, first: len(f.functions), n: len(r.functions) / 4,
-			boot: r.bootAt, known: r.boot == boot && boot != 0,
+			boot: r.bootAt, known: r.boot == boot() && r.boot != 0,
 		}
 		if e.off+e.size > int64(len(f.code)) {
 			return
@@ -133,18 +133,18 @@ func (f *File) know(e entry) {
 		return
 	}
 	defer index.Close()
-	_, _ = index.WriteAt(le.AppendUint64(nil, boot), e.boot)
+	_, _ = index.WriteAt(le.AppendUint64(nil, boot()), e.boot)
 }
 
 // boot is the first half of what the kernel names this boot of the host (random(4)), 0 if it does not tell.
-var boot = func() uint64 {
+var boot = sync.OnceValue(func() uint64 {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	n, err := strconv.ParseUint(strings.ReplaceAll(string(b[:min(18, len(b))]), "-", ""), 16, 64)
 	if err != nil {
 		return 0
 	}
 	return n
-}()
+})
 
 // Add appends code to the files, for those who open them later, in place of what id named before.
 // functions are the offsets of its functions, ascending.
@@ -249,7 +249,7 @@ func appendRecord(b []byte, r *record, functions []int) []byte {
 		b = le.AppendUint32(b, uint32(off))
 	}
 	b = le.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
-	return le.AppendUint64(b, boot)
+	return le.AppendUint64(b, boot())
 }
 
 // readIndex visits the records up to the first that is damaged or not whole. It returns where that
