@@ -35,7 +35,7 @@ func init() {
 			break
 		}
 	}
-	end := grow(1, smallFrame)[0]
+	end := grow(1, frame[[small * 3 / 4]byte])[0]
 	// What the heap began with is used up first.
 	start := first &^ (chunk - 1)
 	if start > end || end-start > 2*small {
@@ -50,7 +50,7 @@ func Grow(n int64) {
 	if addressesAreLimited() {
 		return
 	}
-	for _, end := range grow(int((n+large-1)/large), largeFrame) {
+	for _, end := range grow(int((n+large-1)/large), frame[[large * 3 / 4]byte]) {
 		advise(end-large, end)
 	}
 }
@@ -105,26 +105,15 @@ func advise(start, end uintptr) {
 // madvHugepage is MADV_HUGEPAGE of madvise(2).
 const madvHugepage = 14
 
-// smallFrame returns an address at the end of a stack of small bytes: its own frame is
-// larger than half of that. Of it hardly any is touched; it has space for what a call
-// returns that is never made.
+// frame returns an address at the end of a stack that its own frame made grow, with space for what a call
+// returns that is never made; of it hardly any is touched. Stacks double, so a T of three quarters of a
+// stack's size makes one of that size.
 //
 //go:noinline
-func smallFrame() uintptr {
+func frame[T any]() uintptr {
 	var last byte
 	if called {
-		returnSmall()
-	}
-	return uintptr(unsafe.Pointer(&last))
-}
-
-// largeFrame is the same for large bytes.
-//
-//go:noinline
-func largeFrame() uintptr {
-	var last byte
-	if called {
-		returnLarge()
+		result[T]()
 	}
 	return uintptr(unsafe.Pointer(&last))
 }
@@ -132,7 +121,4 @@ func largeFrame() uintptr {
 var called bool // never
 
 //go:noinline
-func returnSmall() (result [small * 3 / 4]byte) { return result }
-
-//go:noinline
-func returnLarge() (result [large * 3 / 4]byte) { return result }
+func result[T any]() (t T) { return t }
