@@ -86,7 +86,8 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := t.adopt(child, a); err != nil {
+	event := t.cloneEvent(a)
+	if err := t.adopt(child, a, event != 0 || a.has(unix.CLONE_PTRACE)); err != nil {
 		child.discard()
 		return 0, err
 	}
@@ -97,8 +98,12 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 		defer t.K.running.Done()
 		run(child)
 	}()
+	if event != 0 {
+		t.traceEvent(event, uint64(tid))
+	}
 	if vfork != nil {
 		t.sleepUnlessKilled(vfork)
+		t.traceEvent(eventVforkDone, uint64(tid))
 	}
 	return tid, nil
 }
@@ -110,7 +115,7 @@ func (t *Task) copyTask(a CloneArgs) (*Task, error) {
 	child.comm.Store(t.comm.Load())
 	child.exe.Store(t.exe.Load())
 	child.attributes.Store(t.Attributes().fork())
-	child.mask = t.Mask()
+	child.mask, child.call = t.Mask(), t.call
 	child.Handlers = t.Handlers
 	if !a.has(unix.CLONE_SIGHAND) {
 		child.Handlers = t.Handlers.Fork()
@@ -173,12 +178,18 @@ func (t *Task) copyCPU(child *Task, a CloneArgs) error {
 	return nil
 }
 
-// adopt gives the child an id, its descriptors and its place in the family.
+// adopt gives the child an id, its descriptors and its place in the family, with
+// traced also the tracer.
 // ERESTARTNOINTR if a signal came, which the child of a group must not miss.
-func (t *Task) adopt(child *Task, a CloneArgs) error {
+func (t *Task) adopt(child *Task, a CloneArgs, traced bool) (err error) {
 	k := t.K
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer func() {
+		if traced && err == nil {
+			child.traceChild(t)
+		}
+	}()
 	if t.Interrupted() {
 		return ERESTARTNOINTR
 	}

@@ -20,9 +20,13 @@ func (t *Task) nextSignal() (info SigInfo, found, end bool) {
 		case t.ends():
 			g.mu.Unlock()
 			return info, false, true
-		case g.stopSig != 0:
+		case g.stopSig != 0 && !t.goesOn:
 			g.mu.Unlock()
 			t.park()
+			continue
+		case t.mustTrap:
+			g.mu.Unlock()
+			t.interruptStop()
 			continue
 		}
 		info, found = t.take(t.mask)
@@ -30,6 +34,11 @@ func (t *Task) nextSignal() (info SigInfo, found, end bool) {
 			t.recheck()
 		}
 		g.mu.Unlock()
+		if found && t.traced() {
+			if info, found = t.signalStop(info); !found {
+				continue
+			}
+		}
 		return info, found, false
 	}
 }
@@ -45,11 +54,21 @@ func (t *Task) nextSignal() (info SigInfo, found, end bool) {
 // when handlers are left otherwise than by returning too often.
 func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool) {
 	value, restart = ret, isRestart(err)
+	call := t.call
 	for t.flow == flowNone {
+		t.CPU.SetReg(abi.RAX, value) // for a tracer, as is the number of the call
+		t.call = call
 		info, found, end := t.nextSignal()
+		call = t.call
+		if now := t.CPU.Reg(abi.RAX); now != value || t.rewritten && call == noCall {
+			value, restart = now, false
+		}
 		switch {
 		case end:
 			t.flow = flowExit
+			return 0, false, true
+		case t.rewritten && !restart:
+			t.leaveFor(info, found)
 			return 0, false, true
 		case !found:
 			if t.saved == nil {
@@ -149,20 +168,33 @@ func (t *Task) enterMore() bool {
 			t.flow = flowExit
 			return false
 		case !found:
+			t.rewritten = false // the registers are where it goes on
 			return true
 		}
-		action := t.Handlers.Get(info.Signo)
-		t.K.Calls.Signal(t, info)
-		if action.Handler == SigDfl || t.Handlers.ignores(info.Signo) {
-			t.defaultAction(info.Signo)
-			if t.flow != flowNone {
-				return false
-			}
-			continue
-		}
-		if _, ok := t.enterHandler(action, info, t.PC(), 0); !ok {
+		if !t.enter(info) {
 			return false
 		}
+	}
+}
+
+// enter makes the frame of a signal's handler, or does what the signal does
+// without one. It tells whether the task goes on.
+func (t *Task) enter(info SigInfo) bool {
+	action := t.Handlers.Get(info.Signo)
+	t.K.Calls.Signal(t, info)
+	if action.Handler == SigDfl || t.Handlers.ignores(info.Signo) {
+		t.defaultAction(info.Signo)
+		return t.flow == flowNone
+	}
+	_, ok := t.enterHandler(action, info, t.PC(), 0)
+	return ok
+}
+
+// leaveFor leaves code that can't go on where it is, for a tracer has changed
+// the registers.
+func (t *Task) leaveFor(info SigInfo, found bool) {
+	if !found || t.enter(info) {
+		t.rewritten, t.flow = false, flowJump
 	}
 }
 
@@ -243,6 +275,9 @@ func (t *Task) fault(f *machine.Fault) bool {
 	if t.K.Faulted != nil {
 		t.K.Faulted(t, f)
 	}
+	if t.traced() {
+		return t.tracedFault(info, f.PC)
+	}
 	t.K.Calls.Signal(t, info)
 	a := t.Handlers.Get(info.Signo)
 	if a.Handler == SigDfl || a.Handler == SigIgn || t.Mask().Has(info.Signo) {
@@ -251,4 +286,12 @@ func (t *Task) fault(f *machine.Fault) bool {
 	}
 	_, ok = t.enterHandler(a, info, f.PC, info.Addr)
 	return ok
+}
+
+// tracedFault is a fault of a task whose tracer hears of it first.
+func (t *Task) tracedFault(info SigInfo, pc uint64) bool {
+	t.CPU.SetReg(abi.PC, pc)
+	t.call = noCall
+	t.Force(info)
+	return t.enterMore()
 }

@@ -28,6 +28,7 @@ type image struct {
 	start loader.Start
 	exe   vfs.Path
 	comm  string
+	was   int // the id of the thread that called execve
 }
 
 // maxScripts is how many interpreters may be scripts themselves.
@@ -51,6 +52,7 @@ func (t *Task) Exec(p Program) error {
 	if err != nil {
 		return err
 	}
+	img.was = t.TID
 	if err := t.becomeOnly(); err != nil {
 		img.mm.Release()
 		return err
@@ -80,6 +82,9 @@ func (t *Task) becomeOnly() error {
 	}
 	t.K.mu.Lock()
 	defer t.K.mu.Unlock()
+	if old := g.leader(); old != t && old.traced() {
+		old.detach()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.execer = nil

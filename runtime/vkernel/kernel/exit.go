@@ -14,19 +14,27 @@ func (t *Task) ExitThread(code int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.flow = flowExit
+	t.leaving, t.status = true, ExitStatus(code)
 	if t.TID == g.ID && !g.exiting {
-		g.status = ExitStatus(code)
+		g.status = t.status
 	}
 }
 
 // ExitGroup is exit_group(2).
 func (t *Task) ExitGroup(status WaitStatus) {
-	t.Group.Exit(status)
+	g := t.Group
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	t.flow = flowExit
+	t.leaving, t.status = !g.exiting, status
+	g.exit(status)
 }
 
 // exit frees what the task holds, on its own goroutine and last.
 func (t *Task) exit() {
+	if t.traced() && t.leaving {
+		t.traceEvent(eventExit, uint64(t.status))
+	}
 	t.leaveMemory()
 	t.ReleaseUndo()
 	fds := t.FDs
@@ -37,7 +45,8 @@ func (t *Task) exit() {
 	k.mu.Lock()
 	last, status := g.remove(t)
 	t.leaveChildren()
-	if t.TID != g.ID {
+	t.leaveTracees()
+	if t.TID != g.ID && !t.staysFor(status) {
 		delete(k.tasks, t.TID)
 	}
 	k.mu.Unlock()
@@ -47,6 +56,21 @@ func (t *Task) exit() {
 		defer k.mu.Unlock()
 		g.end(status)
 	}
+}
+
+// staysFor tells whether a thread that has ended is known until its tracer has
+// waited for it.
+// Preconditions: Kernel.mu is held.
+func (t *Task) staysFor(status WaitStatus) bool {
+	tr := t.tracing.Load()
+	if tr == nil {
+		return false
+	}
+	if tr.ended, tr.status = true, t.status; !t.leaving {
+		tr.status = status
+	}
+	t.tellTracerOfEnd(tr, tr.status)
+	return true
 }
 
 // remove takes t out of its process, which is to end if it was the last.
@@ -251,9 +275,13 @@ func (g *ThreadGroup) reaper() *ThreadGroup {
 // Preconditions: Kernel.mu is held.
 func (g *ThreadGroup) reportEnd(status WaitStatus) (ignored bool) {
 	p := g.parent
+	if tr := g.tracing(); tr != nil && tr.tracer.Group != p {
+		g.leader().tellTracerOfEnd(tr, status)
+		return false
+	}
 	sig := g.exitSignal
 	a, ok := p.action(sig)
-	if sig == unix.SIGCHLD && ok {
+	if sig == unix.SIGCHLD && ok && g.tracing() == nil {
 		ignored = a.Handler == SigIgn || a.Flags&SaNoCldWait != 0
 	}
 	if sig != 0 && !(sig == unix.SIGCHLD && a.Handler == SigIgn) {
@@ -278,6 +306,9 @@ func (s WaitStatus) childCode() (code, status int32) {
 // Preconditions: Kernel.mu is held.
 func (g *ThreadGroup) release() {
 	k := g.k
+	if g.tracing() != nil {
+		g.leader().detach()
+	}
 	delete(k.groups, g.ID)
 	delete(k.tasks, g.ID)
 	g.join(nil)

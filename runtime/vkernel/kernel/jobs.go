@@ -208,6 +208,7 @@ func (t *Task) stop(sig unix.Signal) {
 	}
 	g.stopSig = sig
 	for other := range g.tasks {
+		other.goesOn = false
 		other.notify()
 	}
 }
@@ -221,7 +222,9 @@ func (t *Task) park() {
 	g.reportStop()
 	t.meter.pause()
 	for t.isStopped() {
-		<-t.kick
+		if !t.groupStop() {
+			<-t.kick
+		}
 	}
 	t.meter.resume()
 	g.mu.Lock()
@@ -233,7 +236,7 @@ func (t *Task) isStopped() bool {
 	g := t.Group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.stopSig != 0 && !t.ends()
+	return g.stopSig != 0 && !t.goesOn && !t.ends()
 }
 
 // reportStop tells the parent when the last thread has stopped.
@@ -247,7 +250,7 @@ func (g *ThreadGroup) reportStop() {
 	}
 	sig := g.stopSig
 	g.mu.Unlock()
-	if report {
+	if report && !g.tracedBy(g.parent) {
 		g.news = newsStopped
 		g.tellParent(CldStopped, int32(sig))
 	}
@@ -259,6 +262,10 @@ func (g *ThreadGroup) resume() (tell bool) {
 	tell = g.stopped
 	g.stopSig, g.stopped = 0, false
 	for t := range g.tasks {
+		t.goesOn = false
+		if tr := t.tracing.Load(); tr != nil && tr.seized {
+			t.mustTrap = true
+		}
 		t.notify()
 	}
 	return tell

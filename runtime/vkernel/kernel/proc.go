@@ -211,6 +211,9 @@ func (p procTask) family(s *proc.Status) {
 	if g.parent != nil {
 		s.PPID = g.parent.ID
 	}
+	if tr := p.tracing.Load(); tr != nil {
+		s.Tracer = tr.tracer.TID
+	}
 	if g.pgrp == nil {
 		return
 	}
@@ -235,6 +238,8 @@ func (p procTask) state() byte {
 	g := p.Group
 	g.k.mu.Lock()
 	zombie := g.zombie
+	tr := p.tracing.Load()
+	trapped := tr != nil && tr.stop != nil
 	g.k.mu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -242,6 +247,8 @@ func (p procTask) state() byte {
 	switch {
 	case zombie || !alive:
 		return 'Z'
+	case trapped:
+		return 't'
 	case g.stopSig != 0 && g.parked > 0:
 		return 'T'
 	case p.meter.asleep():

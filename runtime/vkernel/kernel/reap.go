@@ -19,6 +19,7 @@ type Reaped struct {
 	Status WaitStatus
 	UID    uint32
 	Usage  Usage
+	Traced bool // it is about a stop for a tracer
 }
 
 // Info is the siginfo of waitid.
@@ -30,6 +31,8 @@ func (r Reaped) Info() SigInfo {
 	switch {
 	case r.Status == ContinuedStatus:
 		info.Code, info.Status = CldContinued, int32(unix.SIGCONT)
+	case r.Status&0xff == 0x7f && r.Traced:
+		info.Code, info.Status = CldTrapped, int32(r.Status>>8)
 	case r.Status&0xff == 0x7f:
 		info.Code, info.Status = CldStopped, int32(r.Status>>8)
 	default:
@@ -61,7 +64,19 @@ func (t *Task) tryWait(w WaitFor) (Reaped, <-chan struct{}, error) {
 			continue
 		}
 		found = true
+		if tr := child.tracing(); tr != nil && tr.tracer.Group != t.Group {
+			continue // the tracer's first
+		}
 		if r, ok := child.tell(w.Options); ok {
+			return r, nil, nil
+		}
+	}
+	for _, o := range t.Group.tracees {
+		if !w.meets(o, t) {
+			continue
+		}
+		found = true
+		if r, ok := o.tellStop(w.Options); ok {
 			return r, nil, nil
 		}
 	}
@@ -121,4 +136,55 @@ func (g *ThreadGroup) tell(options int) (Reaped, bool) {
 		g.news = noNews
 	}
 	return r, true
+}
+
+// meets tells whether a task that t's process traces is meant: any kind is.
+// Preconditions: Kernel.mu is held.
+func (w WaitFor) meets(o, t *Task) bool {
+	g := o.Group
+	switch {
+	case w.Options&unix.WNOTHREAD != 0 && o.tracing.Load().tracer != t:
+		return false
+	case w.Process != nil:
+		return g == w.Process && o.TID == g.ID
+	case w.PID > 0:
+		return o.TID == w.PID
+	case w.PID == 0:
+		return g.pgrp == t.Group.pgrp
+	case w.PID < -1:
+		return g.pgrpID() == -w.PID
+	}
+	return true
+}
+
+// tellStop gives a tracee's news, if there is any, as tell does of children. The
+// end of a child is told there.
+// Preconditions: Kernel.mu is held.
+func (t *Task) tellStop(options int) (Reaped, bool) {
+	tr, g := t.tracing.Load(), t.Group
+	keep := options&unix.WNOWAIT != 0
+	r := Reaped{PID: t.TID, UID: t.Creds().UID, Traced: true, Usage: g.totalUsage()}
+	switch {
+	case tr.stop != nil && !tr.told && !tr.listens:
+		r.Status = WaitStatus(tr.stop.code)<<8 | 0x7f
+		if !keep {
+			tr.told, tr.sig = true, 0 // what it would go on with if the tracer ended now
+		}
+		return r, true
+	case options&unix.WEXITED == 0:
+		return r, false
+	case tr.ended:
+		r.Status = tr.status
+		if !keep {
+			t.detach()
+		}
+		return r, true
+	case g.zombie && t.TID == g.ID && g.parent != tr.tracer.Group:
+		r.Status = g.Wait()
+		if !keep {
+			t.letGo()
+		}
+		return r, true
+	}
+	return r, false
 }

@@ -60,6 +60,7 @@ func (t *Task) EndThread(sig unix.Signal) {
 	g.mu.Lock()
 	last := len(g.tasks) == 1
 	t.flow = flowExit
+	t.leaving, t.status = true, SignalStatus(sig)
 	if !last && t.TID == g.ID && !g.exiting {
 		g.status = SignalStatus(sig)
 	}

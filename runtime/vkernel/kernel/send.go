@@ -66,7 +66,7 @@ func (g *ThreadGroup) drop(set SigSet) {
 // queue adds a signal that is not ignored to a queue and wakes who may take it.
 func (g *ThreadGroup) queue(info SigInfo, to *Task) error {
 	if to != nil {
-		if _, alive := g.tasks[to]; !alive || to.Handlers.ignores(info.Signo) && !to.mask.Has(info.Signo) {
+		if _, alive := g.tasks[to]; !alive || to.discards(info.Signo) {
 			return nil
 		}
 		err := to.pending.add(info)
@@ -83,15 +83,20 @@ func (g *ThreadGroup) queue(info SigInfo, to *Task) error {
 	return err
 }
 
-// ignores tells whether a signal to the process has no effect: a blocked one
-// has, later.
+// ignores tells whether a signal to the process has no effect.
 func (g *ThreadGroup) ignores(sig unix.Signal) bool {
 	for t := range g.tasks {
-		if t.mask.Has(sig) || !t.Handlers.ignores(sig) {
+		if !t.discards(sig) {
 			return false
 		}
 	}
 	return true
+}
+
+// discards tells whether a signal to the task has no effect: a blocked one has,
+// later, and a tracer hears of those that are ignored.
+func (t *Task) discards(sig unix.Signal) bool {
+	return t.Handlers.ignores(sig) && !t.mask.Has(sig) && !t.traced()
 }
 
 // notify makes the task look at what its group and signals want of it.
@@ -255,7 +260,7 @@ func (t *Task) Pending() SigSet {
 // Preconditions: the group's lock is held.
 func (t *Task) recheck() bool {
 	g := t.Group
-	wanted := t.ends() || g.stopSig != 0 || (t.pending.set|g.pending.set)&^t.mask != 0
+	wanted := t.ends() || t.mustTrap || g.stopSig != 0 && !t.goesOn || (t.pending.set|g.pending.set)&^t.mask != 0
 	t.attention.Store(wanted)
 	return wanted
 }

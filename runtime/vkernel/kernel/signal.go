@@ -53,12 +53,14 @@ const (
 	FpeIntDiv = 1
 	IllOpn    = 2
 	TrapBrkpt = 1
+	trapLast  = 6 // TRAP_PERF; what is above is a tracer's
 	BusAdrErr = 2
 	SysFilter = 1 // SYS_SECCOMP
 	PollMsg   = 3
 	CldExited = 1
 	CldKilled = 2
 
+	CldTrapped   = 4
 	CldStopped   = 5
 	CldContinued = 6
 )
@@ -95,8 +97,10 @@ func (s *SigInfo) Append(b []byte) []byte {
 
 func (s *SigInfo) isFault() bool {
 	switch s.Signo {
-	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP:
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL:
 		return s.Code > 0 && s.Code != SiKernel
+	case unix.SIGTRAP:
+		return s.Code > 0 && s.Code <= trapLast
 	}
 	return false
 }

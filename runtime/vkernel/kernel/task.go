@@ -64,6 +64,13 @@ type Task struct {
 	// under Kernel.mu.
 	seccomp atomic.Pointer[seccomp.State]
 
+	// tracing is nil for a task that is not traced. It is stored under
+	// Kernel.mu.
+	tracing atomic.Pointer[tracing]
+	// Of the task's own goroutine; its tracer's while it has stopped for it.
+	call      uint64 // the number of the system call that was made last; noCall: the task was interrupted elsewhere
+	rewritten bool   // the tracer has changed registers: the code can't go on where it is
+
 	credsMu sync.Mutex
 	creds   *Creds
 
@@ -73,11 +80,15 @@ type Task struct {
 	mask     SigSet
 	pending  sigQueue
 	altStack AltStack
+	goesOn   bool // the tracer lets the task run while its process is stopped
+	mustTrap bool // the task is to stop for its tracer
+	leaving  bool // the task has decided to end, with status
+	status   WaitStatus
 }
 
 // newTask is a task without parts.
 func newTask(k *Kernel) *Task {
-	t := &Task{K: k, kick: make(chan struct{}, 1)}
+	t := &Task{K: k, kick: make(chan struct{}, 1), call: noCall}
 	t.attributes.Store(newAttributes())
 	t.meter.start()
 	return t
@@ -195,18 +206,19 @@ func (t *Task) UnshareFS() { t.setFS(t.FS.Fork()) }
 
 // Syscall implements machine.Handler.
 func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool) {
+	t.call = nr
 	if t.touchedPastEnd() {
 		if _, _, stop := t.deliver(nr, ERESTARTNOINTR); stop {
 			return 0, true
 		}
 	}
 	for {
-		ret, err := t.K.Calls.Call(t, nr, args)
+		ret, err := t.make(nr, args)
 		if err != nil {
 			ret = failed(errnoOf(err))
 		}
 		again := isRestart(err)
-		if t.flow == flowNone && !again && t.saved == nil && !t.attention.Load() {
+		if t.flow == flowNone && !again && t.saved == nil && !t.attention.Load() && !t.rewritten {
 			return ret, false
 		}
 		value, restart, stop := t.deliver(ret, err)
@@ -218,7 +230,18 @@ func (t *Task) Syscall(c *machine.CPU, nr uint64, args [6]uint64) (uint64, bool)
 			return value, false
 		}
 		t.retry.again = true
+		if t.rewritten {
+			nr, args = t.call, t.arguments()
+		}
 	}
+}
+
+// make makes a system call.
+func (t *Task) make(nr uint64, args [6]uint64) (uint64, error) {
+	if t.traced() {
+		return t.tracedCall(nr, args)
+	}
+	return t.K.Calls.Call(t, nr, args)
 }
 
 // Poll implements machine.Handler.
@@ -231,7 +254,13 @@ func (t *Task) Poll(c *machine.CPU) bool {
 	if !t.attention.Load() {
 		return false
 	}
-	_, _, stop := t.deliver(c.Reg(abi.RAX), nil)
+	t.call = noCall
+	rax := c.Reg(abi.RAX)
+	value, _, stop := t.deliver(rax, nil)
+	if !stop && value != rax {
+		t.flow = flowJump
+		return true
+	}
 	return stop
 }
 
@@ -251,14 +280,19 @@ func (t *Task) advance() bool {
 	case why == flowExit || t.mustEnd():
 		return false
 	case t.next == nil:
-		return t.CPU != nil
+		return t.CPU != nil && (!t.traced() || t.enterMore())
 	}
+	was := t.next.was
 	if err := t.install(); err != nil {
 		t.K.problem("starting %s: %v", t.Comm(), err)
 		t.Group.Exit(SignalStatus(unix.SIGKILL))
 		return false
 	}
-	return true
+	if !t.traced() {
+		return true
+	}
+	t.execStop(was)
+	return t.enterMore()
 }
 
 // execute runs the CPU until a flow that is not for this level: it returns

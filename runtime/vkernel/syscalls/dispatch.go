@@ -74,7 +74,7 @@ func New(o Options) *Dispatcher {
 // Call implements kernel.Dispatcher.
 func (d *Dispatcher) Call(t *kernel.Task, nr uint64, args [6]uint64) (uint64, error) {
 	if s := t.Seccomp(); s != nil {
-		if ret, stopped, err := restricted(t, s, nr, args); stopped {
+		if ret, stopped, err := restricted(t, s, &nr, &args); stopped {
 			return d.refused(t, nr, args, ret, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/runtime/vkernel/kernel"
 	"github.com/megabin/megabin/runtime/vkernel/seccomp"
 )
@@ -109,16 +110,17 @@ func programArg(t *kernel.Task, addr uint64) (seccomp.Program, error) {
 	return seccomp.Parse(raw)
 }
 
-// restricted says what a call gives that s does not let through.
-func restricted(t *kernel.Task, s *seccomp.State, nr uint64, args Args) (ret uint64, stopped bool, err error) {
+// restricted says what a call gives that s does not let through. A tracer may
+// make another call of it.
+func restricted(t *kernel.Task, s *seccomp.State, nr *uint64, args *[6]uint64) (ret uint64, stopped bool, err error) {
 	if s.Mode() == seccomp.ModeStrict {
-		if seccomp.StrictAllows(uint32(nr)) {
+		if seccomp.StrictAllows(uint32(*nr)) {
 			return 0, false, nil
 		}
 		t.ExitGroup(kernel.SignalStatus(unix.SIGKILL))
 		return 0, true, nil
 	}
-	call := seccomp.Call{Nr: uint32(nr), PC: t.PC(), Args: args}
+	call := seccomp.Call{Nr: uint32(*nr), PC: t.PC(), Args: *args}
 	v, l := s.Judge(call)
 	switch v.Action() {
 	case seccomp.Allow, seccomp.Log:
@@ -129,19 +131,36 @@ func restricted(t *kernel.Task, s *seccomp.State, nr uint64, args Args) (ret uin
 	case seccomp.Trap:
 		t.Force(kernel.SigInfo{
 			Signo: unix.SIGSYS, Code: kernel.SysFilter, Errno: int32(v.Data()), Addr: t.PC(),
-			Call: kernel.Call{Nr: uint32(nr), Arch: seccomp.Arch},
+			Call: kernel.Call{Nr: uint32(*nr), Arch: seccomp.Arch},
 		})
-		return nr, true, nil // rax as it was
+		return *nr, true, nil // rax as it was
 	case seccomp.UserNotif:
 		return asked(t, l, call)
-	case seccomp.Trace: // nobody to ask
-		return 0, true, unix.ENOSYS
+	case seccomp.Trace:
+		return askTracer(t, s, nr, args, uint16(v.Data()))
 	case seccomp.KillThread:
 		t.EndThread(unix.SIGSYS)
 	default:
 		t.ExitGroup(kernel.SignalStatus(unix.SIGSYS))
 	}
 	return 0, true, nil
+}
+
+// askTracer lets a tracer decide on a call: none at all, if it makes the number
+// negative, or one that the filters judge again.
+func askTracer(t *kernel.Task, s *seccomp.State, nr *uint64, args *[6]uint64, data uint16) (ret uint64, stopped bool, err error) {
+	var asked bool
+	*nr, *args, asked = t.AskTracer(*nr, *args, data)
+	switch {
+	case !asked:
+		return 0, true, unix.ENOSYS
+	case int32(*nr) < 0:
+		return t.CPU.Reg(abi.RAX), true, nil
+	}
+	if v, _ := s.Judge(seccomp.Call{Nr: uint32(*nr), PC: t.PC(), Args: *args}); v.Action() == seccomp.Trace {
+		return 0, false, nil // it was asked
+	}
+	return restricted(t, s, nr, args)
 }
 
 // maxErrno is MAX_ERRNO, firstOwn the first error that the kernel keeps to

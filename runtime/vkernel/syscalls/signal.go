@@ -193,19 +193,28 @@ func sysTgkill(t *kernel.Task, a Args) (uint64, error) {
 
 // queued reads the siginfo_t that a process sends itself or another one.
 func queued(t *kernel.Task, sig int, addr uint64) (kernel.SigInfo, error) {
-	var raw [kernel.SigInfoSize]byte
-	if err := mem(t).CopyIn(addr, raw[:]); err != nil {
+	info, err := siginfoArg(t, addr)
+	if err != nil {
 		return kernel.SigInfo{}, err
 	}
 	if sig < 0 || sig > kernel.MaxSignal {
 		return kernel.SigInfo{}, unix.EINVAL
 	}
-	le := binary.LittleEndian
-	info := kernel.SigInfo{
-		Signo: unix.Signal(sig), Errno: int32(le.Uint32(raw[4:])), Code: int32(le.Uint32(raw[8:])),
-		PID: int32(le.Uint32(raw[16:])), UID: le.Uint32(raw[20:]), Value: le.Uint64(raw[24:]),
-	}
+	info.Signo = unix.Signal(sig)
 	return info, nil
+}
+
+// siginfoArg reads a siginfo_t of one process about another.
+func siginfoArg(t *kernel.Task, addr uint64) (kernel.SigInfo, error) {
+	var raw [kernel.SigInfoSize]byte
+	if err := mem(t).CopyIn(addr, raw[:]); err != nil {
+		return kernel.SigInfo{}, err
+	}
+	le := binary.LittleEndian
+	return kernel.SigInfo{
+		Signo: unix.Signal(le.Uint32(raw[:])), Errno: int32(le.Uint32(raw[4:])), Code: int32(le.Uint32(raw[8:])),
+		PID: int32(le.Uint32(raw[16:])), UID: le.Uint32(raw[20:]), Value: le.Uint64(raw[24:]),
+	}, nil
 }
 
 func sysRtSigqueueinfo(t *kernel.Task, a Args) (uint64, error) {

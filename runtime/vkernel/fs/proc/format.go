@@ -21,7 +21,7 @@ func writeComm(t Task, p []byte) { t.SetComm(string(bytes.TrimSuffix(p, []byte("
 // stateNames are the words of status for the letters of State.
 var stateNames = map[byte]string{
 	'R': "R (running)", 'S': "S (sleeping)", 'D': "D (disk sleep)",
-	'T': "T (stopped)", 'Z': "Z (zombie)", 'X': "X (dead)",
+	'T': "T (stopped)", 't': "t (tracing stop)", 'Z': "Z (zombie)", 'X': "X (dead)",
 }
 
 func readStatus(f *fs, t Task) []byte {
@@ -37,7 +37,7 @@ func readStatus(f *fs, t Task) []byte {
 	line("Ngid", "0")
 	line("Pid", "%d", s.TID)
 	line("PPid", "%d", s.PPID)
-	line("TracerPid", "0")
+	line("TracerPid", "%d", s.Tracer)
 	line("Uid", "%d\t%d\t%d\t%d", s.UID[0], s.UID[1], s.UID[2], s.UID[3])
 	line("Gid", "%d\t%d\t%d\t%d", s.GID[0], s.GID[1], s.GID[2], s.GID[3])
 	line("FDSize", "%d", s.FDSize)

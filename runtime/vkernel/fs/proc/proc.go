@@ -47,6 +47,7 @@ type Task interface {
 // Status is what status, stat and statm tell.
 type Status struct {
 	PID, TID, PPID  int
+	Tracer          int // thread id, 0 for none
 	PGID, SID       int
 	State           byte      // 'R', 'S', 'Z', …
 	TTY             int       // device number of the controlling terminal, 0 if none
