@@ -56,12 +56,17 @@ func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool)
 	value, restart = ret, isRestart(err)
 	call := t.call
 	for t.flow == flowNone {
-		t.CPU.SetReg(abi.RAX, value) // for a tracer, as is the number of the call
-		t.call = call
+		seen := t.traced()
+		if seen {
+			t.call = call
+			t.CPU.SetReg(abi.RAX, value)
+		}
 		info, found, end := t.nextSignal()
-		call = t.call
-		if now := t.CPU.Reg(abi.RAX); now != value || t.rewritten && call == noCall {
-			value, restart = now, false
+		if seen {
+			call = t.call
+			if now := t.CPU.Reg(abi.RAX); now != value || t.rewritten && call == noCall {
+				value, restart = now, false
+			}
 		}
 		switch {
 		case end:
