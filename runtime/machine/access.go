@@ -96,10 +96,6 @@ func (as *AddressSpace) Slice(addr, n uint64, write bool) ([]byte, error) {
 	return as.span(addr, n, ProtRead)
 }
 
-// Raw is Slice of memory that need not be readable, for what the kernel itself
-// does with it.
-func (as *AddressSpace) Raw(addr, n uint64) ([]byte, error) { return as.span(addr, n, 0) }
-
 // Atomic32 returns a writable word of guest memory for sync/atomic (futexes).
 // EINVAL if addr isn't a multiple of 4.
 func (as *AddressSpace) Atomic32(addr uint64) (*uint32, error) {

@@ -25,13 +25,13 @@ func (as *AddressSpace) Clone() (*AddressSpace, error) {
 	}
 	used := as.engine.spares.take(as)
 	if used == nil {
-		mem, err := reserve()
+		f, err := as.engine.reserve()
 		if err != nil {
 			return nil, err
 		}
-		used = &spare{mem: mem}
+		used = &spare{fence: f}
 	}
-	child := as.engine.newSpace(used.mem)
+	child := as.engine.newSpace(used.fence)
 	if err := as.cloneTo(child, used, pages); err != nil {
 		child.Release()
 		return nil, err
@@ -71,12 +71,41 @@ func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRa
 		}
 	}
 	for _, r := range pages {
-		if used.pages == nil {
-			// Populating a range at once costs less than a fault per page; when it
-			// fails the copy faults them in.
-			_ = unix.Madvise(child.mem[r.start:r.end], unix.MADV_POPULATE_WRITE)
+		if err := as.copyTo(child, r, used.pages == nil); err != nil {
+			return err
 		}
-		copy(child.mem[r.start:r.end], as.mem[r.start:r.end])
+	}
+	return child.fence.hold(MinAddr, memorySize, child.areas)
+}
+
+// copyTo copies pages to a child, where they have never been if they are fresh.
+// The child's fence is left open for that.
+func (as *AddressSpace) copyTo(child *AddressSpace, r pageRange, fresh bool) error {
+	if err := as.reveal(r); err != nil {
+		return err
+	}
+	if err := child.fence.set(r.start, r.end, ProtRead|ProtWrite); err != nil {
+		return err
+	}
+	if fresh {
+		// Populating a range at once costs less than a fault per page; when it
+		// fails the copy faults them in.
+		_ = unix.Madvise(child.mem[r.start:r.end], unix.MADV_POPULATE_WRITE)
+	}
+	copy(child.mem[r.start:r.end], as.mem[r.start:r.end])
+	return as.fence.hold(r.start, r.end, as.areas)
+}
+
+// reveal makes all pages readable that can't be accessed.
+func (as *AddressSpace) reveal(r pageRange) error {
+	for at := r.start; at < r.end && !as.fence.open; {
+		have, till := as.fence.held.protAt(at, r.end)
+		if have == 0 {
+			if err := as.fence.set(at, till, ProtRead); err != nil {
+				return err
+			}
+		}
+		at = till
 	}
 	return nil
 }

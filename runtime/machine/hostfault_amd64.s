@@ -41,8 +41,9 @@
 // onFault is the process's handler of SIGSEGV and SIGBUS, called as C functions are, on the
 // signal stack. If compiled code's access was to guest memory or where that could have been,
 // it leaves the code, as the engine does for an access out of bounds. If Go's was
-// past a file's end it puts a page of zeros there, so that the access is repeated. With
-// anything else it goes on to what was the handler.
+// past a file's end it puts a page of zeros there, so that the access is repeated; if it was to
+// memory that may not be accessed any more, it opens the page. With anything else it goes on
+// to what was the handler.
 TEXT ·onFault(SB), NOSPLIT|NOFRAME, $0
 	MOVL 8(SI), AX // si_code
 	CMPL DI, $SIGBUS
@@ -110,7 +111,7 @@ leave:
 
 zeros:
 	CMPL DI, $SIGBUS
-	JNE  other
+	JNE  open
 	PUSHQ DI
 	PUSHQ SI
 	PUSHQ DX
@@ -149,6 +150,22 @@ note: // R11: 1 if there are zeros now
 	MOVQ CX, touch_number(R10)
 done:
 	RET
+
+open: // what the kernel accesses it has checked: it was changed meanwhile
+	PUSHQ DI
+	PUSHQ SI
+	PUSHQ DX
+	MOVQ 16(SI), DI
+	ANDQ $~4095, DI
+	MOVL $4096, SI
+	MOVL $3, DX   // PROT_READ|PROT_WRITE
+	MOVL $10, AX  // SYS_mprotect
+	SYSCALL
+	POPQ DX
+	POPQ SI
+	POPQ DI
+	CMPQ AX, $-4095
+	JCS  done
 other:
 	MOVQ ·nextSIGBUS(SB), AX
 	CMPL DI, $SIGSEGV

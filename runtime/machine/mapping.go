@@ -27,7 +27,7 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if err := as.hostZero(addr, addr+length); err != nil {
+	if err := as.hostZero(addr, addr+length, prot); err != nil {
 		return err
 	}
 	as.areas = as.areas.replace(addr, addr+length, area{start: addr, end: addr + length, prot: prot})
@@ -72,7 +72,7 @@ func (as *AddressSpace) Unmap(addr, length uint64) error {
 			break
 		}
 		a = a.slice(addr, addr+length)
-		if err := as.hostZero(a.start, a.end); err != nil {
+		if err := as.hostZero(a.start, a.end, 0); err != nil {
 			return err
 		}
 	}
@@ -80,8 +80,8 @@ func (as *AddressSpace) Unmap(addr, length uint64) error {
 	return nil
 }
 
-// Protect changes what CopyIn and the like accept; ENOMEM if some page isn't
-// mapped. Guest code itself is not held to it.
+// Protect changes what code and CopyIn and the like may do; ENOMEM if some page
+// isn't mapped.
 func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
 	if err := checkRange(addr, length); err != nil {
 		return err
@@ -90,10 +90,35 @@ func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
 	defer as.mu.Unlock()
 	complete := as.areas.covers(addr, addr+length, 0)
 	as.areas = as.areas.protect(addr, addr+length, prot)
+	if err := as.fence.hold(addr, addr+length, as.areas); err != nil {
+		return err
+	}
 	if !complete {
 		return unix.ENOMEM
 	}
 	return nil
+}
+
+// Opened calls do with memory that is mapped, whatever its protection, for what the
+// kernel itself does to it. EFAULT if not all of it is mapped.
+func (as *AddressSpace) Opened(addr, n uint64, do func(b []byte) error) error {
+	b, err := as.span(addr, n, 0)
+	if err != nil {
+		return err
+	}
+	start, end := addr&^(pageSize-1), (addr+n+pageSize-1)&^(pageSize-1)
+	as.mu.Lock()
+	err = as.fence.set(start, end, ProtRead|ProtWrite)
+	as.mu.Unlock()
+	if err == nil {
+		err = do(b)
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if again := as.fence.hold(start, end, as.areas); err == nil {
+		err = again
+	}
+	return err
 }
 
 // hostMap makes the host's mapping of a, which has a file.
@@ -102,27 +127,26 @@ func (as *AddressSpace) hostMap(a area) error {
 	if a.shared {
 		flags = unix.MAP_SHARED
 	}
-	err := as.hostMmap(a.start, a.end, fd, a.off, flags)
+	err := as.hostMmap(a.start, a.end, fd, a.off, flags, a.prot)
 	if a.shared && errors.Is(err, unix.EACCES) {
-		err = as.hostMmap(a.start, a.end, fd, a.off, unix.MAP_PRIVATE)
+		err = as.hostMmap(a.start, a.end, fd, a.off, unix.MAP_PRIVATE, a.prot)
 	}
 	return err
 }
 
 // hostZero replaces a range by fresh zero pages.
-func (as *AddressSpace) hostZero(start, end uint64) error {
-	return as.hostMmap(start, end, -1, 0, zeroPages)
+func (as *AddressSpace) hostZero(start, end uint64, prot Prot) error {
+	return as.hostMmap(start, end, -1, 0, zeroPages, prot)
 }
 
-// hostMmap maps [start, end) of guest addresses, readable and writable, in
-// place of what is there.
+// hostMmap maps [start, end) of guest addresses in place of what is there.
 // Preconditions: as.mu is held for writing, or nobody else has as.
-func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int) error {
+func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int, prot Prot) error {
 	if fd >= 0 || as.hasFile(start, end) {
 		as.changes.Add(1)
 		as.engine.spares.disown(as)
 	}
-	if err := hostMmap(as.mem, pageRange{uint64(linear(start)), uint64(linear(start)) + end - start}, fd, off, flags); err != nil {
+	if err := as.fence.hostMmap(pageRange{start, end}, fd, off, flags, hostProt(prot)); err != nil {
 		return err
 	}
 	if len(as.snaps) > 0 {
@@ -131,8 +155,8 @@ func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int
 	return nil
 }
 
-func hostMmap(mem []byte, r pageRange, fd int, off int64, flags int) error {
-	_, err := unix.MmapPtr(fd, off, unsafe.Pointer(&mem[r.start]), uintptr(r.end-r.start), unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_FIXED)
+func hostMmap(mem []byte, r pageRange, fd int, off int64, flags int, p Prot) error {
+	_, err := unix.MmapPtr(fd, off, unsafe.Pointer(&mem[r.start]), uintptr(r.end-r.start), int(p), flags|unix.MAP_FIXED)
 	return err
 }
 

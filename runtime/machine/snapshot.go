@@ -39,6 +39,9 @@ func (as *AddressSpace) snapshot(pages []pageRange) error {
 		ranges = as.joinGaps(pages, true)
 	}
 	for _, r := range pages {
+		if err := as.reveal(r); err != nil {
+			return err
+		}
 		if _, err := f.WriteAt(as.mem[r.start:r.end], int64(r.start)); err != nil {
 			return err
 		}
@@ -55,12 +58,13 @@ func (as *AddressSpace) snapshot(pages []pageRange) error {
 
 // mapSnapshot maps a part of a snapshot and remembers it.
 func (as *AddressSpace) mapSnapshot(a area) error {
-	if err := as.hostMmap(a.start, a.end, int(a.file.file.Fd()), a.off, unix.MAP_PRIVATE|unix.MAP_NORESERVE); err != nil {
+	const all = ProtRead | ProtWrite
+	if err := as.hostMmap(a.start, a.end, int(a.file.file.Fd()), a.off, unix.MAP_PRIVATE|unix.MAP_NORESERVE, all); err != nil {
 		return err
 	}
 	a.file.retain()
 	as.snaps = as.snaps.replace(a.start, a.end, a)
-	return nil
+	return as.fence.hold(a.start, a.end, as.areas)
 }
 
 // maxGap is how much untouched memory between pages is mapped with them, to

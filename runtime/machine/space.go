@@ -51,12 +51,11 @@ func guest(lin uint32) uint64 { return uint64(lin) }
 // and is checked: errors are unix.Errno. It is safe for concurrent use and
 // counted by reference.
 //
-// All of linear memory from MinAddr on stays readable and writable on the host, for each gap that
-// were not would be one of the host's mappings, which are few: what guest code does to
-// pages that are not mapped goes unnoticed, and they are zero when they are mapped.
+// Guest code is held to what is mapped by the host: see fence.go.
 type AddressSpace struct {
 	engine *Engine
 	mem    []byte // linear memory
+	fence  *fence // guarded by mu
 	key    string // the program's, "" of a child
 	refs   atomic.Int32
 
@@ -79,11 +78,11 @@ type AddressSpace struct {
 func (e *Engine) NewAddressSpace(program string) (*AddressSpace, error) {
 	as := e.spares.takeFresh(program)
 	if as == nil {
-		mem, err := reserve()
+		f, err := e.reserve()
 		if err != nil {
 			return nil, err
 		}
-		as = e.newSpace(mem)
+		as = e.newSpace(f)
 	}
 	as.key = program
 	as.program = e.newProgram(program, len(as.idle) > 0)
@@ -91,14 +90,14 @@ func (e *Engine) NewAddressSpace(program string) (*AddressSpace, error) {
 }
 
 // newSpace is an address space in memory from reserve.
-func (e *Engine) newSpace(mem []byte) *AddressSpace {
-	as := &AddressSpace{engine: e, mem: mem, code: newCode()}
+func (e *Engine) newSpace(f *fence) *AddressSpace {
+	as := &AddressSpace{engine: e, mem: f.mem, fence: f, code: newCode()}
 	as.refs.Store(1)
 	return as
 }
 
 // reserve gives fresh linear memory.
-func reserve() ([]byte, error) {
+func (e *Engine) reserve() (*fence, error) {
 	if err := surviveFaults(); err != nil {
 		return nil, err
 	}
@@ -107,17 +106,18 @@ func reserve() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reserving guest memory: %w", err)
 	}
-	mem := unsafe.Slice((*byte)(unsafe.Add(p, memoryBelow)), memorySize)
-	if err := unix.Mprotect(mem[MinAddr:], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+	f, err := newFence(unsafe.Slice((*byte)(unsafe.Add(p, memoryBelow)), memorySize), &e.pieces)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reserving guest memory: %w", err), unix.MunmapPtr(p, size))
 	}
 	widen(uintptr(p), uintptr(p)+size)
-	return mem, nil
+	return f, nil
 }
 
 // unreserve gives linear memory back to the host.
-func unreserve(mem []byte) {
-	if err := unix.MunmapPtr(unsafe.Add(unsafe.Pointer(&mem[0]), -memoryBelow), memoryBelow+memoryReach); err != nil {
+func (f *fence) unreserve() {
+	f.forget()
+	if err := unix.MunmapPtr(unsafe.Add(unsafe.Pointer(&f.mem[0]), -memoryBelow), memoryBelow+memoryReach); err != nil {
 		panic(fmt.Sprintf("BUG: freeing guest memory: %v", err))
 	}
 }
@@ -138,7 +138,7 @@ func (as *AddressSpace) Release() {
 	as.engine.spares.put(as)
 	as.areas.replace(0, 1<<32)
 	as.snaps.replace(0, 1<<32)
-	as.mem, as.idle, as.birth = nil, nil, birth{}
+	as.mem, as.fence, as.idle, as.birth = nil, nil, nil, birth{}
 }
 
 // maxIdle is how many cores an address space keeps for its next CPUs.

@@ -34,7 +34,7 @@ type spares struct {
 
 // spare is a linear memory.
 type spare struct {
-	mem   []byte
+	*fence
 	pages []pageRange   // no file's
 	files []pageRange   // where owner's files and snapshots are mapped
 	owner *AddressSpace // nil if no file is mapped
@@ -60,7 +60,7 @@ func (s *spares) takeFresh(key string) *AddressSpace {
 	for i := len(s.fresh) - 1; i >= 0; i-- {
 		if sp := s.fresh[i]; sp.key == key {
 			s.fresh = slices.Delete(s.fresh, i, i+1)
-			as := sp.core.engine.newSpace(sp.mem)
+			as := sp.core.engine.newSpace(sp.fence)
 			as.code, as.idle = sp.code, []*core{sp.core}
 			return as
 		}
@@ -126,7 +126,7 @@ func (sp *spare) giveCore(child *AddressSpace) {
 
 // put keeps or frees the memory and the cores of an address space that is no more.
 func (s *spares) put(as *AddressSpace) {
-	sp := &spare{mem: as.mem, code: as.code, key: as.key, core: as.bestCore()}
+	sp := &spare{fence: as.fence, code: as.code, key: as.key, core: as.bestCore()}
 	if as.birth.of == nil && !s.putFresh(sp) || as.birth.of != nil && !s.putChild(sp, as) {
 		sp.free()
 	}
@@ -152,9 +152,10 @@ func (as *AddressSpace) bestCore() (best *core) {
 
 // putFresh keeps what a program had; false if it is no use.
 func (s *spares) putFresh(sp *spare) bool {
-	if sp.core == nil || sp.key == "" || hostMmap(sp.mem, pageRange{MinAddr, memorySize}, -1, 0, zeroPages) != nil {
+	if sp.core == nil || sp.key == "" || hostMmap(sp.mem, pageRange{MinAddr, memorySize}, -1, 0, zeroPages, 0) != nil {
 		return false
 	}
+	sp.forget()
 	sp.code.retire()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +209,7 @@ func (s *spares) unmap(sp *spare) bool {
 	s.owned.Add(-1)
 	sp.owner = nil
 	for _, r := range sp.files {
-		if hostMmap(sp.mem, r, -1, 0, zeroPages) != nil {
+		if sp.hostMmap(r, -1, 0, zeroPages, 0) != nil {
 			return false
 		}
 		sp.pages = subtract(sp.pages, []pageRange{r})
@@ -230,7 +231,7 @@ func (sp *spare) free() {
 	if sp.core != nil {
 		sp.core.close()
 	}
-	unreserve(sp.mem)
+	sp.unreserve()
 }
 
 // free frees all.

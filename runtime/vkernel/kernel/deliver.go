@@ -277,6 +277,9 @@ func (t *Task) fault(f *machine.Fault) bool {
 	if f.Addr != 0 {
 		info.Addr = f.Addr
 	}
+	if info.Signo == unix.SIGSEGV && t.MM.AS.Mapped(info.Addr, 1, 0) {
+		info.Code = SegvAccerr
+	}
 	if t.K.Faulted != nil {
 		t.K.Faulted(t, f)
 	}

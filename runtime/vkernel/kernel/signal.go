@@ -43,22 +43,23 @@ type Call struct{ Nr, Arch uint32 }
 
 // Codes of SigInfo, asm-generic/siginfo.h.
 const (
-	SiUser    = 0
-	SiKernel  = 0x80
-	SiQueue   = -1
-	SiTimer   = -2
-	SiMesgq   = -3
-	SiTkill   = -6
-	SegvMaper = 1
-	FpeIntDiv = 1
-	IllOpn    = 2
-	TrapBrkpt = 1
-	trapLast  = 6 // TRAP_PERF; what is above is a tracer's
-	BusAdrErr = 2
-	SysFilter = 1 // SYS_SECCOMP
-	PollMsg   = 3
-	CldExited = 1
-	CldKilled = 2
+	SiUser     = 0
+	SiKernel   = 0x80
+	SiQueue    = -1
+	SiTimer    = -2
+	SiMesgq    = -3
+	SiTkill    = -6
+	SegvMaper  = 1
+	SegvAccerr = 2
+	FpeIntDiv  = 1
+	IllOpn     = 2
+	TrapBrkpt  = 1
+	trapLast   = 6 // TRAP_PERF; what is above is a tracer's
+	BusAdrErr  = 2
+	SysFilter  = 1 // SYS_SECCOMP
+	PollMsg    = 3
+	CldExited  = 1
+	CldKilled  = 2
 
 	CldTrapped   = 4
 	CldStopped   = 5

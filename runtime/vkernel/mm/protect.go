@@ -103,11 +103,11 @@ func (m *MM) changeProt(old, new *Area, by Asker) error {
 // makeExecutable is changeProt of memory that gets PROT_EXEC: it becomes a
 // mapping of the bytes that were decided on.
 func (m *MM) makeExecutable(old, new *Area, by Asker) error {
-	memory, err := m.AS.Raw(old.Start, old.Len())
-	if err != nil {
+	var g Grant
+	err := m.AS.Opened(old.Start, old.Len(), func(memory []byte) (err error) {
+		g, err = m.code.Admit(new, memory, by)
 		return err
-	}
-	g, err := m.code.Admit(new, memory, by)
+	})
 	if err != nil {
 		return err
 	}

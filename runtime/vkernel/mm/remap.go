@@ -112,14 +112,10 @@ func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 
 // copyMemory copies n bytes, readable and writable or not.
 func (m *MM) copyMemory(to, from, n uint64) error {
-	src, err := m.AS.Raw(from, n)
-	if err != nil {
-		return err
-	}
-	dst, err := m.AS.Raw(to, n)
-	if err != nil {
-		return err
-	}
-	copy(dst, src)
-	return nil
+	return m.AS.Opened(from, n, func(src []byte) error {
+		return m.AS.Opened(to, n, func(dst []byte) error {
+			copy(dst, src)
+			return nil
+		})
+	})
 }
