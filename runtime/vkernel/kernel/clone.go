@@ -185,7 +185,7 @@ func (t *Task) adopt(child *Task, a CloneArgs) error {
 	if err := t.mayClone(); err != nil {
 		return err
 	}
-	child.inherit(t)
+	child.inherit(t, a)
 	if err := k.allocate(child); err != nil {
 		return err
 	}
@@ -260,5 +260,6 @@ func (t *Task) discard() {
 		t.CPU.Close()
 	}
 	t.Seccomp().Release()
+	t.K.Keys.Release(t.rings)
 	t.MM.Release()
 }
