@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
 
 // What tests execve this program for.
 void show_caps(void);
+void show_keyrings(void);
 
 int program(int argc, char **argv) {
 	if (!strcmp(argv[1], "exit")) return atoi(argv[2]);
@@ -57,6 +58,10 @@ int program(int argc, char **argv) {
 	}
 	if (!strcmp(argv[1], "caps")) {
 		show_caps();
+		return 0;
+	}
+	if (!strcmp(argv[1], "keyrings")) {
+		show_keyrings();
 		return 0;
 	}
 	if (!strcmp(argv[1], "args")) {

@@ -196,7 +196,7 @@ func (t *Task) adopt(child *Task, a CloneArgs, traced bool) (err error) {
 	if err := t.mayClone(); err != nil {
 		return err
 	}
-	child.inherit(t)
+	child.inherit(t, a)
 	if err := k.allocate(child); err != nil {
 		return err
 	}
@@ -271,5 +271,6 @@ func (t *Task) discard() {
 		t.CPU.Close()
 	}
 	t.Seccomp().Release()
+	t.K.Keys.Release(t.rings)
 	t.MM.Release()
 }

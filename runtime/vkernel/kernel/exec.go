@@ -276,6 +276,7 @@ func (t *Task) commit(img *image) {
 	t.UnshareFiles()
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
+	t.K.Keys.Exec(t.rings)
 	t.SetCreds(t.Creds().executed())
 	t.SetAttributes(func(a *Attributes) { a.Dumpable = true })
 	t.SetComm(img.comm)

@@ -50,6 +50,7 @@ func (t *Task) exit() {
 		delete(k.tasks, t.TID)
 	}
 	k.mu.Unlock()
+	k.Keys.Release(t.rings) // which no child can add to any more
 	if last {
 		k.Calls.Exit(t, status)
 		k.mu.Lock()

@@ -5,8 +5,8 @@
 // how files work (vfs), of what a terminal does with characters (tty) or how
 // memory is mapped (mm).
 //
-// Lock order: Kernel.mu, ThreadGroup.mu, SignalHandlers.mu; Task.credsMu and
-// Task.partsMu are leaves. Kernel.mu guards the family (who is whose child, in
+// Lock order: Kernel.mu, ThreadGroup.mu, SignalHandlers.mu; Task.credsMu,
+// Task.partsMu and that of Keys are leaves. Kernel.mu guards the family (who is whose child, in
 // which process group and session), ThreadGroup.mu what concerns the signals
 // of a process and of its threads. None is held while guest code runs or a vfs
 // or mm method is called.
@@ -23,6 +23,7 @@ import (
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/futex"
 	"github.com/megabin/megabin/runtime/vkernel/ipc"
+	"github.com/megabin/megabin/runtime/vkernel/keys"
 	"github.com/megabin/megabin/runtime/vkernel/socket"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
 )
@@ -64,6 +65,7 @@ type Kernel struct {
 	Config
 	Futexes   futex.Table
 	IPC       ipc.Namespace
+	Keys      keys.Table
 	Boot      time.Time
 	code      *codeGate
 	dnotifies dnotifies
@@ -178,7 +180,7 @@ func (k *Kernel) NewInit(ctx context.Context, i Init) (*Task, error) {
 		i.FDs = vfs.NewFDTable(i.Limits.Files)
 	}
 	t := newTask(k)
-	t.FDs, t.FS, t.creds, t.Handlers = i.FDs, i.FS, i.Creds, &SignalHandlers{}
+	t.FDs, t.FS, t.creds, t.Handlers, t.rings = i.FDs, i.FS, i.Creds, &SignalHandlers{}, &keys.Rings{}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.allocate(t); err != nil {

@@ -24,6 +24,7 @@ func (k *Kernel) Proc() vfs.FileSystem {
 		Tasks: procTasks{k}, NS: k.NS, Hostname: func() string { return k.Hostname },
 		Release: Release, Version: Version, Boot: k.Boot, CPUs: runtime.NumCPU(), CPUFlags: machine.CPUFlags(),
 		Net: k.netFiles(), NetSys: k.netSysctls(), IPC: k.ipcFiles(),
+		Keys: k.keysOf, KeyUsers: k.Keys.ProcUsers,
 	})
 }
 

@@ -45,10 +45,11 @@ func (t *Task) SetSeccomp(all bool, change func(*seccomp.State) (*seccomp.State,
 }
 
 // inherit gives a new task what must not change between its making and its
-// joining a group: an other thread may restrict all.
+// joining a group: an other thread may restrict all, a child give its keyring.
 // Preconditions: Kernel.mu is held.
-func (child *Task) inherit(t *Task) {
+func (child *Task) inherit(t *Task, a CloneArgs) {
 	child.creds = t.Creds()
+	child.rings = t.K.Keys.Fork(t.KeyCaller(), a.has(unix.CLONE_THREAD))
 	t.Seccomp().Retain()
 	child.seccomp.Store(t.Seccomp())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/runtime/machine"
 	"github.com/megabin/megabin/runtime/vkernel/ipc"
+	"github.com/megabin/megabin/runtime/vkernel/keys"
 	"github.com/megabin/megabin/runtime/vkernel/mm"
 	"github.com/megabin/megabin/runtime/vkernel/seccomp"
 	"github.com/megabin/megabin/runtime/vkernel/vfs"
@@ -35,8 +36,9 @@ type Task struct {
 	ClearTID   uint64
 	RobustList uint64
 
-	undo  *ipc.Undo // CLONE_SYSVSEM; nil: there is nothing to undo
-	next  *image    // what execve left for the task's loop
+	rings *keys.Rings // the task's own always; never another
+	undo  *ipc.Undo   // CLONE_SYSVSEM; nil: there is nothing to undo
+	next  *image      // what execve left for the task's loop
 	kick  chan struct{}
 	vfork chan struct{} // closed when the task leaves the memory that its maker lent it; nil if none did
 	// arrivals is told when a signal may have come: for signalfd.
@@ -115,8 +117,12 @@ func (t *Task) Creds() *Creds {
 // SetCreds replaces the credentials.
 func (t *Task) SetCreds(c *Creds) {
 	t.credsMu.Lock()
-	defer t.credsMu.Unlock()
+	old := t.creds
 	t.creds = c
+	t.credsMu.Unlock()
+	if c.FSUID != old.FSUID || c.FSGID != old.FSGID {
+		t.K.Keys.Chown(t.rings, c.FSUID, c.FSGID)
+	}
 }
 
 // Caller is the task as the vfs sees it.

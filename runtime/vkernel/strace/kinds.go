@@ -27,7 +27,7 @@ var outputs = map[string]bool{
 var kinds = sync.OnceValue(func() map[string]printer {
 	kinds := map[string]printer{
 		"d": decimal, "u": unsigned, "x": hex, "o": octal, "p": pointer, "fd": decimal, "pid": decimal, "long": long,
-		"dirfd": dirfd, "path": path, "mode": octal, "_": raw,
+		"key": keySerial, "dirfd": dirfd, "path": path, "mode": octal, "_": raw,
 		"in": input, "out": output, "iov": vector(false), "ioout": vector(true),
 		"strs": stringList, "envs": environment, "cstr_out": stringOut,
 		"stat": statOut, "statx": statxOut, "ints2": twoInts, "status": waitStatus, "utsname": opaqueOut,
@@ -69,6 +69,14 @@ func dirfd(_ *Call, _ int, v uint64) string {
 		return "AT_FDCWD"
 	}
 	return strconv.Itoa(int(int32(v)))
+}
+
+// keySerial is a key's number, or what it is to the caller.
+func keySerial(c *Call, i int, v uint64) string {
+	if int32(v) < 0 {
+		return enumName(specialKeys, uint64(uint32(v)))
+	}
+	return decimal(c, i, v)
 }
 
 func path(c *Call, i int, v uint64) string {

@@ -95,6 +95,12 @@ type Opener interface {
 	Open(flags int) (File, error)
 }
 
+// CallerOpener is an Opener that shows something else to each who opens it.
+type CallerOpener interface {
+	Opener
+	OpenBy(c *Caller, flags int) (File, error)
+}
+
 // AttrSetter is an inode whose attributes can be changed. Without it: EPERM.
 type AttrSetter interface {
 	// SetAttr applies what c.Set says, all or nothing, and sets ctime.

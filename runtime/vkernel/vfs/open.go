@@ -248,7 +248,10 @@ func (o *opening) openFile(p Path, a *linux.Attr) (*Description, error) {
 }
 
 func (o *opening) fileOf(p Path, a *linux.Attr, state *inodeState) (File, error) {
-	if f, ok := p.Inode().(Opener); ok {
+	switch f := p.Inode().(type) {
+	case CallerOpener:
+		return f.OpenBy(o.c, o.flags)
+	case Opener:
 		return f.Open(o.flags)
 	}
 	sys := o.c.NS.sys

@@ -110,6 +110,10 @@ type Options struct {
 	Net         []File // of /proc/net
 	NetSys      []File // of /proc/sys/net, with the names of directories
 	IPC         []File // of /proc/sysvipc
+	// Keys is /proc/keys as a Caller's Task sees it, KeyUsers /proc/key-users;
+	// nil: there are none.
+	Keys     func(task any) []byte
+	KeyUsers func() []byte
 }
 
 // fs is one proc file system.

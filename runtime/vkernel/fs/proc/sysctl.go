@@ -120,6 +120,14 @@ var sysctls = map[string]string{
 	"vm/vfs_cache_pressure":            "100",
 	"vm/watermark_scale_factor":        "10",
 	"vm/zone_reclaim_mode":             "0",
+
+	// What package keys goes by: keyrings(7).
+	"kernel/keys/gc_delay":                  "300",
+	"kernel/keys/maxbytes":                  "20000",
+	"kernel/keys/maxkeys":                   "200",
+	"kernel/keys/persistent_keyring_expiry": "259200",
+	"kernel/keys/root_maxbytes":             "25000000",
+	"kernel/keys/root_maxkeys":              "1000000",
 }
 
 // sys makes /proc/sys.

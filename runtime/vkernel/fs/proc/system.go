@@ -26,6 +26,8 @@ func (f *fs) system() synth.Static {
 		{Name: "execdomains", Inode: fixed("0-0\tLinux           \t[kernel]\n")},
 		{Name: "filesystems", Inode: fixed("nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tpipefs\nnodev\toverlay\n")},
 		{Name: "interrupts", Inode: file(f.interrupts)},
+		{Name: "key-users", Inode: file(f.keyUsers)},
+		{Name: "keys", Inode: synth.NewPersonal(0o444, 0, 0, f.keys)},
 		{Name: "loadavg", Inode: file(f.loadavg)},
 		{Name: "meminfo", Inode: file(func() []byte { return hostFile("/proc/meminfo") })},
 		{Name: "misc", Inode: fixed("")},
@@ -111,6 +113,20 @@ func (f *fs) cpuinfo() []byte {
 			i, max(f.CPUs, 1), i, max(f.CPUs, 1), f.CPUFlags)
 	}
 	return b.Bytes()
+}
+
+func (f *fs) keys(c *vfs.Caller) ([]byte, error) {
+	if f.Keys == nil {
+		return nil, nil
+	}
+	return f.Keys(c.Task), nil
+}
+
+func (f *fs) keyUsers() []byte {
+	if f.KeyUsers == nil {
+		return nil
+	}
+	return f.KeyUsers()
 }
 
 func (f *fs) loadavg() []byte {

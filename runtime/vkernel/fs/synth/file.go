@@ -24,6 +24,25 @@ func NewFile(mode, uid, gid uint32, read func() ([]byte, error), write func([]by
 // Open implements vfs.Opener.
 func (f *File) Open(int) (vfs.File, error) { return &openFile{file: f}, nil }
 
+// Personal is a file like File whose contents depend on who opened it.
+type Personal struct {
+	Meta
+	read func(c *vfs.Caller) ([]byte, error)
+}
+
+// NewPersonal makes a file that can only be read.
+func NewPersonal(mode, uid, gid uint32, read func(*vfs.Caller) ([]byte, error)) *Personal {
+	return &Personal{NewMeta(unix.S_IFREG|mode, uid, gid), read}
+}
+
+// Open implements vfs.Opener: nobody opens it.
+func (p *Personal) Open(flags int) (vfs.File, error) { return p.OpenBy(&vfs.Caller{}, flags) }
+
+// OpenBy implements vfs.CallerOpener.
+func (p *Personal) OpenBy(c *vfs.Caller, _ int) (vfs.File, error) {
+	return &openFile{file: &File{Meta: p.Meta, read: func() ([]byte, error) { return p.read(c) }}}, nil
+}
+
 // openFile is an open file with the contents it had when they were first
 // read.
 type openFile struct {
