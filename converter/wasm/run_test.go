@@ -145,6 +145,7 @@ type stopper struct{ left int }
 
 func (s *stopper) Syscall(*machine.CPU, uint64, [6]uint64) (uint64, bool) { return 0, true }
 func (s *stopper) Poll(*machine.CPU) bool                                 { s.left--; return s.left < 0 }
+func (s *stopper) Fault(*machine.CPU, *machine.Fault) (bool, bool)        { return false, false }
 
 // engineRun runs the unit with the engine.
 func engineRun(t *testing.T, e *machine.Engine, u machine.Unit, w *world, polls int) {

@@ -55,6 +55,8 @@ func (l *lifted) Syscall(*machine.CPU, uint64, [6]uint64) (uint64, bool) {
 // Poll implements machine.Handler.
 func (l *lifted) Poll(*machine.CPU) bool { return false }
 
+func (l *lifted) Fault(*machine.CPU, *machine.Fault) (retry, stop bool) { return false, false }
+
 // startLifted links snippets to a program, recompiles and loads it.
 func startLifted(t *testing.T, snippets []string, end string) *lifted {
 	t.Helper()

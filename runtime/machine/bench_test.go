@@ -121,6 +121,7 @@ type quiet struct{ n int }
 
 func (q *quiet) Syscall(*CPU, uint64, [6]uint64) (uint64, bool) { q.n--; return 0, q.n <= 0 }
 func (q *quiet) Poll(*CPU) bool                                 { return false }
+func (q *quiet) Fault(*CPU, *Fault) (bool, bool)                { return false, false }
 
 // BenchmarkSyscall is one system call of guest code in a loop.
 func BenchmarkSyscall(b *testing.B) {

@@ -276,3 +276,26 @@ func (r pageRange) flush(f func(pageRange)) {
 		f(r)
 	}
 }
+
+// LowestTouched is the lowest page of a range that may hold something, or its end: memory
+// that was mapped and never written is below it.
+func (as *AddressSpace) LowestTouched(start, end uint64) uint64 {
+	as.mu.RLock()
+	defer as.mu.RUnlock()
+	low := end
+	if pages, err := privatePages(as.mem[start:end]); err != nil {
+		low = start
+	} else if len(pages) > 0 {
+		low = start + pages[0].start
+	}
+	if i, _ := as.snaps.overlap(start, end); i < len(as.snaps) {
+		low = min(low, max(start, as.snaps[i].start))
+	}
+	return low
+}
+
+// Discard makes zeros of anonymous memory, or what it was at the last fork.
+// Preconditions: the range is mapped and within pages of its own.
+func (as *AddressSpace) Discard(start, end uint64) error {
+	return unix.Madvise(as.mem[start:end], unix.MADV_DONTNEED)
+}

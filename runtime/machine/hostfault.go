@@ -10,6 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/layers/abi"
 )
 
 // The host raises SIGSEGV where compiled code, without a bounds check, leaves
@@ -17,7 +19,8 @@ import (
 // may become shorter, by whom it belongs to or by the guest, or was too short from
 // the beginning. The Go runtime would end the process with all its containers.
 //
-// Compiled code is left as by a bounds check. Go code, the kernel's or what is done for
+// Compiled code is left, with the processor's state on its stack. If the guest has a handler,
+// that runs nested, and the access is repeated when it returns. Go code, the kernel's or what is done for
 // a guest's instruction, does not leave linear memory; past a file's end it goes on
 // with a page of zeros, and looks at touches when it can. Then the page is the file's again.
 
@@ -30,6 +33,8 @@ var (
 
 func onFault()
 func addrOnFault() uintptr
+func resumeFault()
+func addrResumeFault() uintptr
 
 // currentG tells goroutines apart.
 func currentG() uintptr
@@ -37,9 +42,10 @@ func currentG() uintptr
 // stay is a goroutine in compiled code: the innermost of the engine's calls.
 // The assembly knows its layout and size.
 type stay struct {
-	g     uintptr // 0: none
-	exec  uintptr // the engine's executionContext
-	fault uintptr // the host address whose access ended it; 0: none did
+	g      uintptr // 0: none
+	exec   uintptr // the engine's executionContext
+	fault  uintptr // the host address whose access ended it; 0: none did
+	signal uintptr // which that was
 }
 
 // stays are as many as are allocated at a time. They are never freed, for
@@ -96,6 +102,42 @@ func (s *stay) end(outer stay) (fault uintptr) {
 	fault = s.fault
 	*s = outer
 	return fault
+}
+
+// Fault is what the engine asks of a call's context at an access that the host did not
+// allow: it gives the address of what repeats it.
+func (g *guestContext) Fault() (resume *byte) {
+	c := g.cpu
+	c.leaveFP()
+	c.suspend()
+	f := c.denied()
+	target := c.Reg(abi.Target)
+	retry, stop := c.handler.Fault(c, f)
+	switch {
+	case stop:
+		c.exit = &Exit{Stopped: true}
+		c.unwind()
+	case !retry:
+		c.exit = &Exit{Fault: f}
+		c.unwind()
+	}
+	c.SetReg(abi.Target, target)
+	c.resume()
+	c.enterFP()
+	at := addrResumeFault()
+	return *(**byte)(unsafe.Pointer(&at)) // code, which no collector moves
+}
+
+// denied is the access at which compiled code was left.
+func (c *CPU) denied() *Fault {
+	f := &Fault{Kind: SEGV, PC: c.Reg(abi.PC), Reason: "access that is not allowed"}
+	if c.stay.signal == uintptr(unix.SIGBUS) {
+		f.Kind, f.Reason = BUS, "access past a file's end"
+	}
+	if addr, ok := c.space.guestOf(c.stay.fault); ok {
+		f.Addr = addr
+	}
+	return f
 }
 
 // execFields are fields of the engine's executionContext with the offsets that the assembly has.

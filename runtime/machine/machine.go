@@ -55,6 +55,10 @@ type Handler interface {
 	// Poll is called from time to time by code that makes no system calls; pc is
 	// the address of the next instruction.
 	Poll(c *CPU) (stop bool)
+	// Fault is called at an access that can be repeated, SEGV or BUS. With neither retry nor
+	// stop, Run returns with the fault. Only registers that a signal handler may look
+	// at by chance are in the register file: what the code was doing is not.
+	Fault(c *CPU, f *Fault) (retry, stop bool)
 }
 
 // FaultKind is the signal that a processor's exception becomes.

@@ -179,6 +179,8 @@ func (r *recorder) Syscall(c *CPU, nr uint64, args [6]uint64) (uint64, bool) {
 
 func (r *recorder) Poll(c *CPU) bool { return r.onPoll != nil && r.onPoll(c) }
 
+func (r *recorder) Fault(*CPU, *Fault) (bool, bool) { return false, false }
+
 const (
 	testStack = 0x800000
 	testExit  = 60

@@ -580,8 +580,8 @@ TEST(ptrace_attach_stopped) {
 	waitpid(pid, &st, WUNTRACED);
 	S(ptrace(PTRACE_ATTACH, pid, 0, 0));
 	WAIT(pid);
+	kill(pid, SIGCONT); // which takes the tracer's SIGSTOP back
 	S(ptrace(PTRACE_CONT, pid, 0, 0));
-	kill(pid, SIGCONT);
 	for (;;) {
 		st = WAIT(pid);
 		if (!WIFSTOPPED(st)) break;

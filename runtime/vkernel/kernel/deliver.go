@@ -261,12 +261,8 @@ func (t *Task) touchedPastEnd() bool {
 	return found
 }
 
-// fault turns a processor's exception into a signal. It tells whether the
-// task goes on, in a handler.
-func (t *Task) fault(f *machine.Fault) bool {
-	if addr, found := t.CPU.PastEnd(); found {
-		f.Kind, f.Addr = machine.BUS, addr // what it read there led to the rest
-	}
+// faultInfo is the signal of a processor's exception.
+func (t *Task) faultInfo(f *machine.Fault) SigInfo {
 	info, ok := faultSignals[f.Kind]
 	if !ok {
 		panic("BUG: kernel: fault without a signal")
@@ -280,6 +276,52 @@ func (t *Task) fault(f *machine.Fault) bool {
 	if info.Signo == unix.SIGSEGV && t.MM.AS.Mapped(info.Addr, 1, 0) {
 		info.Code = SegvAccerr
 	}
+	return info
+}
+
+// Fault implements machine.Handler: a handler, or a tracer, has the code that
+// touched what it may not wait, to do so again.
+func (t *Task) Fault(c *machine.CPU, f *machine.Fault) (retry, stop bool) {
+	info := t.faultInfo(f)
+	t.call = noCall
+	if t.traced() {
+		t.Force(info)
+		_, _, stop = t.deliver(c.Reg(abi.RAX), nil)
+		return !stop, stop
+	}
+	a := t.Handlers.Get(info.Signo)
+	if a.Handler == SigDfl || a.Handler == SigIgn || t.Mask().Has(info.Signo) {
+		return false, false
+	}
+	if t.K.Faulted != nil {
+		t.K.Faulted(t, f)
+	}
+	t.K.Calls.Signal(t, info)
+	sp := c.Reg(abi.RSP)
+	start, end := t.untouched(sp)
+	if info.Addr < start && start-info.Addr < belowStack {
+		c.SetReg(abi.RSP, info.Addr&^7) // off the stack: that tells where it is
+	}
+	if _, stop = t.runHandler(a, info, c.Reg(abi.RAX), false); stop {
+		return false, true
+	}
+	c.SetReg(abi.RSP, sp)
+	if start < end {
+		t.MM.AS.Discard(start, end) // else the next frame lies lower, and so on
+	}
+	return true, false
+}
+
+// belowStack is how far below a stack an access is taken for one to the stack, bytes.
+const belowStack = 64 << 10
+
+// fault turns a processor's exception into a signal. It tells whether the
+// task goes on, in a handler.
+func (t *Task) fault(f *machine.Fault) bool {
+	if addr, found := t.CPU.PastEnd(); found {
+		f.Kind, f.Addr = machine.BUS, addr // what it read there led to the rest
+	}
+	info := t.faultInfo(f)
 	if t.K.Faulted != nil {
 		t.K.Faulted(t, f)
 	}
@@ -292,7 +334,7 @@ func (t *Task) fault(f *machine.Fault) bool {
 		t.ExitGroup(SignalStatus(info.Signo))
 		return false
 	}
-	_, ok = t.enterHandler(a, info, f.PC, info.Addr)
+	_, ok := t.enterHandler(a, info, f.PC, info.Addr)
 	return ok
 }
 

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/megabin/megabin/layers/abi"
+	"github.com/megabin/megabin/runtime/vkernel/mm"
 )
 
 // struct rt_sigframe of arch/x86/include/asm/sigframe.h: the return address,
@@ -27,6 +28,7 @@ const (
 	ucFlags       = 6               // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
 	userSegments  = 0x33 | 0x2b<<48 // cs and ss
 	initialFlags  = 0x246
+	flagDF        = 0x400
 	fxControl     = 0x37f
 	fxMXCSROffset = 24
 	fxXMMOffset   = 160
@@ -46,9 +48,12 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	}
 	sp := t.CPU.Reg(abi.RSP)
 	stack := t.AltStack(sp)
-	top := t.unused(sp, info) - redZone
-	if a.Flags&SaOnStack != 0 && stack.Flags&(SsDisable|SsOnStack) == 0 {
+	top := sp - redZone
+	switch onOther := a.Flags&SaOnStack != 0 && stack.Flags&(SsDisable|SsOnStack) == 0; {
+	case onOther:
 		top = stack.Addr + stack.Size
+	case info.imprecise():
+		top = t.unused(sp)
 	}
 	fx := (top - fxSize) &^ 63
 	frame = (fx-frameSize)&^15 - 8
@@ -73,20 +78,39 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	return frame, nil
 }
 
-// unknownStack is how much of the stack functions may have taken since rsp was
-// known, bytes: more is seldom.
+// imprecise tells whether a signal is a fault's in the middle of a function, whose rsp
+// is not known.
+func (s *SigInfo) imprecise() bool {
+	return s.isFault() && (s.Signo == unix.SIGSEGV || s.Signo == unix.SIGBUS)
+}
+
+// unknownStack is how much of a stack whose unused part is not known functions may
+// have taken since rsp was known, bytes: more is seldom.
 const unknownStack = 64 << 10
 
-// unused is where the stack below sp is not in use. An access past a file's end
-// is within a function, whose rsp is not known.
-func (t *Task) unused(sp uint64, info SigInfo) uint64 {
-	if info.Signo != unix.SIGBUS || !info.isFault() {
-		return sp
-	}
-	if start, _, ok := t.MM.Stack(sp); ok && sp-start > unknownStack+frameSize+fxSize {
+// unused is the end of memory that nothing is in, on the stack that sp was on when it was
+// known.
+func (t *Task) unused(sp uint64) uint64 {
+	const room = frameSize + fxSize + mm.PageSize
+	start, low := t.untouched(sp)
+	switch {
+	case low-start > room:
+		return low
+	case sp-start > unknownStack+room && start != 0:
 		return sp - unknownStack
 	}
-	return sp
+	return sp - redZone
+}
+
+// untouched is the part of the stack that sp is on that was never written to: a
+// function's frame is above it, for at its lower end is a return address. Both are 0 if sp is
+// on no stack.
+func (t *Task) untouched(sp uint64) (start, end uint64) {
+	start, _, ok := t.MM.Stack(sp)
+	if !ok {
+		return 0, 0
+	}
+	return start, t.MM.AS.LowestTouched(start, mm.PageDown(sp))
 }
 
 // frameBytes is the frame up to siginfo.
@@ -101,11 +125,19 @@ func (t *Task) frameBytes(a Action, stack AltStack, pc, faultAddr, fx uint64) []
 	for _, r := range contextRegs {
 		b = le.AppendUint64(b, t.CPU.Reg(r))
 	}
-	for _, v := range [...]uint64{pc, initialFlags, userSegments, 0, 0, 0, faultAddr, fx} {
+	for _, v := range [...]uint64{pc, t.flags(), userSegments, 0, 0, 0, faultAddr, fx} {
 		b = le.AppendUint64(b, v)
 	}
 	b = append(b, make([]byte, ucMask-len(b))...)
 	return le.AppendUint64(b, uint64(t.frameMask()))
+}
+
+// flags are rflags as far as they are known: DF.
+func (t *Task) flags() uint64 {
+	if t.CPU.Reg(abi.DF) != 0 {
+		return initialFlags | flagDF
+	}
+	return initialFlags
 }
 
 // frameMask is the mask to go back to after the handler.
@@ -163,6 +195,7 @@ func (t *Task) SigReturn() {
 		t.CPU.SetReg(r, word(ucContext+8*i))
 	}
 	t.CPU.SetReg(abi.PC, word(ucContext+8*contextIP))
+	t.CPU.SetReg(abi.DF, word(ucContext+8*contextFlags)/flagDF&1)
 	t.SetMask(SigSet(word(ucMask)))
 	t.altStack = AltStack{word(ucStack), uint32(word(ucStack+8)) & SsAutodisarm, word(ucStack + 16)}
 	t.flow, t.left = flowReturn, frame

@@ -19,7 +19,7 @@ const docHead = `# System calls
 The vkernel's system calls, by number. This file is made from the table in ` + "`runtime/vkernel/syscalls/table.go`" + ` by ` + "`go generate`" + ` there;
 a test checks that it is current. A call with support *none* gives ENOSYS, and the runner says so once with --strace.
 
-Known differences from Linux that concern all calls: guest code is not held to page protection (only the lowest 64 KiB fault); nothing can be executed
+Known differences from Linux that concern all calls: registers in the context of a SIGSEGV or SIGBUS are not those at the access; nothing can be executed
 that was not recompiled (EACCES); addresses are below 4 GiB and not randomised.
 
 `
