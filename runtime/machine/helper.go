@@ -164,6 +164,15 @@ func (c *CPU) SaveFX(area []byte) {
 	}
 }
 
+// ResetFX makes the x87 and xmm state a new program's.
+func (c *CPU) ResetFX() {
+	c.x87 = x87.NewState()
+	c.SetMXCSR(mxcsrReset)
+	for i := range 16 {
+		c.SetXMM(i, [2]uint64{})
+	}
+}
+
 // RestoreFX reads what SaveFX wrote.
 func (c *CPU) RestoreFX(area []byte) {
 	c.x87.SetFXSave(area)

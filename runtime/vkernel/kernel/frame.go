@@ -12,26 +12,23 @@ import (
 // struct rt_sigframe of arch/x86/include/asm/sigframe.h: the return address,
 // struct ucontext, siginfo. Offsets in bytes.
 const (
-	frameUC       = 8
-	ucStack       = frameUC + 16
-	ucContext     = frameUC + 40
-	ucMask        = frameUC + 296
-	frameInfo     = frameUC + 304
-	frameSize     = frameInfo + SigInfoSize
-	redZone       = 128
-	fxSize        = 512
-	contextIP     = 16 // index of rip among the context's quadwords
-	contextFlags  = 17
-	contextSegs   = 18
-	contextCR2    = 22
-	contextFPU    = 23
-	ucFlags       = 6               // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
-	userSegments  = 0x33 | 0x2b<<48 // cs and ss
-	initialFlags  = 0x246
-	flagDF        = 0x400
-	fxControl     = 0x37f
-	fxMXCSROffset = 24
-	fxXMMOffset   = 160
+	frameUC      = 8
+	ucStack      = frameUC + 16
+	ucContext    = frameUC + 40
+	ucMask       = frameUC + 296
+	frameInfo    = frameUC + 304
+	frameSize    = frameInfo + SigInfoSize
+	redZone      = 128
+	fxSize       = 512 // of FXSAVE64's image
+	contextIP    = 16  // index of rip among the context's quadwords
+	contextFlags = 17
+	contextSegs  = 18
+	contextCR2   = 22
+	contextFPU   = 23
+	ucFlags      = 6               // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
+	userSegments = 0x33 | 0x2b<<48 // cs and ss
+	initialFlags = 0x246
+	flagDF       = 0x400
 )
 
 // contextRegs is the order of struct sigcontext.
@@ -57,7 +54,9 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	}
 	fx := (top - fxSize) &^ 63
 	frame = (fx-frameSize)&^15 - 8
-	if err := t.MM.AS.CopyOut(fx, t.fxSave()); err != nil {
+	var state [fxSize]byte
+	t.CPU.SaveFX(state[:])
+	if err := t.MM.AS.CopyOut(fx, state[:]); err != nil {
 		return 0, err
 	}
 	b := t.frameBytes(a, stack, pc, faultAddr, fx)
@@ -75,6 +74,7 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	c.SetReg(abi.RSP, frame)
 	c.SetReg(abi.PC, a.Handler)
 	c.SetReg(abi.DF, 0)
+	c.ResetFX()
 	return frame, nil
 }
 
@@ -149,30 +149,6 @@ func (t *Task) frameMask() SigSet {
 	return t.Mask()
 }
 
-// fxSave is the fxsave image with the xmm registers. x87 state is the
-// machine's and is not in it.
-func (t *Task) fxSave() []byte {
-	b := make([]byte, fxSize)
-	le := binary.LittleEndian
-	le.PutUint16(b, fxControl)
-	le.PutUint32(b[fxMXCSROffset:], uint32(t.CPU.Reg(abi.MXCSR)))
-	le.PutUint32(b[fxMXCSROffset+4:], 0xffff)
-	for i := range 16 {
-		v := t.CPU.XMM(i)
-		le.PutUint64(b[fxXMMOffset+16*i:], v[0])
-		le.PutUint64(b[fxXMMOffset+16*i+8:], v[1])
-	}
-	return b
-}
-
-func (t *Task) fxRestore(b []byte) {
-	le := binary.LittleEndian
-	t.CPU.SetReg(abi.MXCSR, uint64(le.Uint32(b[fxMXCSROffset:])))
-	for i := range 16 {
-		t.CPU.SetXMM(i, [2]uint64{le.Uint64(b[fxXMMOffset+16*i:]), le.Uint64(b[fxXMMOffset+16*i+8:])})
-	}
-}
-
 // SigReturn is rt_sigreturn: it takes everything back from the frame above
 // the stack pointer. A bad frame is SIGSEGV.
 func (t *Task) SigReturn() {
@@ -184,7 +160,7 @@ func (t *Task) SigReturn() {
 	word := func(off int) uint64 { return le.Uint64(b[off:]) }
 	if at := word(ucContext + 8*contextFPU); err == nil && at != 0 {
 		if err = t.MM.AS.CopyIn(at, fx[:]); err == nil {
-			t.fxRestore(fx[:])
+			t.CPU.RestoreFX(fx[:])
 		}
 	}
 	if err != nil {

@@ -88,13 +88,16 @@ func (s Stopped) SetRegisters(u UserRegs) error {
 	return nil
 }
 
-// FPRegisters are struct user_fpregs_struct: fxsave's image, without the x87
-// state.
-func (s Stopped) FPRegisters() []byte { return s.t.fxSave() }
+// FPRegisters are struct user_fpregs_struct: fxsave's image.
+func (s Stopped) FPRegisters() []byte {
+	var b [FPRegsSize]byte
+	s.t.CPU.SaveFX(b[:])
+	return b[:]
+}
 
 // SetFPRegisters changes them.
 func (s Stopped) SetFPRegisters(b [FPRegsSize]byte) {
-	s.t.fxRestore(b[:])
+	s.t.CPU.RestoreFX(b[:])
 	s.t.rewritten = true
 }
 
