@@ -1,6 +1,11 @@
 package machine
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -10,16 +15,25 @@ import (
 // there the protection that it has in the guest, and what is not mapped can't
 // be accessed. The kernel's own accesses are checked before they are made.
 //
-// Each piece with a protection of its own is a mapping of the host's, which allows
-// 65,530 to all guests of the runner together (vm.max_map_count). So an address
+// Each piece with a protection of its own is a mapping of the host's, and so is each gap; it
+// allows 65,530 to all guests of the runner together (vm.max_map_count). So an address
 // space that has very many, or is made when all together have, is left open: all of its
 // memory can be read and written.
 
-// Bounds of pieces.
-const (
-	maxPieces    = 4096 // of one address space
-	maxAllPieces = 20_000
-)
+// maxPieces is how many pieces an address space may have.
+const maxPieces = 4096
+
+// maxAllPieces is from how many pieces of all on a new address space is left open;
+// half as many more, and one that changes is opened.
+var maxAllPieces = sync.OnceValue(func() int64 {
+	const usual = 65_530
+	b, _ := os.ReadFile("/proc/sys/vm/max_map_count")
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64)
+	if err != nil {
+		n = usual
+	}
+	return n / 4
+})
 
 // fence is what the host lets code do to a linear memory.
 type fence struct {
@@ -32,7 +46,7 @@ type fence struct {
 // newFence is the fence of memory that can't be accessed.
 func newFence(mem []byte, total *atomic.Int64) (*fence, error) {
 	f := &fence{mem: mem, total: total}
-	if total.Load() > maxAllPieces {
+	if total.Load() > maxAllPieces() {
 		return f, f.lift()
 	}
 	return f, nil
@@ -89,7 +103,10 @@ func (f *fence) set(start, end uint64, p Prot) error {
 	for start < end && !f.open {
 		have, till := f.held.protAt(start, end)
 		if have != p {
-			if err := unix.Mprotect(f.mem[start:till], int(p)); err != nil {
+			switch err := unix.Mprotect(f.mem[start:till], int(p)); {
+			case errors.Is(err, unix.ENOMEM): // the host has no mappings left
+				return f.lift()
+			case err != nil:
 				return err
 			}
 			f.note(start, till, p)
@@ -101,7 +118,7 @@ func (f *fence) set(start, end uint64, p Prot) error {
 
 // hold gives [start, end) the protection that want has there.
 func (f *fence) hold(start, end uint64, want areas) error {
-	if !f.open && (len(f.held) > maxPieces || f.total.Load() > 2*maxAllPieces) {
+	if !f.open && (len(f.held) > maxPieces || f.total.Load() > maxAllPieces()*3/2) {
 		return f.lift()
 	}
 	for start < end && !f.open {
@@ -132,7 +149,11 @@ func (f *fence) forget() {
 
 // hostMmap maps r with protection p, of hostProt, in place of what is there.
 func (f *fence) hostMmap(r pageRange, fd int, off int64, flags int, p Prot) error {
-	if err := hostMmap(f.mem, r, fd, off, flags, f.of(p)); err != nil {
+	err := hostMmap(f.mem, r, fd, off, flags, f.of(p))
+	if errors.Is(err, unix.ENOMEM) && !f.open && f.lift() == nil {
+		err = hostMmap(f.mem, r, fd, off, flags, f.of(p))
+	}
+	if err != nil {
 		return err
 	}
 	f.note(r.start, r.end, p)
