@@ -277,21 +277,27 @@ func (r pageRange) flush(f func(pageRange)) {
 	}
 }
 
-// LowestTouched is the lowest page of a range that may hold something, or its end: memory
-// that was mapped and never written is below it.
-func (as *AddressSpace) LowestTouched(start, end uint64) uint64 {
+// Touched is the lowest page of a range that may hold something, or its end: memory
+// that was mapped and never accessed is below it. whole says that all pages may.
+func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
-	low := end
-	if pages, err := privatePages(as.mem[start:end]); err != nil {
-		low = start
-	} else if len(pages) > 0 {
-		low = start + pages[0].start
+	pages, err := privatePages(as.mem[start:end])
+	if err != nil {
+		return start, false
 	}
-	if i, _ := as.snaps.overlap(start, end); i < len(as.snaps) {
-		low = min(low, max(start, as.snaps[i].start))
+	for i := range pages {
+		pages[i].start, pages[i].end = pages[i].start+start, pages[i].end+start
 	}
-	return low
+	lo, hi := as.snaps.overlap(start, end)
+	for _, a := range as.snaps[lo:hi] {
+		a = a.slice(start, end)
+		pages = union(pages, []pageRange{{a.start, a.end}})
+	}
+	if len(pages) == 0 {
+		return end, false
+	}
+	return pages[0].start, bytesOf(pages) == end-start
 }
 
 // Discard makes zeros of anonymous memory, or what it was at the last fork.

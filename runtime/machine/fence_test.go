@@ -98,3 +98,28 @@ func TestFence(t *testing.T) {
 	}
 	compare(as, "lifting")
 }
+
+// TestTouched: the lowest page that was written to, and whether all were.
+func TestTouched(t *testing.T) {
+	as, err := newTestEngine(t, Options{}).NewAddressSpace("")
+	check(t, err)
+	defer as.Release()
+	const start, end = 0x200000, 0x300000
+	check(t, as.MapAnon(start, end-start, ProtRead|ProtWrite))
+	for _, want := range []uint64{end, end - 3*pageSize, start + 7*pageSize, start} {
+		if want < end {
+			as.mem[want+5] = 1
+		}
+		if got, whole := as.Touched(start, end); got != want || whole {
+			t.Errorf("%#x, %v; want %#x", got, whole, want)
+		}
+	}
+	clear(as.mem[start:end])
+	if got, whole := as.Touched(start, end); got != start || !whole {
+		t.Errorf("%#x, %v after all was written to", got, whole)
+	}
+	check(t, as.Discard(start, end))
+	if got, _ := as.Touched(start, end); got != end {
+		t.Errorf("%#x after all was discarded", got)
+	}
+}

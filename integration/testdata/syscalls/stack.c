@@ -44,3 +44,12 @@ TEST(stack_overflow_of_small_frames) {
 TEST(stack_overflow_kills) {
 	REAP(CHILD(deep(0)));
 }
+
+static void counted(int sig, siginfo_t *info, void *context) { _exit(5); }
+
+// There is no room for the handler either.
+TEST(stack_overflow_without_another) {
+	struct sigaction a = {.sa_sigaction = counted, .sa_flags = SA_SIGINFO};
+	REAP(CHILD(S(sigaction(SIGSEGV, &a, NULL)); deep(0)));
+	REAP(CHILD(S(sigaction(SIGSEGV, &a, NULL)); small(0)));
+}

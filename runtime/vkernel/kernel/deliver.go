@@ -298,9 +298,9 @@ func (t *Task) Fault(c *machine.CPU, f *machine.Fault) (retry, stop bool) {
 	}
 	t.K.Calls.Signal(t, info)
 	sp := c.Reg(abi.RSP)
-	start, end := t.untouched(sp)
-	if info.Addr < start && start-info.Addr < belowStack {
-		c.SetReg(abi.RSP, info.Addr&^7) // off the stack: that tells where it is
+	start, end, full := t.untouched(sp)
+	if full && info.Addr < start && start-info.Addr < belowStack {
+		c.SetReg(abi.RSP, info.Addr&^7) // off a stack that is full: that tells where it is
 	}
 	if _, stop = t.runHandler(a, info, c.Reg(abi.RAX), false); stop {
 		return false, true

@@ -92,7 +92,7 @@ const unknownStack = 64 << 10
 // known.
 func (t *Task) unused(sp uint64) uint64 {
 	const room = frameSize + fxSize + mm.PageSize
-	start, low := t.untouched(sp)
+	start, low, _ := t.untouched(sp)
 	switch {
 	case low-start > room:
 		return low
@@ -102,15 +102,16 @@ func (t *Task) unused(sp uint64) uint64 {
 	return sp - redZone
 }
 
-// untouched is the part of the stack that sp is on that was never written to: a
+// untouched is the part of the stack that sp is on that was never accessed: a
 // function's frame is above it, for at its lower end is a return address. Both are 0 if sp is
-// on no stack.
-func (t *Task) untouched(sp uint64) (start, end uint64) {
+// on no stack. full says that all pages down to the stack's end were.
+func (t *Task) untouched(sp uint64) (start, end uint64, full bool) {
 	start, _, ok := t.MM.Stack(sp)
 	if !ok {
-		return 0, 0
+		return 0, 0, false
 	}
-	return start, t.MM.AS.LowestTouched(start, mm.PageDown(sp))
+	end, full = t.MM.AS.Touched(start, mm.PageDown(sp))
+	return start, end, full
 }
 
 // frameBytes is the frame up to siginfo.
