@@ -36,7 +36,7 @@ func (as *AddressSpace) Clone() (*AddressSpace, error) {
 		child.Release()
 		return nil, err
 	}
-	child.birth = birth{of: as, changes: as.changes.Load(), born: child.changes.Load(), sigbuses: sigbuses.Load()}
+	child.birth = birth{of: as, opened: as.opened.Load(), changes: as.changes.Load(), born: child.changes.Load(), sigbuses: sigbuses.Load()}
 	return child, nil
 }
 
@@ -70,12 +70,29 @@ func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRa
 			return err
 		}
 	}
+	if used.owner == as && used.opened == as.opened.Load() {
+		pages = subtract(pages, as.readOnly(used.pages))
+	}
 	for _, r := range pages {
 		if err := as.copyTo(child, r, used.pages == nil); err != nil {
 			return err
 		}
 	}
 	return child.fence.hold(MinAddr, memorySize, child.areas)
+}
+
+// readOnly is what of pages can't be written.
+func (as *AddressSpace) readOnly(pages []pageRange) (list []pageRange) {
+	for _, r := range pages {
+		for r.start < r.end {
+			p, till := as.areas.protAt(r.start, r.end)
+			if p&ProtWrite == 0 {
+				list = append(list, pageRange{r.start, till})
+			}
+			r.start = till
+		}
+	}
+	return list
 }
 
 // copyTo copies pages to a child, where they have never been if they are fresh.

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	as.open(addr, addr+length)
 	if err := as.hostZero(addr, addr+length, prot); err != nil {
 		return err
 	}
@@ -67,6 +69,7 @@ func (as *AddressSpace) Unmap(addr, length uint64) error {
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	as.open(addr, addr+length)
 	for _, a := range as.areas[as.areas.from(addr):] {
 		if a.start >= addr+length {
 			break
@@ -89,6 +92,9 @@ func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	complete := as.areas.covers(addr, addr+length, 0)
+	if prot&ProtWrite != 0 {
+		as.open(addr, addr+length)
+	}
 	as.areas = as.areas.protect(addr, addr+length, prot)
 	if err := as.fence.hold(addr, addr+length, as.areas); err != nil {
 		return err
@@ -97,6 +103,14 @@ func (as *AddressSpace) Protect(addr, length uint64, prot Prot) error {
 		return unix.ENOMEM
 	}
 	return nil
+}
+
+// open notes that what could not be written in a range may be other now.
+func (as *AddressSpace) open(start, end uint64) {
+	lo, hi := as.areas.overlap(start, end)
+	if slices.ContainsFunc(as.areas[lo:hi], func(a area) bool { return a.prot&ProtWrite == 0 }) {
+		as.opened.Add(1)
+	}
 }
 
 // Opened calls do with memory that is mapped, whatever its protection, for what the
@@ -108,6 +122,7 @@ func (as *AddressSpace) Opened(addr, n uint64, do func(b []byte) error) error {
 	}
 	start, end := addr&^(pageSize-1), (addr+n+pageSize-1)&^(pageSize-1)
 	as.mu.Lock()
+	as.opened.Add(1)
 	err = as.fence.set(start, end, ProtRead|ProtWrite)
 	as.mu.Unlock()
 	if err == nil {

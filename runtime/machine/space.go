@@ -63,6 +63,8 @@ type AddressSpace struct {
 	// child are told what it was made of, and when.
 	changes atomic.Uint64
 	birth   birth
+	// opened counts when memory that could not be written may have become other.
+	opened atomic.Uint64
 
 	mu      sync.RWMutex
 	areas   areas

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -8,7 +9,7 @@ import (
 
 // Bounds of what is kept.
 const (
-	maxSpares     = 4        // of children
+	maxSpares     = 8        // of children
 	maxSpareBytes = 32 << 20 // that may be in use in one of them
 	maxFresh      = 16       // of programs
 	maxKeptParts  = 2048     // that a core may have
@@ -38,15 +39,21 @@ type spare struct {
 	pages []pageRange   // no file's
 	files []pageRange   // where owner's files and snapshots are mapped
 	owner *AddressSpace // nil if no file is mapped
+	// opened is what it was of owner if pages that can't be written are still as they were.
+	opened uint64
 
 	core *core // or nil
 	code *code // how its slots were given out
 	key  string
 }
 
+// changed is an opened that no address space has.
+const changed = math.MaxUint64
+
 // birth is what a forked address space was made of.
 type birth struct {
 	of       *AddressSpace
+	opened   uint64 // that of its parent
 	changes  uint64 // of its parent's, when it was made
 	born     uint64 // of its own, then
 	sigbuses uint64
@@ -69,7 +76,8 @@ func (s *spares) takeFresh(key string) *AddressSpace {
 }
 
 // take gives a memory of which anonymous pages may hold anything, with as's
-// files mapped, or none; nil if there is none.
+// files mapped, or none; nil if there is none. The last one of another's children is
+// left to it: a process that forks without end would take it from all others.
 // Preconditions: as.mu is held.
 func (s *spares) take(as *AddressSpace) *spare {
 	s.mu.Lock()
@@ -78,6 +86,9 @@ func (s *spares) take(as *AddressSpace) *spare {
 		return nil
 	}
 	best := slices.MinFunc(s.list, func(a, b *spare) int { return a.trouble(as) - b.trouble(as) })
+	if best.owner != nil && best.owner != as && s.of(best.owner) == 1 {
+		return nil
+	}
 	i := slices.Index(s.list, best)
 	s.list = slices.Delete(s.list, i, i+1)
 	switch best.owner {
@@ -91,6 +102,22 @@ func (s *spares) take(as *AddressSpace) *spare {
 		}
 	}
 	return best
+}
+
+// of is how many there are of an owner's children.
+func (s *spares) of(owner *AddressSpace) (n int) {
+	for _, sp := range s.list {
+		if sp.owner == owner {
+			n++
+		}
+	}
+	return n
+}
+
+// dropOne frees the oldest spare of whoever has most.
+func (s *spares) dropOne() {
+	most := slices.MaxFunc(s.list, func(a, b *spare) int { return s.of(a.owner) - s.of(b.owner) })
+	s.drop(slices.IndexFunc(s.list, func(sp *spare) bool { return sp.owner == most.owner }))
 }
 
 // trouble is how much a child of as has to do before the memory is as its own.
@@ -173,7 +200,10 @@ func (s *spares) putChild(sp *spare, as *AddressSpace) bool {
 	if sp.pages, err = privatePages(as.mem); err != nil || bytesOf(sp.pages) > maxSpareBytes {
 		return false
 	}
-	sp.files, sp.owner = as.fileRanges(), as.birth.of
+	sp.files, sp.owner, sp.opened = as.fileRanges(), as.birth.of, as.birth.opened
+	if as.opened.Load() > 0 {
+		sp.opened = changed
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.owned.Add(1) // before the parent is asked, which looks at it after a change
@@ -184,7 +214,7 @@ func (s *spares) putChild(sp *spare, as *AddressSpace) bool {
 		}
 	}
 	if len(s.list) >= maxSpares {
-		s.drop(0)
+		s.dropOne()
 	}
 	s.list = append(s.list, sp)
 	return true

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"testing"
 )
@@ -54,6 +55,85 @@ func TestSparesKeepFiles(t *testing.T) {
 	check(t, as.Unmap(private, 4*pageSize))
 	if n := mappingsOf(t, f); n != 0 {
 		t.Errorf("%d mappings of what the parent has not", n)
+	}
+}
+
+// TestSparesKeepReadOnly: what can't be written is not copied to a memory that has
+// it from the last child, unless one of the two has opened or replaced it.
+func TestSparesKeepReadOnly(t *testing.T) {
+	const page = 0x100000
+	for name, change := range map[string]func(as *AddressSpace) error{
+		"nothing":   func(*AddressSpace) error { return nil },
+		"opening":   func(as *AddressSpace) error { return as.Protect(page, pageSize, ProtRead|ProtWrite) },
+		"replacing": func(as *AddressSpace) error { return as.MapAnon(page, pageSize, ProtRead|ProtWrite) },
+		"map anew": func(as *AddressSpace) error {
+			return errors.Join(as.Unmap(page, pageSize), as.MapAnon(page, pageSize, ProtRead|ProtWrite))
+		},
+		"kernel's":   func(as *AddressSpace) error { return as.Opened(page, 8, func(b []byte) error { b[0] = 9; return nil }) },
+		"opened all": func(as *AddressSpace) error { return as.fence.lift() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := emptySpace(t)
+			check(t, as.MapAnon(page, pageSize, ProtRead|ProtWrite))
+			check(t, as.Store64(page, 77))
+			check(t, as.Protect(page, pageSize, ProtRead))
+			for round, who := range []string{"child", "parent", "child", "nobody"} {
+				child, err := as.Clone()
+				check(t, err)
+				want, err := as.Load64(page)
+				check(t, err)
+				if v, err := child.Load64(page); err != nil || v != want {
+					t.Errorf("round %d: child has %d, %v, its parent %d", round, v, err, want)
+				}
+				if host := hostAllows(t, child, page); !child.fence.open && host != hostProt(child.areas[0].prot) {
+					t.Errorf("round %d: the host allows %d in the child", round, host)
+				}
+				for _, changing := range []struct {
+					as  *AddressSpace
+					who string
+				}{{child, "child"}, {as, "parent"}} {
+					if changing.who != who {
+						continue
+					}
+					check(t, change(changing.as))
+					if changing.as.Mapped(page, 8, ProtWrite) {
+						check(t, changing.as.Store64(page, uint64(100+round)))
+						check(t, changing.as.Protect(page, pageSize, ProtRead))
+					}
+				}
+				child.Release()
+			}
+		})
+	}
+}
+
+// TestSparesAreShared: who forks without end leaves another's last one alone.
+func TestSparesAreShared(t *testing.T) {
+	e := newTestEngine(t, Options{})
+	var both [2]*AddressSpace
+	for i := range both {
+		as, err := e.NewAddressSpace("")
+		check(t, err)
+		defer as.Release()
+		check(t, as.MapAnon(0x100000, pageSize, ProtRead|ProtWrite))
+		both[i] = as
+	}
+	child, err := both[0].Clone()
+	check(t, err)
+	child.Release()
+	for range 3 * maxSpares {
+		var children []*AddressSpace
+		for range maxSpares + 2 {
+			child, err := both[1].Clone()
+			check(t, err)
+			children = append(children, child)
+		}
+		for _, child := range children {
+			child.Release()
+		}
+	}
+	if n := e.spares.of(both[0]); n != 1 {
+		t.Errorf("%d spares are left", n)
 	}
 }
 

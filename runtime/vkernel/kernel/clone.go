@@ -82,6 +82,9 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 	if t.Interrupted() {
 		return 0, ERESTARTNOINTR
 	}
+	if err := t.K.full(); err != nil {
+		return 0, err // before anything is copied: a fork bomb would use the whole of its time for that
+	}
 	child, err := t.copyTask(a)
 	if err != nil {
 		return 0, err

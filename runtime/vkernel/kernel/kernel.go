@@ -106,7 +106,7 @@ const maxPID = 1 << 22
 // EAGAIN if there are too many tasks.
 // Preconditions: k.mu is held.
 func (k *Kernel) allocate(t *Task) error {
-	if k.ending || k.MaxTasks > 0 && len(k.tasks) >= k.MaxTasks {
+	if k.isFull() {
 		return unix.EAGAIN
 	}
 	for range maxPID {
@@ -118,6 +118,22 @@ func (k *Kernel) allocate(t *Task) error {
 		}
 	}
 	return unix.EAGAIN
+}
+
+// isFull tells whether no task can be made.
+// Preconditions: k.mu is held.
+func (k *Kernel) isFull() bool {
+	return k.ending || k.MaxTasks > 0 && len(k.tasks) >= k.MaxTasks
+}
+
+// full is EAGAIN if no task could be made at the moment.
+func (k *Kernel) full() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.isFull() {
+		return unix.EAGAIN
+	}
+	return nil
 }
 
 // taken tells whether an id names something.
