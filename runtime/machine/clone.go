@@ -297,6 +297,9 @@ func (r pageRange) flush(f func(pageRange)) {
 // Touched is the lowest page of a range that may hold something, or its end: memory
 // that was mapped and never accessed is below it. whole says that all pages may.
 func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
+	if start >= end {
+		return end, true
+	}
 	as.mu.RLock()
 	defer as.mu.RUnlock()
 	pages, err := privatePages(as.mem[start:end])

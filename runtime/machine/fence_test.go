@@ -118,6 +118,9 @@ func TestTouched(t *testing.T) {
 	if got, whole := as.Touched(start, end); got != start || !whole {
 		t.Errorf("%#x, %v after all was written to", got, whole)
 	}
+	if got, whole := as.Touched(start, start); got != start || !whole {
+		t.Errorf("%#x, %v of nothing", got, whole)
+	}
 	check(t, as.Discard(start, end))
 	if got, _ := as.Touched(start, end); got != end {
 		t.Errorf("%#x after all was discarded", got)
