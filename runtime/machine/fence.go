@@ -118,8 +118,8 @@ func (f *fence) set(start, end uint64, p Prot) error {
 
 // hold gives [start, end) the protection that want has there.
 func (f *fence) hold(start, end uint64, want areas) error {
-	if !f.open && (len(f.held) > maxPieces || f.total.Load() > maxAllPieces()*3/2) {
-		return f.lift()
+	if err := f.bound(); err != nil {
+		return err
 	}
 	for start < end && !f.open {
 		p, till := want.protAt(start, end)
@@ -129,6 +129,14 @@ func (f *fence) hold(start, end uint64, want areas) error {
 		start = till
 	}
 	return nil
+}
+
+// bound opens the memory if it is in too many pieces.
+func (f *fence) bound() error {
+	if f.open || len(f.held) <= maxPieces && f.total.Load() <= maxAllPieces()*3/2 {
+		return nil
+	}
+	return f.lift()
 }
 
 // lift lets all memory be read and written.
@@ -149,6 +157,9 @@ func (f *fence) forget() {
 
 // hostMmap maps r with protection p, of hostProt, in place of what is there.
 func (f *fence) hostMmap(r pageRange, fd int, off int64, flags int, p Prot) error {
+	if err := f.bound(); err != nil {
+		return err
+	}
 	err := hostMmap(f.mem, r, fd, off, flags, f.of(p))
 	if errors.Is(err, unix.ENOMEM) && !f.open && f.lift() == nil {
 		err = hostMmap(f.mem, r, fd, off, flags, f.of(p))

@@ -126,3 +126,27 @@ func TestTouched(t *testing.T) {
 		t.Errorf("%#x after all was discarded", got)
 	}
 }
+
+// TestFenceOfMany: memory in very many pieces is open, and counts no more.
+func TestFenceOfMany(t *testing.T) {
+	e := newTestEngine(t, Options{})
+	as, err := e.NewAddressSpace("")
+	check(t, err)
+	defer as.Release()
+	const base = 0x200000
+	for i := range uint64(maxPieces + 10) {
+		check(t, as.MapAnon(base+2*i*pageSize, pageSize, ProtRead))
+	}
+	if !as.fence.open || e.pieces.Load() != 0 {
+		t.Errorf("open: %v, %d pieces", as.fence.open, e.pieces.Load())
+	}
+	if got := hostAllows(t, as, base+pageSize); got != ProtRead|ProtWrite {
+		t.Errorf("the host allows %d", got)
+	}
+	child, err := as.Clone()
+	check(t, err)
+	defer child.Release()
+	if err := child.Store32(base, 1); err == nil {
+		t.Error("the kernel wrote to what can be read only")
+	}
+}
