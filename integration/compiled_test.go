@@ -19,6 +19,7 @@ var ways = []struct{ suffix, name, command string }{
 	{".c", "gcc-O2-static", "gcc -w -O2 -static"},
 	{".c", "gcc-O2-nopie", "gcc -w -O2 -no-pie"},
 	{".c", "gcc-O2-stripped", "gcc -w -O2 -s -fno-asynchronous-unwind-tables"},
+	{".c", "gcc-O2-zeros", "gcc -w -O2 -fzero-call-used-regs=all"},
 	{".c", "clang-O2", "clang -w -O2"},
 	{".c", "musl-O2-static", "musl-gcc -w -O2 -static"},
 	{".cpp", "g++-O0", "g++ -w -O0"},

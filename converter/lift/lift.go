@@ -400,7 +400,14 @@ func (c *ctx) liftBlock() {
 	if ends {
 		n--
 	}
-	for i := range d.Insts[:n] {
+	for i := 0; i < n; i++ {
+		if k := x87Zeros(d.Insts[i:n]); k > 0 {
+			c.in = &d.Insts[i]
+			c.x87(abi.X87(abi.X87Zeros, abi.X87SrcReg, uint8(k-1), 0), nil)
+			c.fn.res.Instructions += 2 * k
+			i += 2*k - 1
+			continue
+		}
 		c.noteSwitchIndex(i)
 		c.fn.res.Instructions++
 		if !c.inst(&d.Insts[i]) {

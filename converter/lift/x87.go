@@ -95,6 +95,25 @@ func (c *ctx) x87(op abi.X87Op, operand *ir.Value) *ir.Value {
 	return v
 }
 
+// x87Zeros is how many fldz list begins with if as many fstp st(0) follow: so
+// -fzero-call-used-regs ends each function, of which each instruction would be a
+// call by itself. 0 if they are not there, or too few.
+func x87Zeros(list []x86.Inst) int {
+	k := 0
+	for k < min(len(list), 8) && list[k].Op == x86asm.FLDZ {
+		k++
+	}
+	if k < 2 || len(list) < 2*k {
+		return 0
+	}
+	for _, in := range list[k : 2*k] {
+		if in.Op != x86asm.FSTP || in.Args[0] != x86asm.F0 {
+			return 0
+		}
+	}
+	return k
+}
+
 func (r x87Row) lift(c *ctx, in *x86.Inst) error {
 	switch r.form {
 	case x87Arith:

@@ -95,6 +95,7 @@ const (
 	X87GetMMX  // → MMX register i; enters MMX state
 	X87SetMMX  // MMX register i ← operand; enters MMX state
 	X87Emms
+	X87Zeros // i + 1 times: push +0; then as often pop
 	NumX87Ops
 )
 

@@ -87,6 +87,7 @@ var rows = [abi.NumX87Ops]row{
 	abi.X87GetMMX:    {do: func(s *State, c *call) { c.result = int64(s.MMX(c.op.Reg())) }, quiet: true},
 	abi.X87SetMMX:    {do: func(s *State, c *call) { s.SetMMX(c.op.Reg(), uint64(c.operand)) }, quiet: true},
 	abi.X87Emms:      {do: func(s *State, c *call) { s.mmx(); s.valid = 0 }, quiet: true},
+	abi.X87Zeros:     {do: zeros},
 }
 
 // Do does one operation of package abi. mem is the guest's linear memory, of which
@@ -229,6 +230,19 @@ func load(s *State, c *call) {
 func storeReg(s *State, c *call) {
 	f, _ := s.st(0)
 	s.set(c.op.Reg(), f)
+}
+
+// zeros is fldz as often as is said, then as often fstp st(0). C1 is what the last one
+// makes it.
+func zeros(s *State, c *call) {
+	n := int(c.op.Reg()) + 1
+	for range n {
+		s.push(F80{})
+	}
+	for range n {
+		s.pop()
+	}
+	s.unit.rounded = false
 }
 
 func store(fn func(*unit, F80) int64) func(*State, *call) {

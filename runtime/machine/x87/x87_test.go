@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/megabin/megabin/layers/abi"
@@ -71,6 +72,42 @@ func TestNoGarbage(t *testing.T) {
 	for op, operand := range ops {
 		if n := testing.AllocsPerRun(100, func() { s.Do(nil, op, operand) }); n != 0 {
 			t.Errorf("operation %#x makes %v objects", op, n)
+		}
+	}
+}
+
+// TestZeros: the one operation is as those that it stands for, whatever is on the stack.
+func TestZeros(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		var b [FXSaveSize]byte
+		for i := range b {
+			b[i] = byte(rnd.Uint32())
+		}
+		if rnd.IntN(2) == 0 {
+			b[4] = 0 // nothing is on the stack, as it should be
+		}
+		one, many := NewState(), NewState()
+		one.SetFXSave(b[:])
+		many.SetFXSave(b[:])
+		n := 1 + rnd.IntN(8)
+		do := func(s *State, op abi.X87Op) {
+			if _, err := s.Do(nil, op, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		do(&one, abi.X87(abi.X87Zeros, abi.X87SrcReg, uint8(n-1), 0))
+		for range n {
+			do(&many, abi.X87(abi.X87LoadConst, abi.X87SrcReg, abi.X87Zero, 0))
+		}
+		for range n {
+			do(&many, abi.X87(abi.X87StoreReg, abi.X87SrcReg, 0, 1))
+		}
+		var got, want [FXSaveSize]byte
+		one.PutFXSave(got[:])
+		many.PutFXSave(want[:])
+		if got != want {
+			t.Fatalf("%d zeros from %x:\n%x, by single instructions\n%x", n, b[:160], got[:160], want[:160])
 		}
 	}
 }
