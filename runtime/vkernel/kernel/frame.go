@@ -145,6 +145,7 @@ func (t *Task) flags() uint64 {
 func (t *Task) frameMask() SigSet {
 	if old := t.saved; old != nil {
 		t.saved = nil
+		t.setAwaited(0)
 		return *old
 	}
 	return t.Mask()

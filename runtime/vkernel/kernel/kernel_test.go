@@ -218,9 +218,9 @@ func TestHammerSignals(t *testing.T) {
 			for {
 				info, ok := init.Take(^Of(sig))
 				if !ok {
-					init.SetMask(init.Mask() &^ Of(sig))
+					init.SetMaskFor(init.Mask() &^ Of(sig))
 					init.Sleep(nil, time.Now().Add(10*time.Millisecond))
-					init.SetMask(init.Mask() | Of(sig))
+					init.RestoreMask()
 					continue
 				}
 				if info.Value != next[info.PID] {

@@ -131,7 +131,7 @@ func (t *Task) Kill(pid int, info SigInfo) error {
 			continue
 		}
 		allowed = true
-		if info.Signo != 0 {
+		if info.Signo != 0 && !t.sparesFirst(g, info.Signo) {
 			err = g.send(info, nil)
 		}
 	}
@@ -180,7 +180,7 @@ func (t *Task) SignalProcess(g *ThreadGroup, info SigInfo) error {
 		return unix.ESRCH
 	case !t.maySignal(g, info.Signo):
 		return unix.EPERM
-	case info.Signo == 0:
+	case info.Signo == 0 || t.sparesFirst(g, info.Signo):
 		return nil
 	}
 	return g.send(info, nil)
@@ -211,10 +211,27 @@ func (t *Task) SignalThread(tgid, tid int, info SigInfo) error {
 	if !t.maySignal(other.Group, info.Signo) {
 		return unix.EPERM
 	}
-	if info.Signo == 0 {
+	if info.Signo == 0 || t.sparesFirst(other.Group, info.Signo) {
 		return nil
 	}
 	return other.Group.send(info, other)
+}
+
+// sparesFirst tells whether g is the first process, and a signal of another one's has no
+// effect on it: it has no handler for it (pid_namespaces(7)).
+// Preconditions: Kernel.mu is held.
+func (t *Task) sparesFirst(g *ThreadGroup, sig unix.Signal) bool {
+	if g != t.K.init || g == t.Group {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for o := range g.tasks {
+		if o.Handlers.Get(sig).Handler != SigDfl || (o.mask | o.awaited).Has(sig) || o.traced() {
+			return false
+		}
+	}
+	return true
 }
 
 // Mask is the set of blocked signals.
@@ -237,8 +254,15 @@ func (t *Task) SetMask(m SigSet) SigSet {
 // SetMaskFor replaces the mask until the next system call has returned or a
 // handler has run: sigsuspend, ppoll, pselect6, epoll_pwait.
 func (t *Task) SetMaskFor(m SigSet) {
+	t.setAwaited(t.Mask() &^ m)
 	old := t.SetMask(m)
 	t.saved = &old
+}
+
+func (t *Task) setAwaited(s SigSet) {
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
+	t.awaited = s
 }
 
 // RestoreMask ends SetMaskFor.
@@ -246,6 +270,7 @@ func (t *Task) RestoreMask() {
 	if old := t.saved; old != nil {
 		t.saved = nil
 		t.SetMask(*old)
+		t.setAwaited(0)
 	}
 }
 
