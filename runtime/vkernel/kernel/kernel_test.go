@@ -400,3 +400,50 @@ func TestThrottle(t *testing.T) {
 		t.Errorf("waits %v", wait)
 	}
 }
+
+// TestFirstIsSpared: others' signals don't end the first process, unless it waits for
+// them or has blocked them; its own do.
+func TestFirstIsSpared(t *testing.T) {
+	from := func(init *Task, sig unix.Signal) {
+		me := init.PID()
+		fork(init, func(p *Task) int {
+			if err := p.Kill(me, SigInfo{Signo: sig, Code: SiUser, PID: int32(p.PID())}); err != nil {
+				t.Error(err)
+			}
+			return 0
+		})
+		for {
+			r, err := init.Wait(WaitFor{PID: -1, Options: unix.WEXITED})
+			if r.PID != 0 || err == unix.ECHILD {
+				return
+			}
+		}
+	}
+	status := boot(t, Config{}, func(init *Task) int {
+		for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGALRM, unix.SIGSTOP, 40} {
+			from(init, sig)
+			if init.mustEnd() || init.Pending().Has(sig) {
+				t.Errorf("%v reached the first process", sig)
+			}
+		}
+		init.SetMask(Of(unix.SIGTERM))
+		from(init, unix.SIGTERM)
+		if !init.Pending().Has(unix.SIGTERM) {
+			t.Error("a blocked signal is lost")
+		}
+		init.Take(0)
+		init.SetMaskFor(0)
+		from(init, unix.SIGTERM)
+		if _, found := init.Take(0); !found {
+			t.Error("a signal that is waited for is lost")
+		}
+		init.RestoreMask()
+		init.SetMask(0)
+		init.Kill(init.PID(), SigInfo{Signo: unix.SIGUSR1, Code: SiUser})
+		call(init, func() error { return nil })
+		return 0
+	})
+	if status != SignalStatus(unix.SIGUSR1) {
+		t.Errorf("status %#x after its own signal", status)
+	}
+}
