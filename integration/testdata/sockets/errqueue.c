@@ -2,16 +2,19 @@
 #include "case.h"
 #include <linux/errqueue.h>
 
-/* Port nobody is at. */
+/* Port nobody is at: below those that sockets of other programs are given when they
+   don't ask for one. */
 static int nobody(int domain) {
-	struct sockaddr_in a = in4(0);
-	struct sockaddr_in6 a6 = in6(0);
-	int s = socket(domain, SOCK_DGRAM, 0);
-	if (domain == AF_INET ? bind(s, SA(a)) : bind(s, SA(a6)))
-		die("bind");
-	int port = port_of(s);
-	close(s);
-	return port;
+	for (int port = 20000 + getpid() * 37 % 12000; port < 32768; port++) {
+		struct sockaddr_in a = in4(port);
+		struct sockaddr_in6 a6 = in6(port);
+		int s = socket(domain, SOCK_DGRAM, 0);
+		int taken = domain == AF_INET ? bind(s, SA(a)) : bind(s, SA(a6));
+		close(s);
+		if (!taken) return port;
+	}
+	die("bind");
+	return 0;
 }
 
 static void show_address(const char *what, const struct sockaddr_storage *a, int port) {

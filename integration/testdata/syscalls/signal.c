@@ -522,3 +522,53 @@ TEST(int3_unhandled) {
 	REAP(CHILD(sigset_t s; sigfillset(&s); sigprocmask(SIG_BLOCK, &s, NULL); asm volatile("int3")));
 	REAP(CHILD(signal(SIGTRAP, SIG_IGN); asm volatile("int3")));
 }
+
+// Handlers that change what the processor does next.
+static int faults;
+
+static void skips(int s, siginfo_t *i, void *c) {
+	ucontext_t *u = c;
+	u->uc_mcontext.gregs[REG_RIP] += 2;
+	u->uc_mcontext.gregs[REG_RAX] = 77;
+	faults++;
+}
+
+TEST(ill_handler_skips) {
+	on(SIGILL, skips, SA_SIGINFO);
+	long a = 5;
+	__asm__ volatile("add $1, %0\n ud2\n add $2, %0" : "+b"(a));
+	P("%ld %d\n", a, faults);
+}
+
+TEST(fpe_handler_skips) {
+	on(SIGFPE, skips, SA_SIGINFO);
+	int a = 100, d = 0, zero = 0;
+	__asm__ volatile("cltd\n idivl %2" : "+a"(a), "=&d"(d) : "r"(zero));
+	P("%d %d\n", a, faults);
+}
+
+static volatile int divisor;
+
+static void mends(int s, siginfo_t *i, void *c) {
+	divisor = 7;
+	faults++;
+}
+
+TEST(fpe_handler_mends) {
+	on(SIGFPE, mends, SA_SIGINFO);
+	int a = 100, d = 0;
+	__asm__ volatile("cltd\n idivl %2" : "+a"(a), "=&d"(d) : "m"(divisor));
+	P("%d %d\n", a, faults);
+}
+
+static void sets_register(int s, siginfo_t *i, void *c) {
+	((ucontext_t *)c)->uc_mcontext.gregs[REG_RBX] = (long)"x";
+	if (faults++ > 9) _exit(1);
+}
+
+TEST(segv_handler_sets_register) {
+	on(SIGSEGV, sets_register, SA_SIGINFO);
+	long v;
+	__asm__ volatile("mov $16, %%rbx\n movzbl (%%rbx), %k0" : "=r"(v) : : "rbx");
+	P("%ld %d\n", v, faults);
+}
