@@ -162,9 +162,7 @@ func (t *Task) Attach(tid int, seize bool, options uint32) error {
 	if !seize {
 		o.Group.send(SigInfo{Signo: unix.SIGSTOP, Code: SiUser}, o)
 	}
-	o.Group.mu.Lock()
-	defer o.Group.mu.Unlock()
-	o.notify() // if it is stopped already, that is for the tracer now
+	o.prod() // if it is stopped already, that is for the tracer now
 	return nil
 }
 
@@ -183,6 +181,13 @@ func (g *ThreadGroup) tracing() *tracing {
 func (g *ThreadGroup) tracedBy(p *ThreadGroup) bool {
 	tr := g.tracing()
 	return tr != nil && tr.tracer.Group == p
+}
+
+// prod is notify with the group's lock taken.
+func (t *Task) prod() {
+	t.Group.mu.Lock()
+	defer t.Group.mu.Unlock()
+	t.notify()
 }
 
 // alive tells whether the task is one of its process still.
@@ -264,9 +269,7 @@ func (s Stopped) Memory() *mm.MM { return s.t.memoryMap() }
 // Resume makes the task go on with a signal, 0 for none.
 func (s Stopped) Resume(mode ResumeMode, sig unix.Signal) {
 	s.tr.stop, s.tr.mode, s.tr.sig = nil, mode, sig
-	s.t.Group.mu.Lock()
-	defer s.t.Group.mu.Unlock()
-	s.t.notify()
+	s.t.prod()
 }
 
 // Detach is PTRACE_DETACH.
@@ -281,9 +284,7 @@ func (s Stopped) Listen() error {
 		return unix.EIO
 	}
 	s.tr.listens = true
-	s.t.Group.mu.Lock()
-	defer s.t.Group.mu.Unlock()
-	s.t.notify()
+	s.t.prod()
 	return nil
 }
 

@@ -168,16 +168,22 @@ func (t *Task) ownInfo(code int32) *SigInfo {
 
 // traceEvent stops the task if its tracer asked for an event, with a message.
 func (t *Task) traceEvent(event int, message uint64) {
-	t.K.mu.Lock()
-	tr := t.tracing.Load()
-	wanted := tr.wants(event)
-	if wanted {
-		tr.message = message
-	}
-	t.K.mu.Unlock()
-	if wanted {
+	if t.announces(event, message) {
 		t.trap(t.eventStop(unix.SIGTRAP, event))
 	}
+}
+
+// announces tells whether the task's tracer asked for an event, and leaves it the
+// message.
+func (t *Task) announces(event int, message uint64) bool {
+	t.K.mu.Lock()
+	defer t.K.mu.Unlock()
+	tr := t.tracing.Load()
+	if !tr.wants(event) {
+		return false
+	}
+	tr.message = message
+	return true
 }
 
 // cloneEvent is what a tracer may ask to be told of when a task is made; 0 if
@@ -323,14 +329,7 @@ func (t *Task) arguments() (args [6]uint64) {
 // AskTracer is a seccomp filter's SECCOMP_RET_TRACE: false if no tracer wants
 // to be asked. It gives the call that the tracer makes of it.
 func (t *Task) AskTracer(nr uint64, args [6]uint64, data uint16) (newNr uint64, newArgs [6]uint64, asked bool) {
-	t.K.mu.Lock()
-	tr := t.tracing.Load()
-	asked = tr.wants(eventSeccomp)
-	if asked {
-		tr.message = uint64(data)
-	}
-	t.K.mu.Unlock()
-	if !asked {
+	if !t.announces(eventSeccomp, uint64(data)) {
 		return nr, args, false
 	}
 	s := t.eventStop(unix.SIGTRAP, eventSeccomp)
