@@ -261,16 +261,33 @@ func (d *discovery) jump(from, to uint64) {
 
 // fallsThrough reports whether control goes on to next after an instruction
 // with flow f. A call that is the last instruction of its FDE does not
-// return: compilers put nothing behind it then.
+// return: compilers put nothing behind it then. A ud2 goes on only where more of
+// its FDE follows, and not behind a call, where compilers put one if that does not return.
 func (d *discovery) fallsThrough(f flow, next uint64) bool {
 	if !f.continues() {
 		return false
 	}
-	if k := f & flowKind; k == flowCall || k == flowCallIndirect {
+	switch f & flowKind {
+	case flowCall, flowCallIndirect:
 		s, ok := d.rangeOf(next - 1)
 		return !ok || next < s.end
+	case flowTrap:
+		s, ok := d.rangeOf(next - 1)
+		return ok && next < s.end && !d.followsCall(next-trapLen)
 	}
 	return true
+}
+
+// trapLen is the length of ud2, bytes.
+const trapLen = 2
+
+// followsCall reports whether the instruction in front of addr is a call.
+func (d *discovery) followsCall(addr uint64) bool {
+	return slices.ContainsFunc(d.previous(addr), func(a uint64) bool {
+		f, _ := d.at(a)
+		k := f & flowKind
+		return k == flowCall || k == flowCallIndirect
+	})
 }
 
 // note collects the addresses that the instruction mentions.

@@ -23,7 +23,8 @@ const (
 	flowJumpIndirect
 	flowRet
 	flowHalt
-	flowBad // no instruction starts here
+	flowTrap // a handler may go on behind it
+	flowBad  // no instruction starts here
 
 	rel8     flow = 0x10
 	repeats  flow = 0x20
@@ -35,7 +36,7 @@ const (
 var flows = x86.NewByOp(map[x86asm.Op]flow{
 	x86asm.RET: flowRet, x86asm.LRET: flowRet, x86asm.IRET: flowRet, x86asm.IRETD: flowRet, x86asm.IRETQ: flowRet,
 	x86asm.SYSRET: flowHalt, x86asm.SYSEXIT: flowHalt, x86asm.LJMP: flowHalt,
-	x86asm.HLT: flowHalt, x86asm.UD0: flowHalt, x86asm.UD1: flowHalt, x86asm.UD2: flowHalt,
+	x86asm.HLT: flowHalt, x86asm.UD0: flowHalt, x86asm.UD1: flowHalt, x86asm.UD2: flowTrap,
 	x86asm.JA: flowCond, x86asm.JAE: flowCond, x86asm.JB: flowCond, x86asm.JBE: flowCond, x86asm.JE: flowCond, x86asm.JNE: flowCond,
 	x86asm.JG: flowCond, x86asm.JGE: flowCond, x86asm.JL: flowCond, x86asm.JLE: flowCond, x86asm.JO: flowCond, x86asm.JNO: flowCond,
 	x86asm.JP: flowCond, x86asm.JNP: flowCond, x86asm.JS: flowCond, x86asm.JNS: flowCond,
@@ -66,7 +67,7 @@ func flowOf(in *x86.Inst) flow {
 // continues reports whether control may go on to the next instruction.
 func (f flow) continues() bool {
 	switch f & flowKind {
-	case flowNone, flowCall, flowCallIndirect, flowCond:
+	case flowNone, flowCall, flowCallIndirect, flowCond, flowTrap:
 		return true
 	}
 	return false
@@ -75,7 +76,7 @@ func (f flow) continues() bool {
 // endsBlock reports whether the instruction is the last of its block.
 func (f flow) endsBlock() bool {
 	switch f & flowKind {
-	case flowNone, flowCall, flowCallIndirect:
+	case flowNone, flowCall, flowCallIndirect, flowTrap:
 		return false
 	}
 	return true

@@ -26,7 +26,7 @@ type Value struct {
 	Aux2  int64
 	Args  []*Value
 	Block *Block
-	Info  *CallInfo // of Call and Syscall
+	Info  *CallInfo // of Call, Syscall, Place, and some Traps
 	// Instead is what a pass puts in the place of the value, or nil. Once the pass is
 	// done nothing uses the value any more.
 	Instead *Value
@@ -42,6 +42,10 @@ type RegValue struct {
 	Kept bool
 }
 
+// Afresh is the Aux of a Place behind which the register file is not known to hold what was written
+// there before.
+const Afresh = 1
+
 // CallKind is how a callee is found.
 type CallKind uint8
 
@@ -51,7 +55,8 @@ const (
 	Indirect                 // the last argument is the callee's guest address, I32
 )
 
-// CallInfo is what a Call, TailCall or Syscall needs besides its arguments.
+// CallInfo is what a Call, TailCall or Syscall needs besides its arguments. Of a Place Return is
+// the instruction that follows, of a Trap it is nothing.
 type CallInfo struct {
 	Kind   CallKind
 	Target uint32 // Direct: entry (unit offset) of the callee
@@ -65,8 +70,6 @@ type CallInfo struct {
 	// SP is rsp at a Call, the pushed return address included, for resumed
 	// functions. It need not be in the register file.
 	SP *Value
-	// Trap: a Syscall after which the registers are to be read from the file.
-	Trap bool
 }
 
 // TermKind is how a block ends.

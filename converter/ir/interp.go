@@ -166,14 +166,12 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 	case Helper2:
 		out.Lo = args[0].Hi
 	case Syscall:
-		if int64(args[0].Lo) == abi.SyscallBreakpoint {
-			return false, &TrapError{abi.TrapBreakpoint, v.Info.Return}
-		}
 		out.Lo, err = fr.m.Syscall(fr.m, args)
 	case Helper:
 		out.Lo, out.Hi, err = fr.m.Helper(fr.m, abi.HelperOp(v.Aux), args)
 	case X87:
 		out.Lo, err = fr.m.X87(fr.m, v.Aux, args[0].Lo)
+	case Place:
 	case Trap:
 		err = &TrapError{abi.TrapKind(v.Aux), uint32(v.Aux2)}
 	case Select:

@@ -17,6 +17,14 @@ var typeNames = [...]string{"void", "i32", "i64", "f32", "f64", "v128"}
 
 func (t Type) String() string { return typeNames[t] }
 
+// Bits is the width of an integer.
+func (t Type) Bits() int64 {
+	if t == I64 {
+		return 64
+	}
+	return 32
+}
+
 // Op is an operation. Pure operations have the semantics of the operation
 // of the same name in the WebAssembly core specification 2.0.
 type Op uint16
@@ -65,7 +73,8 @@ const (
 	Call         // see CallInfo; Args: sp, rdi, rsi, rdx, rcx, r8 [, target i32]
 	Result       // Aux 0: rax, 1: rdx of the Call in Args[0]
 	Syscall      // Args: nr, rdi, rsi, rdx, r10, r8, r9 → rax; Info holds the state
-	Trap         // Aux: abi.TrapKind, Aux2: unit offset
+	Trap         // Aux: abi.TrapKind, Aux2: unit offset of pc; Info, if any, holds the state to leave
+	Place        // nothing, but a resumed function can begin here, at Info.Return; Info holds the state; Aux: Afresh or 0
 	X87          // Aux: operation; Args: I64 operand → I64
 	Helper       // Aux: abi.HelperOp; Args: a, b, c → first result
 	Helper2      // second result of the Helper in Args[0]
@@ -287,6 +296,7 @@ var structural = map[Op]OpInfo{
 	Result:        {"result", nil, I64, Pure},
 	Syscall:       {"syscall", nil, I64, Anything},
 	Trap:          {"trap", nil, Void, Anything},
+	Place:         {"place", nil, Void, Anything},
 	X87:           {"x87", t1i64, I64, Anything},
 	Helper:        {"helper", []Type{I64, I64, I64}, I64, Anything},
 	Helper2:       {"helper2", nil, I64, Pure},

@@ -217,6 +217,10 @@ func (v *verifier) signature(x *Value) (args []Type, result Type) {
 	case Result, Helper2:
 		v.checkResult(x)
 		return []Type{Void}, I64
+	case Place:
+		if x.Info == nil {
+			v.fault("b%d: %s: no place", v.block.ID, x)
+		}
 	case Syscall:
 		return []Type{I64, I64, I64, I64, I64, I64, I64}, I64
 	case Select:

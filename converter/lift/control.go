@@ -19,11 +19,11 @@ var controlRows = map[x86asm.Op]row{
 // site is a call or system call, kept with the state in front of it until
 // summarize knows what has to be passed.
 type site struct {
-	call   *ir.Value // Call or Syscall
+	call   *ir.Value // Call, Syscall or Place
+	faults *ir.Value // the Trap of the instruction at a Place, which has the same state
 	term   *ir.Block // tail call: the block it ends
 	info   *ir.CallInfo
 	direct bool
-	trap   bool                // no system call, but int3: all that is live is in the file afterwards
 	callee *function           // of a direct call or tail call, if it is in the unit
 	vars   *[numRegs]*ir.Value // nil entries: as at the start of the block
 	after  Set                 // live after the site
@@ -36,6 +36,7 @@ type site struct {
 var (
 	someCall    = &ir.Value{Op: ir.Call}
 	someSyscall = &ir.Value{Op: ir.Syscall}
+	somePlace   = &ir.Value{Op: ir.Place}
 )
 
 // known is s with what old knows for the data flow, if it is lifted again, in
@@ -44,7 +45,7 @@ func (s site) known(old *site) *site {
 	if old == nil {
 		return &s
 	}
-	old.call, old.term, old.info, old.vars = s.call, s.term, s.info, s.vars
+	old.call, old.term, old.info, old.vars, old.faults = s.call, s.term, s.info, s.vars, s.faults
 	return old
 }
 
@@ -53,12 +54,14 @@ func (s *site) forget() {
 	if s == nil {
 		return
 	}
-	s.vars = nil
+	s.vars, s.faults = nil, nil
 	switch {
 	case s.term != nil:
 		s.term = &ir.Block{Term: ir.Term{Kind: s.term.Term.Kind, Info: s.term.Term.Info}}
 	case s.isCall():
 		s.call = someCall
+	case s.isPlace():
+		s.call = somePlace
 	default:
 		s.call = someSyscall
 	}
@@ -81,24 +84,36 @@ func interrupt(c *ctx, in *x86.Inst) error {
 	return nil
 }
 
-// breakpoint is a trap that a handler may return from, to the next instruction: a
-// system call of a number of its own, for that leaves all registers in the file. Where more of
-// them follow, they are what linkers fill gaps with.
+// breakpoint is int3. Where more of them follow, they are what linkers fill gaps with.
 func breakpoint(c *ctx, in *x86.Inst) error {
-	if c.isFiller(in) {
-		c.trap(abi.TrapBreakpoint)
-		return nil
-	}
-	c.systemCall(in, site{trap: true}, c.Const64(abi.SyscallBreakpoint))
-	for v := Var(0); v < numRegs; v++ {
-		if v != RSP {
-			c.b.vars[v] = inFile // a debugger's handler changes them
-		}
-	}
+	c.trapAndGoOn(abi.TrapBreakpoint, in.Next())
 	return nil
 }
 
-// isFiller reports whether a breakpoint is followed by the same, or by nothing.
+func undefined(c *ctx, in *x86.Inst) error {
+	c.trapAndGoOn(abi.TrapUD, in.Addr)
+	return nil
+}
+
+// trapAndGoOn is a trap that a handler may return from, to the next instruction, with any registers. pc is
+// what it finds as rip.
+func (c *ctx) trapAndGoOn(kind abi.TrapKind, pc uint64) {
+	if c.isFiller(c.in) {
+		c.trapAt(kind, pc)
+		return
+	}
+	v := c.trapWithState(kind, pc)
+	c.B.Append(v)
+	c.place(c.in.Next()).Aux = ir.Afresh
+	c.trapOfPlace(v)
+	for v := Var(0); v < numRegs; v++ {
+		if v != RSP {
+			c.b.vars[v] = inFile
+		}
+	}
+}
+
+// isFiller reports whether a trap is followed by the same, or by nothing.
 func (c *ctx) isFiller(in *x86.Inst) bool {
 	list := c.b.src.Insts
 	i := slices.IndexFunc(list, func(x x86.Inst) bool { return x.Addr == in.Next() })
@@ -177,6 +192,54 @@ func (c *ctx) closeSegment(s site) {
 	c.written = [XMM0]uint8{}
 }
 
+// place makes the instruction at addr, which is lifted next, one where execution can begin, with
+// the registers of the register file: a handler of a fault may return there.
+func (c *ctx) place(addr uint64) *ir.Value {
+	v := c.B.Func.NewValue(ir.Place, ir.Void)
+	v.Info = &ir.CallInfo{Return: c.fn.offset(addr)}
+	c.get(RSP)
+	c.closeSegment(site{call: v, info: v.Info})
+	return c.B.Append(v)
+}
+
+// trapTo is a trap of an instruction that began with a place, in a block of its own: it
+// has all registers in the register file.
+type trapTo struct {
+	c     *ctx
+	block *ir.Block
+}
+
+// trapHere makes the trap of the instruction that place made one to begin at.
+func (c *ctx) trapHere(kind abi.TrapKind) trapTo {
+	v := c.trapWithState(kind, c.in.Addr)
+	c.trapOfPlace(v)
+	b := c.fn.ir.NewBlock(c.B.Addr)
+	b.Append(v)
+	b.Term = ir.Term{Kind: ir.Unreachable}
+	return trapTo{c, b}
+}
+
+// trapWithState is a trap at pc that leaves the state of a place in the register file.
+func (c *ctx) trapWithState(kind abi.TrapKind, pc uint64) *ir.Value {
+	v := c.B.Func.NewValue(ir.Trap, ir.Void)
+	v.Info = &ir.CallInfo{}
+	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(pc))
+	return v
+}
+
+// trapOfPlace has v leave the state of the last place.
+func (c *ctx) trapOfPlace(v *ir.Value) { c.b.segs[c.b.seg-1].site.faults = v }
+
+// trapIf takes the trap if cond holds.
+func (t trapTo) trapIf(cond *ir.Value) {
+	if isZero(cond) {
+		return
+	}
+	good := t.c.fn.ir.NewBlock(t.c.B.Addr)
+	t.c.B.Term = t.c.fn.ir.Branch(cond, t.block, good)
+	t.c.B = good
+}
+
 // hold keeps the builder from using what x was made of behind a call: only
 // registers are known there. What a register has zeroes above is known too.
 func hold(x *ir.Value) {
@@ -225,20 +288,19 @@ func (c *ctx) result(v Var, call *ir.Value, i int64) {
 
 // syscall is one host call; only rax, rcx and r11 change.
 func syscall(c *ctx, in *x86.Inst) error {
-	v := c.systemCall(in, site{}, c.get(RAX))
+	v := c.systemCall(in, c.get(RAX))
 	c.set(RAX, v)
 	c.set(RCX, c.ZExt(c.codeAddr(v.Info.Return)))
 	c.set(R11, c.Const64(0x202)) // rflags as user programs have them
 	return nil
 }
 
-// systemCall is a call of the host, at s.
-func (c *ctx) systemCall(in *x86.Inst, s site, nr *ir.Value) *ir.Value {
+// systemCall is a call of the host.
+func (c *ctx) systemCall(in *x86.Inst, nr *ir.Value) *ir.Value {
 	c.get(RSP)
 	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
-	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next()), Trap: s.trap}
-	s.call, s.info = v, v.Info
-	c.closeSegment(s)
+	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next())}
+	c.closeSegment(site{call: v, info: v.Info})
 	c.B.Append(v)
 	return v
 }

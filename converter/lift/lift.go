@@ -470,11 +470,17 @@ func (c *ctx) untranslated(reason string) bool {
 
 // trap ends the block with a trap at the current instruction.
 func (c *ctx) trap(kind abi.TrapKind) {
-	v := c.New(ir.Trap)
-	v.Aux = int64(kind)
-	if c.in != nil {
-		v.Aux2 = int64(c.fn.offset(c.in.Addr))
+	if c.in == nil {
+		c.trapAt(kind, c.b.src.End)
+		return
 	}
+	c.trapAt(kind, c.in.Addr)
+}
+
+// trapAt is a trap that has the address pc.
+func (c *ctx) trapAt(kind abi.TrapKind, pc uint64) {
+	v := c.New(ir.Trap)
+	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(pc))
 	c.B.Term = ir.Term{Kind: ir.Unreachable}
 	c.stopped = true
 }

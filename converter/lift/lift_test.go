@@ -48,7 +48,7 @@ func flowOf(fn *function) string {
 		for _, s := range blk.segs {
 			fmt.Fprintln(&b, " ", s.use, s.def, s.pass, s.fresh, s.known, s.meant)
 			if s := s.site; s != nil {
-				fmt.Fprintln(&b, "  ", s.isCall(), s.direct, s.trap, s.callee != nil, s.after, s.through, s.before, s.info.Kind, s.info.Target)
+				fmt.Fprintln(&b, "  ", s.isCall(), s.isPlace(), s.direct, s.callee != nil, s.after, s.through, s.before, s.info.Kind, s.info.Target)
 			}
 		}
 		for _, s := range blk.exits {

@@ -271,13 +271,24 @@ func (l *linker) state(b *block, s *site, set Set) []ir.RegValue {
 	return out
 }
 
+func (l *linker) stateAndSP(b *block, s *site, set Set) []ir.RegValue {
+	return append(l.state(b, s, set), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP), Kept: true})
+}
+
 // site fills in a call's arguments and state.
 func (l *linker) site(b *block, s *site) {
+	if s.isPlace() {
+		s.info.State = l.stateAndSP(b, s, s.after&^flagSet)
+		if s.faults != nil {
+			s.faults.Info.State = s.info.State
+		}
+		return
+	}
 	if !s.isCall() {
 		for i, v := range sysRegs {
 			s.call.Args[i+1] = l.arg(b, s, v)
 		}
-		s.info.State = append(l.state(b, s, l.u.conv.kept|s.before&sysSet|s.after&^l.u.kills(s)&^flagSet), ir.RegValue{Reg: abi.RSP, Value: l.at(b, s, RSP), Kept: true})
+		s.info.State = l.stateAndSP(b, s, l.u.conv.kept|s.before&sysSet|s.after&^l.u.kills(s)&^flagSet)
 		return
 	}
 	s.info.SP = l.at(b, s, RSP)

@@ -97,35 +97,98 @@ func (c *ctx) product(x, y *ir.Value, size int, signed bool) (lo, hi *ir.Value) 
 	return c.low(c.Wrap(p), size), c.low(c.Wrap(c.ShrUC(p, int64(8*size))), size)
 }
 
-// div divides rdx:rax (or ax) by the operand. The quotient must fit, or #DE.
+// div divides rdx:rax (or ax) by the operand. The quotient must fit, or #DE: a handler may mend what
+// the instruction reads and have it executed again, or go on behind it.
 func div(signed bool) row {
 	return func(c *ctx, in *x86.Inst) error {
 		size := c.size(0)
+		de := c.divideError()
 		d, err := c.read(0, size)
 		if err != nil {
 			return err
 		}
 		if size == 8 {
-			c.div128(d, signed)
-			return nil
-		}
-		n := c.dividend(size)
-		var wide *ir.Value
-		if signed {
-			wide = c.SExt(c.signed(d, size))
+			c.div128(d, signed, de)
 		} else {
-			wide = c.ZExt(d)
+			c.div64(d, size, signed, de)
 		}
-		q, r := c.divide(n, wide, signed)
-		if signed {
-			lo := c.signed(c.low(c.Wrap(q), size), size)
-			c.trapIf(c.Bin(ir.I32Ne, c.SExt(lo), q), abi.TrapDivide)
-		} else {
-			c.trapIf(c.Bool(c.ShrUC(q, int64(8*size))), abi.TrapDivide)
-		}
-		c.writeQuotient(size, c.Wrap(q), c.Wrap(r))
+		c.place(in.Next())
 		return nil
 	}
+}
+
+// divideError is the trap of a division. Where the divisor is known to be 0, what the instruction reads is
+// read from the register file: it is there for a handler to change it.
+func (c *ctx) divideError() trapTo {
+	r, ok := c.in.Args[0].(x86asm.Reg)
+	v, _, _ := gprOf(r)
+	if !ok || !isZero(c.b.find(v)) {
+		c.place(c.in.Addr)
+		return c.trapHere(abi.TrapDivide)
+	}
+	for set := setOf(v, RAX, RDX); set != 0; set = set.rest() {
+		v := set.first()
+		c.SetReg(int(v.reg()), c.get(v))
+		c.b.vars[v] = inFile
+	}
+	c.place(c.in.Addr).Aux = ir.Afresh
+	return c.trapHere(abi.TrapDivide)
+}
+
+func isZero(x *ir.Value) bool {
+	k, ok := x.IsConst()
+	return ok && k == 0
+}
+
+// div64 divides where the dividend has 64 bits at most.
+func (c *ctx) div64(d *ir.Value, size int, signed bool, de trapTo) {
+	if x := c.readGPR(x86asm.EAX, 4); size == 4 && extends(c.readGPR(x86asm.EDX, 4), x, signed) {
+		q, r := c.divideLike(x, d, signed, de)
+		c.writeQuotient(size, q, r)
+		return
+	}
+	var q, r *ir.Value
+	if signed {
+		de.trapIf(c.Eqz(d))
+		q, r = c.divide(c.dividend(size), c.SExt(c.signed(d, size)), true)
+		de.trapIf(c.Bin(ir.I32Ne, c.SExt(c.signed(c.low(c.Wrap(q), size), size)), q))
+	} else {
+		de.trapIf(c.Bin(ir.I32GeU, c.upperHalf(size), d)) // then the quotient would not fit; so it is for 0
+		q, r = c.divide(c.dividend(size), c.ZExt(d), false)
+	}
+	c.writeQuotient(size, c.Wrap(q), c.Wrap(r))
+}
+
+// extends reports whether high is known to be no more than low's sign, or 0.
+func extends(high, low *ir.Value, signed bool) bool {
+	if !signed {
+		return isZero(high)
+	}
+	if high.Op != ir.I32ShrS && high.Op != ir.I64ShrS {
+		return false
+	}
+	n, ok := high.Args[1].IsConst()
+	return ok && n == low.Type.Bits()-1 && high.Args[0] == low
+}
+
+// divideLike divides where the dividend is no wider than the divisor.
+func (c *ctx) divideLike(n, d *ir.Value, signed bool, de trapTo) (q, r *ir.Value) {
+	bad := c.Eqz(d)
+	if signed {
+		least := int64(-1) << (n.Type.Bits() - 1)
+		overflow := c.Or(c.Xor(n, c.Const(n.Type, least)), c.Xor(d, c.Const(n.Type, -1)))
+		bad = c.Or(bad, c.Eqz(overflow))
+	}
+	de.trapIf(bad)
+	return c.divide(n, d, signed)
+}
+
+// upperHalf is that of a division's dividend.
+func (c *ctx) upperHalf(size int) *ir.Value {
+	if size == 1 {
+		return c.readGPR(x86asm.AH, 1)
+	}
+	return c.readGPR(sized(RDX, size), size)
 }
 
 // dividend is the double-width accumulator as an I64: sign-extended by
@@ -148,14 +211,13 @@ func (c *ctx) dividend(size int) *ir.Value {
 	return c.Or(c.ZExt(c.readGPR(x86asm.EAX, 4)), c.ShlC(c.get(RDX), 32))
 }
 
-// divide is a 64-bit division. wasm traps on zero as x86 does; its trap for
-// −2⁶³/−1 is #DE here as well.
+// divide is a division that does not trap.
 func (c *ctx) divide(n, d *ir.Value, signed bool) (q, r *ir.Value) {
+	op := ir.I32DivU
 	if signed {
-		q = c.New(ir.I64DivS, n, d)
-	} else {
-		q = c.New(ir.I64DivU, n, d)
+		op = ir.I32DivS
 	}
+	q = c.Bin(op, n, d)
 	return q, c.Sub(n, c.Bin(ir.I32Mul, q, d))
 }
 
@@ -168,17 +230,33 @@ func (c *ctx) writeQuotient(size int, q, r *ir.Value) {
 	c.writeGPR(sized(RDX, size), size, r)
 }
 
-// div128 divides rdx:rax: in 64 bits where rdx only extends rax, else by the
-// machine.
-func (c *ctx) div128(d *ir.Value, signed bool) {
+// div128 divides rdx:rax: in 64 bits where rdx only extends rax, else by the machine.
+func (c *ctx) div128(d *ir.Value, signed bool, de trapTo) {
 	lo, hi := c.get(RAX), c.get(RDX)
-	ext, op := c.Const64(0), abi.HelperDivU128
-	if signed {
-		ext, op = c.ShrSC(lo, 63), abi.HelperDivS128
+	like := func() []*ir.Value { q, r := c.divideLike(lo, d, signed, de); return []*ir.Value{q, r} }
+	if extends(hi, lo, signed) {
+		c.setQuotient(like())
+		return
 	}
-	out := c.choose(c.Bin(ir.I32Eq, hi, ext),
-		func() []*ir.Value { q, r := c.divide(lo, d, signed); return []*ir.Value{q, r} },
-		func() []*ir.Value { q, r := c.helper(op, lo, hi, d); return []*ir.Value{q, r} })
+	ext := c.Const64(0)
+	if signed {
+		ext = c.ShrSC(lo, 63)
+	}
+	c.setQuotient(c.choose(c.Bin(ir.I32Eq, hi, ext), like, func() []*ir.Value {
+		var q, r *ir.Value
+		if signed {
+			fits, _ := c.helper(abi.HelperDivS128Fits, lo, hi, d)
+			de.trapIf(c.Eqz(fits))
+			q, r = c.helper(abi.HelperDivS128, lo, hi, d)
+		} else {
+			de.trapIf(c.Bin(ir.I32GeU, hi, d))
+			q, r = c.helper(abi.HelperDivU128, lo, hi, d)
+		}
+		return []*ir.Value{q, r}
+	}))
+}
+
+func (c *ctx) setQuotient(out []*ir.Value) {
 	c.set(RAX, out[0])
 	c.set(RDX, out[1])
 }

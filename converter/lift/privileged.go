@@ -16,7 +16,7 @@ var privilegedRows = map[x86asm.Op]row{
 	x86asm.LGDT: gp, x86asm.LIDT: gp, x86asm.LLDT: gp, x86asm.LTR: gp, x86asm.LMSW: gp, x86asm.RDMSR: gp, x86asm.WRMSR: gp, x86asm.RDPMC: gp,
 	x86asm.SWAPGS: gp, x86asm.SYSEXIT: gp, x86asm.SYSRET: gp,
 	// #UD there.
-	x86asm.MONITOR: ud, x86asm.MWAIT: ud, x86asm.RSM: ud, x86asm.SYSENTER: ud, x86asm.UD0: ud, x86asm.UD1: ud, x86asm.UD2: ud, x86.INCSSP: ud,
+	x86asm.MONITOR: ud, x86asm.MWAIT: ud, x86asm.RSM: ud, x86asm.SYSENTER: ud, x86asm.UD0: ud, x86asm.UD1: ud, x86asm.UD2: undefined, x86.INCSSP: ud,
 
 	x86asm.INT: interrupt, x86asm.ICEBP: breakpoint,
 	x86asm.LRET: farReturn(0), x86asm.IRET: farReturn(2), x86asm.IRETD: farReturn(4), x86asm.IRETQ: farReturn(8), x86asm.LCALL: farJump(true), x86asm.LJMP: farJump(false),

@@ -217,9 +217,9 @@ func (u *unit) siteMods(s *site) Set {
 	return u.calleeMods(s)
 }
 
-// sysMods is what a system call changes.
+// sysMods is what a system call changes, or a place.
 func (s *site) sysMods() Set {
-	if s.trap {
+	if s.isPlace() {
 		return 0
 	}
 	return setOf(RAX, RCX, R11)
@@ -285,6 +285,8 @@ var handedOn = setOf(RDX, XMM0, XMM0+1)
 
 func (s *site) isCall() bool { return s.call.Op == ir.Call }
 
+func (s *site) isPlace() bool { return s.call.Op == ir.Place }
+
 // liveness solves the function's backward data flow with the summaries as
 // they are.
 func (u *unit) liveness(fn *function) {
@@ -342,6 +344,10 @@ func (u *unit) blockLive(fn *function, b *block) live {
 // throughSite is the transfer over a call or system call, which ends seg.
 func (u *unit) throughSite(s *site, after live, seg *segment) live {
 	s.after = after.hard
+	if s.isPlace() {
+		s.after |= after.soft
+		return after
+	}
 	n := u.siteNeeds(s, seg)
 	if !s.isCall() {
 		s.after |= after.soft

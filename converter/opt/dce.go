@@ -9,7 +9,8 @@ import (
 
 // dce removes values without effect that nothing uses, parameters that only
 // feed themselves, and blocks that nothing reaches. What a state lists is no
-// use: it only says where registers stand.
+// use: it only says where registers stand. But a place's is not written to the register file, so
+// that what it lists is known by the list only.
 func dce(f *ir.Func) {
 	m := takeScratch()
 	defer m.giveBack()
@@ -27,6 +28,9 @@ func dce(f *ir.Func) {
 		for _, v := range b.Values {
 			if hasEffect(v) {
 				mark(v)
+			}
+			if v.Op == ir.Place {
+				states(v.Info.State, mark)
 			}
 		}
 		for _, p := range b.Poll {

@@ -187,10 +187,16 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 		}
 	case ir.Syscall:
 		s.need(v.Info.State, st, write)
-		if v.Info.Trap {
+		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
+	case ir.Trap:
+		if v.Info != nil {
+			s.need(v.Info.State, st, write)
+		}
+	case ir.Place:
+		s.forgetDirty(v.Info.State, st)
+		if v.Aux == ir.Afresh {
 			*st = fileState{}
 		}
-		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
 	case ir.Helper:
 		if v.Aux == int64(abi.HelperFXRstor) {
 			*st = fileState{}
@@ -213,6 +219,16 @@ func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *
 		st[r] = x
 		if write != nil {
 			write(rv.Reg, x)
+		}
+	}
+}
+
+// forgetDirty is for where execution may begin with the registers of the file: those that
+// state says differ from what st has may be the one or the other.
+func (s *spiller) forgetDirty(state []ir.RegValue, st *fileState) {
+	for _, rv := range state {
+		if r := slot(rv.Reg); st[r] != nil && instead(st[r]) != instead(rv.Value) {
+			st[r] = nil
 		}
 	}
 }
@@ -261,7 +277,7 @@ func (s *spiller) rewrite(b *ir.Block, st *fileState) {
 			}
 		}
 		s.value(v, st, write)
-		if v.Op == ir.Call || v.Op == ir.Syscall {
+		if v.Op == ir.Call || v.Op == ir.Syscall || v.Op == ir.Place {
 			s.keepState(v.Info, st)
 		}
 		out = append(out, v)

@@ -160,11 +160,12 @@ func (e *emitter) statement(v *ir.Value) {
 		}
 		e.pushAll(v.Args)
 		e.callImport(abi.FuncSyscall)
+	case ir.Place:
 	default:
 		e.compute(v)
 	}
 	e.keep(v)
-	if v.Op == ir.Syscall && v.Info != nil {
+	if v.Info != nil && v.Op != ir.Trap {
 		e.callSite(v)
 	}
 }

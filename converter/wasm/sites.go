@@ -17,8 +17,8 @@ import (
 // from those it holds; those that can't be (they would have to be loaded) make
 // the site unusable.
 
-// callSite notes that a resumed function may start here, after call or system
-// call v.
+// callSite notes that a resumed function may start here, after call, system
+// call or place v.
 func (e *emitter) callSite(v *ir.Value) {
 	live := e.c.call(v).live
 	r := e.newSite()
@@ -132,7 +132,10 @@ func (r *restorer) note(v *ir.Value, code []byte) {
 // results says that rax and rdx are what call v gave.
 func (r *restorer) results(v *ir.Value) {
 	rax := r.global(abi.RAX)
-	if v.Op == ir.Syscall {
+	switch v.Op {
+	case ir.Place:
+		return
+	case ir.Syscall:
 		r.learn(v, rax)
 		return
 	}

@@ -118,17 +118,16 @@ func (f *Form) status() string {
 	}
 	status := translated
 	for _, b := range ir.NewCFG(res.Func(0)).Order {
-		if slices.ContainsFunc(b.Values, func(v *ir.Value) bool { return v.Op == ir.Syscall && v.Info.Trap }) {
-			return faults[abi.TrapBreakpoint]
+		i := slices.IndexFunc(b.Values, func(v *ir.Value) bool { return v.Op == ir.Trap })
+		if i >= 0 {
+			status = faults[abi.TrapKind(b.Values[i].Aux)]
 		}
 		switch b.Term.Kind {
 		case ir.Return, ir.Leave, ir.TailCall:
-			return translated
-		}
-		for _, v := range b.Values {
-			if v.Op == ir.Trap {
-				status = faults[abi.TrapKind(v.Aux)]
+			if i >= 0 { // behind it only a handler goes on
+				return status
 			}
+			return translated
 		}
 	}
 	return status

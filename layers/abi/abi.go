@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 10
+const Version = 11
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -125,7 +125,7 @@ const (
 	TypeFunc    = iota
 	TypeSyscall // (nr, rdi, rsi, rdx, r10, r8, r9) → rax
 	TypeVoid    // () → ()
-	TypeTrap    // (kind i32, unit offset i32) → ()
+	TypeTrap    // (kind i32, unit offset of pc i32) → ()
 	TypeX87     // (op i32, operand i64) → i64
 	TypeHelper  // (op i32, a, b, c i64) → (i64, i64)
 	TypeMul     // (i64, i64) → i64
@@ -187,28 +187,25 @@ type TrapKind int32
 const (
 	TrapUD           TrapKind = iota // ud2 or an invalid opcode: SIGILL
 	TrapUntranslated                 // an instruction the translator does not know: SIGILL, reported
-	TrapBreakpoint                   // int3: SIGTRAP
+	TrapBreakpoint                   // int3: SIGTRAP; pc is behind it
 	TrapDivide                       // #DE: SIGFPE
 	TrapPrivileged                   // hlt, in, out, …: SIGSEGV
 )
-
-// SyscallBreakpoint is the number of a system call that is none: int3. It comes back as
-// a fault, with pc behind it.
-const SyscallBreakpoint = -0x4d420003
 
 // HelperOp selects a rare instruction done by the machine.
 type HelperOp int32
 
 // Helper operations: (a, b, c) → (r0, r1).
 const (
-	HelperCPUID   HelperOp = iota // a=eax b=ecx → r0=eax|ebx<<32 r1=ecx|edx<<32
-	HelperRDTSC                   // → r0=tsc r1=processor id (rdtscp)
-	HelperXGETBV                  // a=ecx → r0
-	HelperDivU128                 // a=low b=high c=divisor → quotient, remainder; #DE traps
-	HelperDivS128                 // likewise, signed
-	HelperFXSave                  // a=linear address; x87 and xmm state, mxcsr
-	HelperFXRstor                 // a=linear address
-	HelperLDMXCSR                 // a=value; #GP traps
+	HelperCPUID       HelperOp = iota // a=eax b=ecx → r0=eax|ebx<<32 r1=ecx|edx<<32
+	HelperRDTSC                       // → r0=tsc r1=processor id (rdtscp)
+	HelperXGETBV                      // a=ecx → r0
+	HelperDivU128                     // a=low b=high c=divisor → quotient, remainder; #DE traps
+	HelperDivS128                     // likewise, signed
+	HelperDivS128Fits                 // whether that does not trap → 0 or 1
+	HelperFXSave                      // a=linear address; x87 and xmm state, mxcsr
+	HelperFXRstor                     // a=linear address
+	HelperLDMXCSR                     // a=value; #GP traps
 	// Rounds of AES (FIPS 197) on the state b:a, without the round key.
 	HelperAESEnc
 	HelperAESEncLast

@@ -22,15 +22,16 @@ const (
 
 // helpers are the operations of abi.HelperOp.
 var helpers = [...]func(c *CPU, a, b, d uint64) (r0, r1 uint64){
-	abi.HelperCPUID:   func(_ *CPU, a, b, _ uint64) (uint64, uint64) { return cpuid(uint32(a), uint32(b)) },
-	abi.HelperRDTSC:   func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return uint64(time.Since(tscStart)), 0 },
-	abi.HelperXGETBV:  noXGETBV,
-	abi.HelperDivU128: divU128,
-	abi.HelperDivS128: divS128,
-	abi.HelperFXSave:  fxsave,
-	abi.HelperFXRstor: fxrstor,
-	abi.HelperLDMXCSR: loadGuestMXCSR,
-	abi.HelperSTMXCSR: storeGuestMXCSR,
+	abi.HelperCPUID:       func(_ *CPU, a, b, _ uint64) (uint64, uint64) { return cpuid(uint32(a), uint32(b)) },
+	abi.HelperRDTSC:       func(*CPU, uint64, uint64, uint64) (uint64, uint64) { return uint64(time.Since(tscStart)), 0 },
+	abi.HelperXGETBV:      noXGETBV,
+	abi.HelperDivU128:     divU128,
+	abi.HelperDivS128:     divS128,
+	abi.HelperDivS128Fits: divS128Fits,
+	abi.HelperFXSave:      fxsave,
+	abi.HelperFXRstor:     fxrstor,
+	abi.HelperLDMXCSR:     loadGuestMXCSR,
+	abi.HelperSTMXCSR:     storeGuestMXCSR,
 
 	abi.HelperAESEnc:     aes(crypto.Block.Enc),
 	abi.HelperAESEncLast: aes(crypto.Block.EncLast),
@@ -108,9 +109,24 @@ func divU128(c *CPU, low, high, d uint64) (quo, rem uint64) {
 	return bits.Div64(high, low, d)
 }
 
-// divS128 divides as idiv does: truncating, the remainder has the dividend's
-// sign.
+// divS128 divides high:low by d as idiv does.
 func divS128(c *CPU, low, high, d uint64) (quo, rem uint64) {
+	quo, rem, fits := idiv128(low, high, d)
+	if !fits {
+		c.divideError()
+	}
+	return quo, rem
+}
+
+func divS128Fits(_ *CPU, low, high, d uint64) (fits, _ uint64) {
+	if _, _, ok := idiv128(low, high, d); ok {
+		fits = 1
+	}
+	return fits, 0
+}
+
+// idiv128 truncates; the remainder has the dividend's sign.
+func idiv128(low, high, d uint64) (quo, rem uint64, fits bool) {
 	negN, negD := int64(high) < 0, int64(d) < 0
 	if negN {
 		var borrow uint64
@@ -121,23 +137,21 @@ func divS128(c *CPU, low, high, d uint64) (quo, rem uint64) {
 		d = -d
 	}
 	if high >= d {
-		c.divideError()
+		return 0, 0, false
 	}
 	quo, rem = bits.Div64(high, low, d)
 	limit := uint64(1)<<63 - 1
 	if negN != negD {
 		limit++
 	}
-	if quo > limit {
-		c.divideError()
-	}
+	fits = quo <= limit
 	if negN != negD {
 		quo = -quo
 	}
 	if negN {
 		rem = -rem
 	}
-	return quo, rem
+	return quo, rem, fits
 }
 
 func fxsave(c *CPU, lin, _, _ uint64) (uint64, uint64) {

@@ -63,10 +63,6 @@ func valueTypes(list []abi.ValType) []api.ValueType {
 }
 
 func hostSyscall(c *CPU, _ api.Module, stack []uint64) {
-	if int64(stack[0]) == abi.SyscallBreakpoint {
-		c.fault(TRAP, c.Reg(abi.PC), "int3")
-		c.unwind()
-	}
 	c.suspend()
 	ret, stop := c.handler.Syscall(c, stack[0], [6]uint64(stack[1:7]))
 	if stop {
@@ -122,9 +118,6 @@ func hostTrap(c *CPU, from api.Module, stack []uint64) {
 	pc := uint64(0)
 	if base, ok := c.base[from]; ok {
 		pc = base + off
-	}
-	if abi.TrapKind(kind) == abi.TrapBreakpoint {
-		pc++
 	}
 	f := trapFaults[kind]
 	c.fault(f.kind, pc, f.reason)
