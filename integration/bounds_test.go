@@ -26,6 +26,13 @@ func TestBounds(t *testing.T) {
 	}{
 		{"memory", []string{"--memory", "64m", img.ref, "/syscalls", "hog"}, 137, "", "out of memory: killed process 1"},
 		{"a child's memory", []string{"--memory", "64m", img.ref, "/syscalls", "child-hogs"}, 0, "killed 9\n", "out of memory: killed process 2"},
+		{"files", []string{"--tmpfs-size", "1m", img.ref, "/syscalls", "fills", "/tmp/file"}, 0, "15 of 64K: No space left on device\n", ""}, // /etc has some
+		{"memfds", []string{"--memory", "1g", "--tmpfs-size", "1m", img.ref, "/syscalls", "fills"}, 0, "16 of 64K: No space left on device\n", ""},
+		{"files by memory", []string{"--memory", "64m", img.ref, "/syscalls", "fills"}, 0, "1024 of 64K: No space left on device\n", ""},
+		{"shared memory", []string{"--tmpfs-size", "1m", "--shm-size", "2m", img.ref, "/syscalls", "fills", "/dev/shm/file"}, 0, "32 of 64K: No space left on device\n", ""},
+		{"tmpfs", []string{"--tmpfs-size", "1m", "--tmpfs", "/a:size=192k", img.ref, "/syscalls", "fills", "/a/file"}, 0, "3 of 64K: No space left on device\n", ""},
+		{"tmpfs of the usual size", []string{"--tmpfs-size", "1m", "--tmpfs", "/a:mode=700", img.ref, "/syscalls", "fills", "/a/file"}, 0, "16 of 64K: No space left on device\n", ""},
+		{"tmpfs to read", []string{"--tmpfs", "/a:ro", img.ref, "/syscalls", "fills", "/a/file"}, 0, "0 of 64K: Bad file descriptor\n", ""},
 		{"processes", []string{"--pids", "20", img.ref, "/syscalls", "bomb", "1"}, 0, "19 children, EAGAIN\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

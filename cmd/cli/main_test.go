@@ -86,6 +86,26 @@ func TestVolumes(t *testing.T) {
 	}
 }
 
+func TestTmpfs(t *testing.T) {
+	if m, err := parseTmpfs("/a/../b:ro,size=2m,mode=0700", 0); err != nil || m.Target != "/b" || !m.ReadOnly {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, bad := range []string{"", "a", "/a:size=", "/a:size=0", "/a:size=2x", "/a:mode=9", "/a:mode=77777", "/a:uid=3"} {
+		if m, err := parseTmpfs(bad, 0); err == nil {
+			t.Errorf("%s: %+v", bad, m)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]uint64{"1": 1, "12b": 12, "3K": 3 << 10, "4m": 4 << 20, "5g": 5 << 30, "10000000000": 10000000000,
+		"": 0, "0": 0, "m": 0, "-1": 0, "1t": 0, "99999999999g": 0, "9223372036854775808": 0} {
+		if n, err := parseSize(text); n != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	for _, tt := range []struct {
 		rules string

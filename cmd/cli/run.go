@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -40,6 +42,9 @@ type runFlags struct {
 	audit            string
 	trust            trustFlags
 	memory           string
+	tmpfsSize        string
+	shmSize          string
+	tmpfs            []string
 	pids             int
 	cpus             float64
 
@@ -109,6 +114,9 @@ refused, reported) and reason.`,
 	f.StringArrayVarP(&flags.publish, "publish", "p", nil, "open a port of the host for a server inside: `[IP:]HOST:GUEST[/udp]`")
 	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
 	f.StringVar(&flags.memory, "memory", "", "bound of the memory of all processes, `BYTES` with b, k, m or g; over it the largest is killed")
+	f.StringVar(&flags.tmpfsSize, "tmpfs-size", "", "bound of what files in memory take: what is changed in the root, in a memfd, in each --tmpfs; `BYTES` as with --memory, whose value is the default")
+	f.StringVar(&flags.shmSize, "shm-size", "", "size of /dev/shm, `BYTES`; 64m by default")
+	f.StringArrayVar(&flags.tmpfs, "tmpfs", nil, "an empty file system in memory at DST: `DST[:OPTION,...]` of size=BYTES, mode=OCTAL, ro, rw")
 	f.IntVar(&flags.pids, "pids", 0, "bound of the `NUMBER` of processes and threads; 0 is none")
 	f.Float64Var(&flags.cpus, "cpus", 0, "bound of processor time, as a `NUMBER` of processors; 0 is none")
 	f.BoolVar(&flags.strace, "strace", false, "print each system call to stderr")
@@ -189,7 +197,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	if s.Bounds, err = flags.bounds(); err != nil {
 		return s, nil, err
 	}
-	if s.Mounts, err = parseVolumes(flags.volumes); err != nil {
+	if s.Mounts, err = flags.mounts(s.Bounds); err != nil {
 		return s, nil, err
 	}
 	if s.Policy, err = parsePolicy(flags.policy); err != nil {
@@ -206,29 +214,56 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	return s, closeCode, err
 }
 
-// sizeUnits are the suffixes of --memory.
-var sizeUnits = map[byte]uint64{'b': 1, 'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}
-
 // bounds checks the flags that bound what the container uses.
 func (flags *runFlags) bounds() (b runner.Bounds, err error) {
 	if flags.pids < 0 || flags.cpus < 0 {
 		return b, errors.New("--pids and --cpus must not be negative")
 	}
 	b = runner.Bounds{Tasks: flags.pids, CPUs: flags.cpus}
-	if text := strings.ToLower(flags.memory); text != "" {
-		unit, ok := sizeUnits[text[len(text)-1]]
-		if ok {
-			text = text[:len(text)-1]
-		} else {
-			unit = 1
+	for _, size := range []struct {
+		flag, text string
+		to         *uint64
+	}{{"memory", flags.memory, &b.Memory}, {"tmpfs-size", flags.tmpfsSize, &b.Files}, {"shm-size", flags.shmSize, &b.Shm}} {
+		if size.text == "" {
+			continue
 		}
-		n, err := strconv.ParseUint(text, 10, 40)
-		if err != nil || n == 0 {
-			return b, fmt.Errorf("--memory %q: want a number of bytes, such as 512m", flags.memory)
+		if *size.to, err = parseSize(size.text); err != nil {
+			return b, fmt.Errorf("--%s %w", size.flag, err)
 		}
-		b.Memory = n * unit
 	}
 	return b, nil
+}
+
+// sizeUnits are the suffixes of sizes.
+var sizeUnits = map[byte]uint64{'b': 1, 'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}
+
+// parseSize reads a number of bytes, not 0, with b, k, m or g behind it or nothing.
+func parseSize(s string) (uint64, error) {
+	digits, unit := strings.ToLower(s), uint64(1)
+	if n := len(digits) - 1; n >= 0 && sizeUnits[digits[n]] != 0 {
+		digits, unit = digits[:n], sizeUnits[digits[n]]
+	}
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || n == 0 || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q: want a number of bytes, such as 512m", s)
+	}
+	return n * unit, nil
+}
+
+// mounts are those of -v, then those of --tmpfs.
+func (flags *runFlags) mounts(b runner.Bounds) ([]runner.Mount, error) {
+	mounts, err := parseVolumes(flags.volumes)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range flags.tmpfs {
+		m, err := parseTmpfs(text, cmp.Or(b.Files, b.Memory))
+		if err != nil {
+			return nil, fmt.Errorf("--tmpfs %s: %w", text, err)
+		}
+		mounts = append(mounts, m)
+	}
+	return mounts, nil
 }
 
 // openImage sets the root and the units.

@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/megabin/megabin/runtime/runner"
 	"github.com/megabin/megabin/runtime/vkernel/fs/host"
+	"github.com/megabin/megabin/runtime/vkernel/fs/tmp"
 )
 
 // parseVolumes makes mounts of the arguments of -v.
@@ -42,5 +45,39 @@ func parseVolume(v string) (runner.Mount, error) {
 	}
 	m.Source = source
 	m.FS, err = host.New(source)
+	return m, err
+}
+
+// parseTmpfs reads DST[:OPTION,...]; size is that of one without size=.
+func parseTmpfs(text string, size uint64) (runner.Mount, error) {
+	target, options, _ := strings.Cut(text, ":")
+	if !path.IsAbs(target) {
+		return runner.Mount{}, errors.New("want an absolute path, and options behind a colon")
+	}
+	m := runner.Mount{Target: path.Clean(target), Source: "tmpfs"}
+	o := tmp.Options{Mode: 0o1777, Size: int64(size)}
+	for word := range strings.SplitSeq(options, ",") {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "", "rw":
+		case "ro":
+			m.ReadOnly = true
+		case "size":
+			n, err := parseSize(value)
+			if err != nil {
+				return m, fmt.Errorf("size=%w", err)
+			}
+			o.Size = int64(n)
+		case "mode":
+			n, err := strconv.ParseUint(value, 8, 12)
+			if err != nil {
+				return m, fmt.Errorf("mode=%q: want an octal number, such as 1777", value)
+			}
+			o.Mode = uint32(n)
+		default:
+			return m, fmt.Errorf("unknown option %q, want size=, mode=, ro or rw", word)
+		}
+	}
+	var err error
+	m.FS, err = tmp.New(o)
 	return m, err
 }

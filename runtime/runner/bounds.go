@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 	"strings"
@@ -11,10 +12,19 @@ import (
 
 // Bounds are what a container may use; zero values are no bounds.
 type Bounds struct {
-	Memory uint64  // bytes, of all processes together and of each file system in memory
+	Memory uint64  // bytes, of all processes together
+	Files  uint64  // bytes, of each file system in memory but /dev/shm; Memory if 0
+	Shm    uint64  // bytes, of /dev/shm; defaultShm if 0
 	Tasks  int     // threads at a time
 	CPUs   float64 // processors
 }
+
+// defaultShm is what container engines give /dev/shm, bytes.
+const defaultShm = 64 << 20
+
+// files and shm are for tmp.Options: 0 is its default.
+func (b Bounds) files() int64 { return int64(cmp.Or(b.Files, b.Memory)) }
+func (b Bounds) shm() int64   { return int64(cmp.Or(b.Shm, defaultShm)) }
 
 // memoryPeriod is how often memory is looked at. What a guest fills meanwhile
 // is how far it can get over its bound.

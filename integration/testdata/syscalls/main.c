@@ -91,6 +91,14 @@ int program(int argc, char **argv) {
 		return 0;
 	}
 	if (!strcmp(argv[1], "sleep")) for (;;) pause();
+	if (!strcmp(argv[1], "fills")) { // how much fits into a file at a path, or into memfd
+		static char piece[1 << 16];
+		int fd = argc > 2 ? open(argv[2], O_CREAT | O_RDWR, 0600) : memfd_create("fills", 0);
+		long total = 0, n;
+		while ((n = write(fd, piece, sizeof piece)) > 0) total += n;
+		P("%ld of 64K: %s\n", total / sizeof piece, strerror(errno));
+		return 0;
+	}
 	if (!strcmp(argv[1], "hog")) {
 		for (;;) memset(malloc(1 << 20), 1, 1 << 20);
 	}

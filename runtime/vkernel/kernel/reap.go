@@ -50,6 +50,9 @@ func (t *Task) Wait(w WaitFor) (Reaped, error) {
 			return r, err
 		}
 		if err := t.Sleep(changed, time.Time{}); err != nil {
+			if r, _, _ := t.tryWait(w); r.PID != 0 {
+				return r, nil // SIGCHLD came with it
+			}
 			return Reaped{}, err
 		}
 	}

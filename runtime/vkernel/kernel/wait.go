@@ -66,6 +66,9 @@ func (t *Task) Block(q *wait.Queue, mask wait.Mask, deadline time.Time, op func(
 			return err
 		}
 		if err := t.Sleep(ready, deadline); err != nil {
+			if last := op(); last != unix.EAGAIN {
+				return last // as Linux's wait_event_interruptible: what is there counts more than a signal
+			}
 			return err
 		}
 	}
