@@ -400,6 +400,23 @@ TEST(no_controlling_terminal) {
 	REAP(CHILD(S(ioctl(s, TIOCSCTTY, 0))));
 }
 
+static void shows_sender(int sig, siginfo_t *info, void *context) {
+	P("signal %d code %d from %s\n", sig, info->si_code, info->si_pid == getpid() ? "itself" : info->si_pid ? "another" : "nobody");
+}
+
+TEST(terminal_given_up) {
+	setsid();
+	int m = posix_openpt(O_RDWR | O_NOCTTY);
+	grantpt(m);
+	unlockpt(m);
+	int s = open(ptsname(m), O_RDWR | O_NOCTTY);
+	S(ioctl(s, TIOCSCTTY, 0));
+	struct sigaction a = {.sa_sigaction = shows_sender, .sa_flags = SA_SIGINFO};
+	sigaction(SIGHUP, &a, NULL);
+	sigaction(SIGCONT, &a, NULL);
+	S(ioctl(s, TIOCNOTTY, 0));
+}
+
 TEST(locked_slave) {
 	int m = posix_openpt(O_RDWR | O_NOCTTY);
 	char name[40];

@@ -474,6 +474,78 @@ TEST(ptrace_event_exit) {
 	}
 }
 
+// What a tracer is told of the end of those that others end, in a system call.
+TEST(ptrace_event_exit_of_killed) {
+	for (int how = 0; how < 3; how++) {
+		pid_t pid = TRACED(
+			if (how == 1) {
+				if (fork() == 0) { nap(50); kill(getppid(), SIGTERM); _exit(0); }
+			}
+			pause());
+		WAIT(pid);
+		ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXIT);
+		ptrace(PTRACE_CONT, pid, 0, 0);
+		nap(20);
+		if (how != 1) kill(pid, SIGKILL);
+		int st = WAIT(pid);
+		if (how == 1) {
+			ptrace(PTRACE_CONT, pid, 0, SIGTERM);
+			WAIT(pid);
+		}
+		unsigned long msg = 0;
+		S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
+		P("status %lx\n", msg);
+		if (how == 2) {
+			kill(pid, SIGKILL); // once more: it is ending already
+			nap(30);
+			P("%d\n", waitpid(pid, &st, WNOHANG | __WALL));
+		}
+		ptrace(PTRACE_CONT, pid, 0, 0);
+		WAIT(pid);
+	}
+}
+
+static void *ends_all(void *arg) {
+	nap(30);
+	_exit(5);
+}
+
+TEST(ptrace_event_exit_of_threads) {
+	pid_t pid = TRACED(pthread_t t; pthread_create(&t, NULL, ends_all, NULL); pause());
+	WAIT(pid);
+	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXIT);
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	WAIT(pid); // the thread that is not traced ends all
+	unsigned long msg = 0;
+	S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
+	P("status %lx\n", msg);
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	WAIT(pid);
+}
+
+// A parent sees its child stop, though another traces that.
+TEST(ptrace_stop_seen_by_the_parent) {
+	pid_t pid = CHILD(pause());
+	pid_t tracer = CHILD(
+		ptrace(PTRACE_SEIZE, pid, 0, 0);
+		int st;
+		waitpid(pid, &st, __WALL);
+		ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(st));
+		waitpid(pid, &st, __WALL);
+		ptrace(PTRACE_LISTEN, pid, 0, 0);
+		waitpid(pid, &st, __WALL);
+		_exit(st >> 16));
+	nap(30);
+	kill(pid, SIGSTOP);
+	int st;
+	P("%d\n", waitpid(pid, &st, WUNTRACED) == pid);
+	show_status(st);
+	kill(pid, SIGCONT);
+	REAP(tracer);
+	kill(pid, SIGKILL);
+	REAP(pid);
+}
+
 // follow lets all tracees go on until none is left, and shows what it sees of
 // the one and of the others in turn.
 static void follow(pid_t pid) {

@@ -88,7 +88,7 @@ func (t *Task) deliver(ret uint64, err error) (value uint64, restart, stop bool)
 			t.defaultAction(info.Signo)
 			continue
 		}
-		if restart && (err == ERESTARTNOHAND || err == ERESTARTSYS && action.Flags&SaRestart == 0) {
+		if restart && (unlessHandled(err) || err == ERESTARTSYS && action.Flags&SaRestart == 0) {
 			value, restart = failed(unix.EINTR), false
 		}
 		if value, stop = t.runHandler(action, info, value, restart); stop {
@@ -232,7 +232,9 @@ func (t *Task) enterHandler(a Action, info SigInfo, pc, faultAddr uint64) (frame
 	}
 	t.forget(frame, sp)
 	if a.Flags&SaResetHand != 0 {
-		t.Handlers.Set(info.Signo, Action{})
+		reset := a
+		reset.Handler = SigDfl // flags and mask stay, as Linux has it
+		t.Handlers.Set(info.Signo, reset)
 	}
 	mask := t.Mask() | a.Mask
 	if a.Flags&SaNoDefer == 0 {

@@ -30,10 +30,21 @@ func (t *Task) ExitGroup(status WaitStatus) {
 	g.exit(status)
 }
 
+// leave tells with which status the task ends: its own, or its process's.
+func (t *Task) leave() WaitStatus {
+	g := t.Group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !t.leaving {
+		t.leaving, t.status = true, g.status
+	}
+	return t.status
+}
+
 // exit frees what the task holds, on its own goroutine and last.
 func (t *Task) exit() {
-	if t.traced() && t.leaving {
-		t.traceEvent(eventExit, uint64(t.status))
+	if t.traced() {
+		t.traceEvent(eventExit, uint64(t.leave()))
 	}
 	t.leaveMemory()
 	t.ReleaseUndo()
@@ -221,7 +232,7 @@ func (g *ThreadGroup) end(status WaitStatus) {
 	g.mu.Unlock()
 	g.zombie = true
 	if s := g.pgrp.session; s.ID == g.ID && s.tty != nil {
-		k.hangup(s)
+		k.hangup(s, SigInfo{Code: SiKernel})
 	}
 	if g == k.init {
 		k.killAll()

@@ -66,7 +66,6 @@ type ThreadGroup struct {
 	mu      sync.Mutex // guards what follows and the signal state of the tasks
 	tasks   map[*Task]struct{}
 	exiting bool
-	killed  bool       // by SIGKILL, whatever the status is
 	status  WaitStatus // with exiting; without: what the leader gave to exit(2)
 	execer  *Task      // the thread in execve, for which all others end
 	pending sigQueue
@@ -168,22 +167,10 @@ func (g *ThreadGroup) Exit(status WaitStatus) {
 
 // exit is Exit with g.mu held.
 func (g *ThreadGroup) exit(status WaitStatus) {
-	if status == SignalStatus(unix.SIGKILL) {
-		g.kill()
-	}
 	if g.exiting {
 		return
 	}
 	g.exiting, g.status, g.stopSig = true, status, 0
-	for t := range g.tasks {
-		t.notify()
-	}
-}
-
-// kill ends stops for a tracer that nothing else ends.
-// Preconditions: g.mu is held.
-func (g *ThreadGroup) kill() {
-	g.killed = true
 	for t := range g.tasks {
 		t.notify()
 	}

@@ -50,8 +50,8 @@ func (t *Task) Wait(w WaitFor) (Reaped, error) {
 			return r, err
 		}
 		if err := t.Sleep(changed, time.Time{}); err != nil {
-			if r, _, _ := t.tryWait(w); r.PID != 0 {
-				return r, nil // SIGCHLD came with it
+			if r, _, last := t.tryWait(w); last != nil || r.PID != 0 {
+				return r, last // SIGCHLD came with it
 			}
 			return Reaped{}, err
 		}
@@ -67,7 +67,7 @@ func (t *Task) tryWait(w WaitFor) (Reaped, <-chan struct{}, error) {
 			continue
 		}
 		found = true
-		if tr := child.tracing(); tr != nil && tr.tracer.Group != t.Group {
+		if tr := child.tracing(); tr != nil && tr.tracer.Group != t.Group && child.zombie {
 			continue // the tracer's first
 		}
 		if r, ok := child.tell(w.Options); ok {

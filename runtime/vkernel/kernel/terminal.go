@@ -48,19 +48,20 @@ func (t *Task) ReleaseTerminal(c *tty.Control) error {
 		return unix.ENOTTY
 	}
 	if s := t.Group.pgrp.session; s.ID == t.Group.ID {
-		t.K.hangup(s)
+		t.K.hangup(s, SigInfo{Code: SiUser, PID: int32(t.Group.ID), UID: t.Creds().UID})
 	}
 	return nil
 }
 
-// hangup takes a session's terminal away.
+// hangup takes a session's terminal away. info is what its signals tell.
 // Preconditions: Kernel.mu is held.
-func (k *Kernel) hangup(s *Session) {
+func (k *Kernel) hangup(s *Session, info SigInfo) {
 	c := s.tty
 	s.tty = nil
 	if p := k.pgroups[c.Foreground()]; p != nil {
-		p.send(SigInfo{Signo: unix.SIGHUP, Code: SiKernel})
-		p.send(SigInfo{Signo: unix.SIGCONT, Code: SiKernel})
+		for _, info.Signo = range []unix.Signal{unix.SIGHUP, unix.SIGCONT} {
+			p.send(info)
+		}
 	}
 	c.Detach()
 }

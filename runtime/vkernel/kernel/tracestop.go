@@ -15,6 +15,8 @@ type traceStop struct {
 	op   SyscallOp
 	data uint32      // of a seccomp filter's verdict
 	own  unix.Signal // what the task goes on with if nobody traces it any more
+	// exiting is whether the process was ending already: an end that begins later ends the stop too.
+	exiting bool
 }
 
 func (s traceStop) signal() unix.Signal { return unix.Signal(s.code & 0x7f) }
@@ -37,6 +39,9 @@ func (t *Task) trap(s traceStop) unix.Signal {
 		k.mu.Unlock()
 		return s.own
 	}
+	t.Group.mu.Lock()
+	s.exiting = t.Group.exiting
+	t.Group.mu.Unlock()
 	tr.stop, tr.told, tr.listens, tr.mode, tr.sig = &s, false, false, TraceCont, s.own
 	t.tellTracer(tr, s.siCode(), int32(s.signal()))
 	k.mu.Unlock()
@@ -62,7 +67,7 @@ func (t *Task) trapped(tr *tracing) bool {
 	case t.tracing.Load() != tr || tr.stop == nil:
 		return false
 	case t.leaving:
-		return !g.killed
+		return g.exiting == tr.stop.exiting
 	case t.ends():
 		return false
 	}

@@ -28,11 +28,16 @@ const (
 	ERESTARTSYS    = unix.Errno(512) // unless a handler without SA_RESTART ran
 	ERESTARTNOINTR = unix.Errno(513) // always
 	ERESTARTNOHAND = unix.Errno(514) // unless a handler ran
+	// ERESTART_RESTARTBLOCK is the same, of calls that wait for a length of time.
+	ERESTART_RESTARTBLOCK = unix.Errno(516)
 )
 
 func isRestart(err error) bool {
-	return err == ERESTARTSYS || err == ERESTARTNOHAND || err == ERESTARTNOINTR
+	return err == ERESTARTSYS || err == ERESTARTNOINTR || unlessHandled(err)
 }
+
+// unlessHandled tells whether err is of those that make the call again unless a handler ran.
+func unlessHandled(err error) bool { return err == ERESTARTNOHAND || err == ERESTART_RESTARTBLOCK }
 
 // retry is what a system call that is made again has to know of its first
 // time.

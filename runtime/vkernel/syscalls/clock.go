@@ -131,8 +131,8 @@ func timeout(t *kernel.Task, addr uint64) (time.Time, error) {
 func after(d time.Duration) time.Time { return time.Now().Add(d) }
 
 // sleep waits until the deadline. When a signal ends it, left says where the
-// rest is to be stored, 0 for nowhere.
-func sleep(t *kernel.Task, deadline time.Time, left uint64) (uint64, error) {
+// rest is to be stored, 0 for nowhere, and interrupted is what it gives.
+func sleep(t *kernel.Task, deadline time.Time, left uint64, interrupted error) (uint64, error) {
 	err := t.Sleep(nil, deadline)
 	if err == unix.ETIMEDOUT {
 		return 0, nil
@@ -144,7 +144,7 @@ func sleep(t *kernel.Task, deadline time.Time, left uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	return 0, kernel.ERESTARTNOHAND
+	return 0, interrupted
 }
 
 func sysNanosleep(t *kernel.Task, a Args) (uint64, error) {
@@ -152,7 +152,7 @@ func sysNanosleep(t *kernel.Task, a Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return sleep(t, t.Until(after(d)), a[1])
+	return sleep(t, t.Until(after(d)), a[1], kernel.ERESTART_RESTARTBLOCK)
 }
 
 func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
@@ -171,13 +171,13 @@ func sysClockNanosleep(t *kernel.Task, a Args) (uint64, error) {
 		return cpuSleep(t, clock, d, flags&unix.TIMER_ABSTIME != 0)
 	}
 	if flags&unix.TIMER_ABSTIME == 0 {
-		return sleep(t, t.Until(after(d)), a[3])
+		return sleep(t, t.Until(after(d)), a[3], kernel.ERESTART_RESTARTBLOCK)
 	}
 	ts, err := now(clock)
 	if err != nil {
 		return 0, err
 	}
-	return sleep(t, after(d-time.Duration(ts.Sec*1e9+ts.Nsec)), 0)
+	return sleep(t, after(d-time.Duration(ts.Sec*1e9+ts.Nsec)), 0, kernel.ERESTARTNOHAND)
 }
 
 // cpuSleep sleeps until a clock that others drive has come to d, or has gone on by

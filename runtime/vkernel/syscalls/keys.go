@@ -223,9 +223,8 @@ func keyctlSearch(t *kernel.Task, a Args) (uint64, error) {
 
 // keyctlReject refuses what is no error, and those that only the kernel knows.
 func keyctlReject(_ *kernel.Task, a Args) (uint64, error) {
-	const restartBlock = unix.Errno(516) // ERESTART_RESTARTBLOCK
 	switch code := unix.Errno(a.Uint(3)); {
-	case code == 0, code >= maxErrno, code == restartBlock,
+	case code == 0, code >= maxErrno, code == kernel.ERESTART_RESTARTBLOCK,
 		code == kernel.ERESTARTSYS, code == kernel.ERESTARTNOINTR, code == kernel.ERESTARTNOHAND:
 		return 0, unix.EINVAL
 	}

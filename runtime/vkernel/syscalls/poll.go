@@ -70,6 +70,9 @@ func pollAll(t *kernel.Task, list []polled, deadline time.Time) (int, error) {
 			return look(t, list), nil
 		}
 		if err != nil {
+			if n := look(t, list); n > 0 {
+				return n, nil
+			}
 			return 0, kernel.ERESTARTNOHAND
 		}
 	}
@@ -120,7 +123,11 @@ func milliseconds(t *kernel.Task, ms int) time.Time {
 }
 
 func sysPoll(t *kernel.Task, a Args) (uint64, error) {
-	return poll(t, a[0], a.Uint(1), milliseconds(t, a.Int(2)))
+	n, err := poll(t, a[0], a.Uint(1), milliseconds(t, a.Int(2)))
+	if err == kernel.ERESTARTNOHAND {
+		err = kernel.ERESTART_RESTARTBLOCK
+	}
+	return n, err
 }
 
 func sysPpoll(t *kernel.Task, a Args) (uint64, error) {
