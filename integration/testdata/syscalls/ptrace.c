@@ -546,6 +546,24 @@ TEST(ptrace_stop_seen_by_the_parent) {
 	REAP(pid);
 }
 
+static void exits_5(int sig) { _exit(5); }
+
+static int deeper(volatile char *p) {
+	volatile char frame[4096];
+	frame[0] = p ? p[0] : 1;
+	return deeper(frame) + frame[0];
+}
+
+// The handler's frame has no place on a stack that is full.
+TEST(ptrace_stack_overflow) {
+	pid_t pid = TRACED(signal(SIGSEGV, exits_5); deeper(NULL));
+	int st = WAIT(pid);
+	for (int i = 0; i < 5 && WIFSTOPPED(st); i++) {
+		ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(st) == SIGSTOP ? 0 : WSTOPSIG(st));
+		st = WAIT(pid);
+	}
+}
+
 // follow lets all tracees go on until none is left, and shows what it sees of
 // the one and of the others in turn.
 static void follow(pid_t pid) {

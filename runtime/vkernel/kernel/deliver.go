@@ -227,6 +227,9 @@ func (t *Task) enterHandler(a Action, info SigInfo, pc, faultAddr uint64) (frame
 	sp := t.CPU.Reg(abi.RSP)
 	frame, err := t.pushFrame(a, info, pc, faultAddr)
 	if err != nil {
+		if t.traced() {
+			t.signalStop(SigInfo{Signo: unix.SIGSEGV, Code: SiKernel})
+		}
 		t.ExitGroup(SignalStatus(unix.SIGSEGV))
 		return 0, false
 	}
@@ -286,25 +289,26 @@ func (t *Task) faultInfo(f *machine.Fault) SigInfo {
 func (t *Task) Fault(c *machine.CPU, f *machine.Fault) (retry, stop bool) {
 	info := t.faultInfo(f)
 	t.call = noCall
-	if t.traced() {
-		t.Force(info)
-		_, _, stop = t.deliver(c.Reg(abi.RAX), nil)
-		return !stop, stop
-	}
-	a := t.Handlers.Get(info.Signo)
-	if a.Handler == SigDfl || a.Handler == SigIgn || t.Mask().Has(info.Signo) {
+	traced, a := t.traced(), t.Handlers.Get(info.Signo)
+	if !traced && (a.Handler == SigDfl || a.Handler == SigIgn || t.Mask().Has(info.Signo)) {
 		return false, false
 	}
-	if t.K.Faulted != nil {
-		t.K.Faulted(t, f)
-	}
-	t.K.Calls.Signal(t, info)
-	sp := c.Reg(abi.RSP)
+	sp, rax := c.Reg(abi.RSP), c.Reg(abi.RAX)
 	start, end, full := t.untouched(sp)
 	if full && info.Addr < start && start-info.Addr < belowStack {
 		c.SetReg(abi.RSP, info.Addr&^7) // off a stack that is full: that tells where it is
 	}
-	if _, stop = t.runHandler(a, info, c.Reg(abi.RAX), false); stop {
+	if traced {
+		t.Force(info)
+		_, _, stop = t.deliver(rax, nil)
+	} else {
+		if t.K.Faulted != nil {
+			t.K.Faulted(t, f)
+		}
+		t.K.Calls.Signal(t, info)
+		_, stop = t.runHandler(a, info, rax, false)
+	}
+	if stop {
 		return false, true
 	}
 	c.SetReg(abi.RSP, sp)

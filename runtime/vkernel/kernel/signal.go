@@ -116,6 +116,10 @@ const (
 	SaRestart   = 0x10000000
 	SaNoDefer   = 0x40000000
 	SaResetHand = 0x80000000
+	// SaFlags are all that Linux keeps: UAPI_SA_FLAGS and asm's own.
+	SaFlags = SaNoCldStop | SaNoCldWait | SaSigInfo | SaRestorer | SaOnStack | SaRestart | SaNoDefer | SaResetHand | saExposeTagBits
+
+	saExposeTagBits = 0x800
 )
 
 // Handlers that are no addresses.

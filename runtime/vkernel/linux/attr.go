@@ -62,12 +62,13 @@ func (a *Attr) AppendStat(b []byte) []byte {
 const StatxSize = 256
 
 // AppendStatx appends struct statx. All basic fields are always given,
-// whatever was asked for, as the kernel's own file systems do.
-func (a *Attr) AppendStatx(b []byte) []byte {
+// whatever was asked for, as the kernel's own file systems do; the time of birth only if the
+// mask asks for it.
+func (a *Attr) AppendStatx(b []byte, asked uint32) []byte {
 	le := binary.LittleEndian
 	start := len(b)
 	mask := uint32(unix.STATX_BASIC_STATS | unix.STATX_MNT_ID)
-	if a.Btime != (Timespec{}) {
+	if asked&unix.STATX_BTIME != 0 && a.Btime != (Timespec{}) {
 		mask |= unix.STATX_BTIME
 	}
 	b = le.AppendUint32(b, mask)

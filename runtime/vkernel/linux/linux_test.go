@@ -48,7 +48,7 @@ func TestStatx(t *testing.T) {
 	st.Attributes_mask = unix.STATX_ATTR_MOUNT_ROOT
 	tail := unsafe.Offsetof(st.Mnt_id) + 8
 	want := unsafe.Slice((*byte)(unsafe.Pointer(&st)), linux.StatxSize)
-	got := a.AppendStatx(nil)
+	got := a.AppendStatx(nil, mask)
 	if len(got) != linux.StatxSize || !bytes.Equal(got[:tail], want[:tail]) {
 		t.Errorf("statx\n%x, the host\n%x", got[:tail], want[:tail])
 	}

@@ -60,7 +60,7 @@ func sysStatx(t *kernel.Task, a Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	attr, err := stat(t, a.Int(0), a[1], flags)
-	return copyOut(t, a[4], attr.AppendStatx(nil), err)
+	return copyOut(t, a[4], attr.AppendStatx(nil, a.Uint(3)), err)
 }
 
 func sysStatfs(t *kernel.Task, a Args) (uint64, error) {

@@ -29,7 +29,7 @@ func sysRtSigaction(t *kernel.Task, a Args) (uint64, error) {
 		}
 		le := binary.LittleEndian
 		_, err := t.SetAction(sig, kernel.Action{
-			Handler: le.Uint64(raw[:]), Flags: le.Uint64(raw[8:]), Restorer: le.Uint64(raw[16:]), Mask: kernel.SigSet(le.Uint64(raw[24:])),
+			Handler: le.Uint64(raw[:]), Flags: le.Uint64(raw[8:]) & kernel.SaFlags, Restorer: le.Uint64(raw[16:]), Mask: kernel.SigSet(le.Uint64(raw[24:])),
 		})
 		if err != nil {
 			return 0, err
