@@ -30,9 +30,12 @@ func (b Bounds) shm() int64   { return int64(cmp.Or(b.Shm, defaultShm)) }
 // is how far it can get over its bound.
 const memoryPeriod = 10 * time.Millisecond
 
+// measurePeriod is how often a container's memory is measured at least. A
+// measurement costs a system call of the host for each process.
+const measurePeriod = 200 * time.Millisecond
+
 // watchMemory kills the largest process whenever all together use more than
-// the bound, until stop is called. Processes are only measured while the
-// runner as a whole is over it, which costs next to nothing to know.
+// the bound, until stop is called.
 func (c *container) watchMemory() (stop func()) {
 	limit := c.spec.Bounds.Memory
 	if limit == 0 {
@@ -40,18 +43,41 @@ func (c *container) watchMemory() (stop func()) {
 	}
 	done := make(chan struct{})
 	go func() {
+		g := gauge{measure: c.kernel.MemoryUsed}
 		for {
 			select {
 			case <-done:
 				return
 			case <-time.After(memoryPeriod):
 			}
-			if resident() > limit && c.kernel.MemoryUsed() > limit {
+			if g.mayExceed(limit, resident(), time.Now()) {
 				c.killLargest(done)
+				g.measured = time.Time{}
 			}
 		}
 	}()
 	return func() { close(done) }
+}
+
+// gauge measures a container's memory as seldom as it can be told without: it is no
+// more than the whole runner has, nor more than it was and the runner has got since.
+type gauge struct {
+	measure        func() uint64
+	used, resident uint64 // when it was measured, bytes
+	measured       time.Time
+}
+
+// mayExceed tells whether the container uses more than limit now that the runner has
+// resident. What it gets while another container gives up as much is noticed within measurePeriod.
+func (g *gauge) mayExceed(limit, resident uint64, now time.Time) bool {
+	if resident <= limit {
+		return false
+	}
+	if grown := resident - min(resident, g.resident); g.used+grown <= limit && now.Sub(g.measured) < measurePeriod {
+		return false
+	}
+	g.used, g.resident, g.measured = g.measure(), resident, now
+	return g.used > limit
 }
 
 // killLargest waits for the end of the process it kills: before that nothing

@@ -46,6 +46,9 @@ func (t *Task) exit() {
 	if t.traced() {
 		t.traceEvent(eventExit, uint64(t.leave()))
 	}
+	if t.K.Throttle != nil {
+		t.charge(0)
+	}
 	t.leaveMemory()
 	t.ReleaseUndo()
 	fds := t.FDs
@@ -90,7 +93,7 @@ func (t *Task) staysFor(status WaitStatus) bool {
 func (g *ThreadGroup) remove(t *Task) (last bool, status WaitStatus) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t.meter.pause()
+	t.pause()
 	g.usage.add(t.meter.usage())
 	delete(g.tasks, t)
 	t.Seccomp().Release()

@@ -220,7 +220,7 @@ func (t *Task) park() {
 	g.parked++
 	g.mu.Unlock()
 	g.reportStop()
-	t.meter.pause()
+	t.pause()
 	for t.isStopped() {
 		if !t.groupStop() {
 			<-t.kick

@@ -51,6 +51,7 @@ type Task struct {
 	retry   retry    // of a system call that a signal interrupted
 	meter   meter
 	charged time.Duration // of the meter's time, by the throttle
+	turn    bool          // it has one of the throttle's
 	onStack onStack
 
 	// attention says that the group or a signal may want something of the task.

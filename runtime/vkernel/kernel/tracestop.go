@@ -45,7 +45,7 @@ func (t *Task) trap(s traceStop) unix.Signal {
 	tr.stop, tr.told, tr.listens, tr.mode, tr.sig = &s, false, false, TraceCont, s.own
 	t.tellTracer(tr, s.siCode(), int32(s.signal()))
 	k.mu.Unlock()
-	t.meter.pause()
+	t.pause()
 	for t.trapped(tr) {
 		<-t.kick
 	}

@@ -88,7 +88,7 @@ func (t *Task) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		defer timer.Stop()
 		timeout = timer.C
 	}
-	t.meter.pause()
+	t.pause()
 	defer t.meter.resume()
 	for {
 		if t.Interrupted() {
@@ -117,7 +117,7 @@ func (t *Task) Interrupted() bool {
 
 // sleepUnlessKilled waits for ready; only the task's end ends it before.
 func (t *Task) sleepUnlessKilled(ready <-chan struct{}) {
-	t.meter.pause()
+	t.pause()
 	defer t.meter.resume()
 	for !t.mustEnd() {
 		select {
