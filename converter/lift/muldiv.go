@@ -149,8 +149,7 @@ func (c *ctx) div64(d *ir.Value, size int, signed bool, de trapTo) {
 	}
 	var q, r *ir.Value
 	if signed {
-		de.trapIf(c.Eqz(d))
-		q, r = c.divide(c.dividend(size), c.SExt(c.signed(d, size)), true)
+		q, r = c.divideLike(c.dividend(size), c.SExt(c.signed(d, size)), true, de)
 		de.trapIf(c.Bin(ir.I32Ne, c.SExt(c.signed(c.low(c.Wrap(q), size), size)), q))
 	} else {
 		de.trapIf(c.Bin(ir.I32GeU, c.upperHalf(size), d)) // then the quotient would not fit; so it is for 0

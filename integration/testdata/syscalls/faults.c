@@ -44,6 +44,7 @@ DIVIDES(div32, "divl %%ecx", 0xabcd12345678, 0x700000001, 0x900000000)
 DIVIDES(div32_fits_not, "divl %%ecx", 5, 0x700000004, 0x900000004)
 DIVIDES(idiv32, "idivl %%ecx", 0x1180000000, 0x7ffffffff, 0x9ffffffff)
 DIVIDES(idiv32_zero, "idivl %%ecx", 0x1180000000, 0x7ffffffff, 0)
+DIVIDES(idiv32_least, "idivl %%ecx", 0, 0x80000000, -1)
 DIVIDES(idiv32_fits_not, "idivl %%ecx", 7, 1, 2)
 DIVIDES(div64, "divq %%rcx", 5, 0, 0)
 DIVIDES(div64_fits_not, "divq %%rcx", 5, 9, 9)
@@ -53,7 +54,7 @@ DIVIDES(idiv64_fits_not, "idivq %%rcx", 99, 12, 3)
 
 TEST(fpe_divisions) {
 	div8(2), div8_fits_not(2), idiv8(2), div16(3), idiv16(3), div32(2), div32_fits_not(2);
-	idiv32(2), idiv32_zero(2), idiv32_fits_not(2), div64(3), div64_fits_not(3), idiv64(3), idiv64_zero(3), idiv64_fits_not(3);
+	idiv32(2), idiv32_zero(2), idiv32_least(2), idiv32_fits_not(2), div64(3), div64_fits_not(3), idiv64(3), idiv64_zero(3), idiv64_fits_not(3);
 }
 
 // What translators know before they run it is a register's value for the handler too.
