@@ -31,12 +31,17 @@ var scratch = sync.OnceValues(func() (string, error) {
 })
 
 var source = sync.OnceValues(func() (debian.Image, error) {
+	return debianImage(context.Background(), testImage)
+})
+
+// debianImage is an image that is kept from run to run.
+func debianImage(ctx context.Context, spec debian.Spec) (debian.Image, error) {
 	dir, err := debian.CacheDir()
 	if err != nil {
 		return debian.Image{}, err
 	}
-	return debian.Build(context.Background(), testImage, dir, os.Stderr)
-})
+	return debian.Build(ctx, spec, dir, os.Stderr)
+}
 
 var fixtures = sync.OnceValues(func() (string, error) {
 	base, err := scratch()

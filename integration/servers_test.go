@@ -25,12 +25,8 @@ var serversImage = sync.OnceValues(func() (small, error) {
 	if err != nil {
 		return small{}, err
 	}
-	dir, err := debian.CacheDir()
-	if err != nil {
-		return small{}, err
-	}
 	spec := debian.Spec{Suite: debian.Minbase.Suite, Include: []string{"nginx-light", "redis-server"}}
-	img, err := debian.Build(context.Background(), spec, dir, os.Stderr)
+	img, err := debianImage(context.Background(), spec)
 	if err != nil {
 		return small{}, err
 	}

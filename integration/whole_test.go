@@ -109,11 +109,7 @@ func TestWholePrograms(t *testing.T) {
 	if os.Getenv("MEGABIN_CONFORMANCE") == "" {
 		t.Skip("set MEGABIN_CONFORMANCE: the image takes minutes")
 	}
-	dir, err := debian.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := debian.Build(t.Context(), wholeImage, dir, os.Stderr)
+	img, err := debianImage(t.Context(), wholeImage)
 	if err != nil {
 		t.Fatal(err)
 	}

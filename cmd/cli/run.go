@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/megabin/megabin/converter/translate"
@@ -100,8 +100,13 @@ refused, reported) and reason.`,
 			return nil
 		},
 	}
-	f := cmd.Flags()
-	f.SetInterspersed(false) // what follows IMAGE is the guest's
+	cmd.Flags().SetInterspersed(false) // what follows IMAGE is the guest's
+	flags.add(cmd.Flags())
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("net", oneOf(runner.NetNone, runner.NetHost)))
+	return cmd
+}
+
+func (flags *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVarP(&flags.interactive, "interactive", "i", false, "give it our standard input; else it has none")
 	f.BoolVarP(&flags.tty, "tty", "t", false, "let it use our terminal as its own")
 	f.StringArrayVarP(&flags.env, "env", "e", nil, "set a variable, `K=V`; K alone takes ours")
@@ -125,8 +130,6 @@ refused, reported) and reason.`,
 	flags.trust.add(f)
 	f.BoolVar(&flags.strict, "strict", false, "recompile nothing on demand: code that conversion has missed ends the program with SIGSEGV")
 	f.BoolVar(&flags.stats, "stats", false, "print counters of the machine to stderr at the end")
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("net", oneOf(runner.NetNone, runner.NetHost)))
-	return cmd
 }
 
 func (flags *runFlags) run(ctx context.Context, text string, args []string, errw io.Writer) (status int, err error) {
@@ -257,7 +260,7 @@ func (flags *runFlags) mounts(b runner.Bounds) ([]runner.Mount, error) {
 		return nil, err
 	}
 	for _, text := range flags.tmpfs {
-		m, err := parseTmpfs(text, cmp.Or(b.Files, b.Memory))
+		m, err := parseTmpfs(text, b.FileSize())
 		if err != nil {
 			return nil, fmt.Errorf("--tmpfs %s: %w", text, err)
 		}

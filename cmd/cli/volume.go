@@ -49,13 +49,13 @@ func parseVolume(v string) (runner.Mount, error) {
 }
 
 // parseTmpfs reads DST[:OPTION,...]; size is that of one without size=.
-func parseTmpfs(text string, size uint64) (runner.Mount, error) {
+func parseTmpfs(text string, size int64) (runner.Mount, error) {
 	target, options, _ := strings.Cut(text, ":")
 	if !path.IsAbs(target) {
 		return runner.Mount{}, errors.New("want an absolute path, and options behind a colon")
 	}
 	m := runner.Mount{Target: path.Clean(target), Source: "tmpfs"}
-	o := tmp.Options{Mode: 0o1777, Size: int64(size)}
+	o := tmp.Options{Mode: 0o1777, Size: size}
 	for word := range strings.SplitSeq(options, ",") {
 		switch key, value, _ := strings.Cut(word, "="); key {
 		case "", "rw":

@@ -285,8 +285,7 @@ const trapLen = 2
 func (d *discovery) followsCall(addr uint64) bool {
 	return slices.ContainsFunc(d.previous(addr), func(a uint64) bool {
 		f, _ := d.at(a)
-		k := f & flowKind
-		return k == flowCall || k == flowCallIndirect
+		return f.isCall()
 	})
 }
 

@@ -59,7 +59,7 @@ func (d *discovery) flagsLive(addr uint64) bool {
 			if f&flowKind == flowJump || f&flowKind == flowCond {
 				work = append(work, d.target(a))
 			}
-			if k := f & flowKind; k == flowCall || k == flowCallIndirect || !d.fallsThrough(f, next) {
+			if f.isCall() || !d.fallsThrough(f, next) {
 				break
 			}
 			a = next

@@ -73,6 +73,12 @@ func (f flow) continues() bool {
 	return false
 }
 
+// isCall reports whether the instruction is a call.
+func (f flow) isCall() bool {
+	k := f & flowKind
+	return k == flowCall || k == flowCallIndirect
+}
+
 // endsBlock reports whether the instruction is the last of its block.
 func (f flow) endsBlock() bool {
 	switch f & flowKind {

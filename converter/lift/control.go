@@ -102,10 +102,9 @@ func (c *ctx) trapAndGoOn(kind abi.TrapKind, pc uint64) {
 		c.trapAt(kind, pc)
 		return
 	}
-	v := c.trapWithState(kind, pc)
-	c.B.Append(v)
+	v := c.B.Append(c.newTrap(kind, pc))
 	c.place(c.in.Next()).Aux = ir.Afresh
-	c.trapOfPlace(v)
+	c.leaveState(v)
 	for v := Var(0); v < numRegs; v++ {
 		if v != RSP {
 			c.b.vars[v] = inFile
@@ -202,33 +201,38 @@ func (c *ctx) place(addr uint64) *ir.Value {
 	return c.B.Append(v)
 }
 
-// trapTo is a trap of an instruction that began with a place, in a block of its own: it
-// has all registers in the register file.
+// newTrap is a trap at pc.
+func (c *ctx) newTrap(kind abi.TrapKind, pc uint64) *ir.Value {
+	v := c.B.Func.NewValue(ir.Trap, ir.Void)
+	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(pc))
+	return v
+}
+
+// leaveState has trap v leave in the register file what the last place says to be live.
+func (c *ctx) leaveState(v *ir.Value) {
+	v.Info = &ir.CallInfo{}
+	c.b.segs[c.b.seg-1].site.faults = v
+}
+
+// trapTo is a trap in a block of its own.
 type trapTo struct {
 	c     *ctx
 	block *ir.Block
 }
 
-// trapHere makes the trap of the instruction that place made one to begin at.
-func (c *ctx) trapHere(kind abi.TrapKind) trapTo {
-	v := c.trapWithState(kind, c.in.Addr)
-	c.trapOfPlace(v)
+func (c *ctx) trapBlock(v *ir.Value) trapTo {
 	b := c.fn.ir.NewBlock(c.B.Addr)
 	b.Append(v)
 	b.Term = ir.Term{Kind: ir.Unreachable}
 	return trapTo{c, b}
 }
 
-// trapWithState is a trap at pc that leaves the state of a place in the register file.
-func (c *ctx) trapWithState(kind abi.TrapKind, pc uint64) *ir.Value {
-	v := c.B.Func.NewValue(ir.Trap, ir.Void)
-	v.Info = &ir.CallInfo{}
-	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(pc))
-	return v
+// trapHere makes the trap of the instruction that place made one to begin at.
+func (c *ctx) trapHere(kind abi.TrapKind) trapTo {
+	v := c.newTrap(kind, c.in.Addr)
+	c.leaveState(v)
+	return c.trapBlock(v)
 }
-
-// trapOfPlace has v leave the state of the last place.
-func (c *ctx) trapOfPlace(v *ir.Value) { c.b.segs[c.b.seg-1].site.faults = v }
 
 // trapIf takes the trap if cond holds.
 func (t trapTo) trapIf(cond *ir.Value) {

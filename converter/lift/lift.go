@@ -479,8 +479,7 @@ func (c *ctx) trap(kind abi.TrapKind) {
 
 // trapAt is a trap that has the address pc.
 func (c *ctx) trapAt(kind abi.TrapKind, pc uint64) {
-	v := c.New(ir.Trap)
-	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(pc))
+	c.B.Append(c.newTrap(kind, pc))
 	c.B.Term = ir.Term{Kind: ir.Unreachable}
 	c.stopped = true
 }

@@ -232,16 +232,19 @@ func (c *ctx) writeQuotient(size int, q, r *ir.Value) {
 // div128 divides rdx:rax: in 64 bits where rdx only extends rax, else by the machine.
 func (c *ctx) div128(d *ir.Value, signed bool, de trapTo) {
 	lo, hi := c.get(RAX), c.get(RDX)
-	like := func() []*ir.Value { q, r := c.divideLike(lo, d, signed, de); return []*ir.Value{q, r} }
 	if extends(hi, lo, signed) {
-		c.setQuotient(like())
+		q, r := c.divideLike(lo, d, signed, de)
+		c.writeQuotient(8, q, r)
 		return
 	}
 	ext := c.Const64(0)
 	if signed {
 		ext = c.ShrSC(lo, 63)
 	}
-	c.setQuotient(c.choose(c.Bin(ir.I32Eq, hi, ext), like, func() []*ir.Value {
+	out := c.choose(c.Bin(ir.I32Eq, hi, ext), func() []*ir.Value {
+		q, r := c.divideLike(lo, d, signed, de)
+		return []*ir.Value{q, r}
+	}, func() []*ir.Value {
 		var q, r *ir.Value
 		if signed {
 			fits, _ := c.helper(abi.HelperDivS128Fits, lo, hi, d)
@@ -252,12 +255,8 @@ func (c *ctx) div128(d *ir.Value, signed bool, de trapTo) {
 			q, r = c.helper(abi.HelperDivU128, lo, hi, d)
 		}
 		return []*ir.Value{q, r}
-	}))
-}
-
-func (c *ctx) setQuotient(out []*ir.Value) {
-	c.set(RAX, out[0])
-	c.set(RDX, out[1])
+	})
+	c.writeQuotient(8, out[0], out[1])
 }
 
 // helper calls the machine for a rare instruction. Missing arguments are 0.

@@ -375,12 +375,5 @@ func (c *ctx) loop(init []*ir.Value, body func(vars []*ir.Value) (again *ir.Valu
 
 // trapIf traps when cond holds.
 func (c *ctx) trapIf(cond *ir.Value, kind abi.TrapKind) {
-	f := c.fn.ir
-	bad, good := f.NewBlock(c.B.Addr), f.NewBlock(c.B.Addr)
-	c.B.Term = f.Branch(cond, bad, good)
-	c.B = bad
-	v := c.New(ir.Trap)
-	v.Aux, v.Aux2 = int64(kind), int64(c.fn.offset(c.in.Addr))
-	bad.Term = ir.Term{Kind: ir.Unreachable}
-	c.B = good
+	c.trapBlock(c.newTrap(kind, c.in.Addr)).trapIf(cond)
 }

@@ -159,11 +159,7 @@ func (s *spiller) walk(b *ir.Block, st *fileState) {
 func (s *spiller) poll(b *ir.Block, st *fileState) {
 	for i := range b.Poll {
 		rv := &b.Poll[i]
-		r := slot(rv.Reg)
-		rv.Kept = st[r] != nil && instead(st[r]) == instead(rv.Value)
-		if !rv.Kept {
-			st[r] = nil
-		}
+		rv.Kept = st.agree(rv)
 	}
 }
 
@@ -193,7 +189,9 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 			s.need(v.Info.State, st, write)
 		}
 	case ir.Place:
-		s.forgetDirty(v.Info.State, st)
+		for i := range v.Info.State {
+			st.agree(&v.Info.State[i])
+		}
 		if v.Aux == ir.Afresh {
 			*st = fileState{}
 		}
@@ -223,14 +221,15 @@ func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *
 	}
 }
 
-// forgetDirty is for where execution may begin with the registers of the file: those that
-// state says differ from what st has may be the one or the other.
-func (s *spiller) forgetDirty(state []ir.RegValue, st *fileState) {
-	for _, rv := range state {
-		if r := slot(rv.Reg); st[r] != nil && instead(st[r]) != instead(rv.Value) {
-			st[r] = nil
-		}
+// agree is for where execution may also begin with the registers of the file: it tells
+// whether st has what rv says; else the file has the one or the other from there on.
+func (st *fileState) agree(rv *ir.RegValue) bool {
+	r := slot(rv.Reg)
+	if st[r] != nil && instead(st[r]) == instead(rv.Value) {
+		return true
 	}
+	st[r] = nil
+	return false
 }
 
 // keepState adds to a call's state what is in the file after it anyway.

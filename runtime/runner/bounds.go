@@ -22,9 +22,10 @@ type Bounds struct {
 // defaultShm is what container engines give /dev/shm, bytes.
 const defaultShm = 64 << 20
 
-// files and shm are for tmp.Options: 0 is its default.
-func (b Bounds) files() int64 { return int64(cmp.Or(b.Files, b.Memory)) }
-func (b Bounds) shm() int64   { return int64(cmp.Or(b.Shm, defaultShm)) }
+// FileSize is the size of a file system in memory, for tmp.Options: 0 is its default.
+func (b Bounds) FileSize() int64 { return int64(cmp.Or(b.Files, b.Memory)) }
+
+func (b Bounds) shmSize() int64 { return int64(cmp.Or(b.Shm, defaultShm)) }
 
 // memoryPeriod is how often memory is looked at. What a guest fills meanwhile
 // is how far it can get over its bound.

@@ -25,11 +25,11 @@ import (
 func (c *container) buildTree() error {
 	c.ptys = tty.NewTable()
 	c.sys = &vfs.System{Fifos: pipe.NewFifo, Devices: &dev.Table{Other: c.openPty, Terminal: openTerminal}}
-	root, err := overlay.New(c.spec.Root, c.spec.Bounds.files())
+	root, err := overlay.New(c.spec.Root, c.spec.Bounds.FileSize())
 	if err != nil {
 		return fmt.Errorf("image's root: %w", err)
 	}
-	memory, err := tmp.New(tmp.Options{Size: c.spec.Bounds.files()})
+	memory, err := tmp.New(tmp.Options{Size: c.spec.Bounds.FileSize()})
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *container) mountAll() error {
 	if err != nil {
 		return err
 	}
-	shm, err := tmp.New(tmp.Options{Mode: 0o1777, Size: c.spec.Bounds.shm()})
+	shm, err := tmp.New(tmp.Options{Mode: 0o1777, Size: c.spec.Bounds.shmSize()})
 	if err != nil {
 		return err
 	}

@@ -448,6 +448,12 @@ TEST(ptrace_event_exec) {
 	WAIT(pid);
 }
 
+static void show_exit_event(pid_t pid) {
+	unsigned long msg = 0;
+	S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
+	P("status %lx\n", msg);
+}
+
 TEST(ptrace_event_exit) {
 	for (int how = 0; how < 3; how++) {
 		pid_t pid = TRACED(
@@ -466,9 +472,7 @@ TEST(ptrace_event_exit) {
 			ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(st));
 			WAIT(pid);
 		}
-		unsigned long msg = 0;
-		S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
-		P("status %lx\n", msg);
+		show_exit_event(pid);
 		ptrace(PTRACE_CONT, pid, 0, 0);
 		WAIT(pid);
 	}
@@ -492,9 +496,7 @@ TEST(ptrace_event_exit_of_killed) {
 			ptrace(PTRACE_CONT, pid, 0, SIGTERM);
 			WAIT(pid);
 		}
-		unsigned long msg = 0;
-		S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
-		P("status %lx\n", msg);
+		show_exit_event(pid);
 		if (how == 2) {
 			kill(pid, SIGKILL); // once more: it is ending already
 			nap(30);
@@ -516,9 +518,7 @@ TEST(ptrace_event_exit_of_threads) {
 	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXIT);
 	ptrace(PTRACE_CONT, pid, 0, 0);
 	WAIT(pid); // the thread that is not traced ends all
-	unsigned long msg = 0;
-	S(ptrace(PTRACE_GETEVENTMSG, pid, 0, &msg));
-	P("status %lx\n", msg);
+	show_exit_event(pid);
 	ptrace(PTRACE_CONT, pid, 0, 0);
 	WAIT(pid);
 }

@@ -27,9 +27,6 @@ type Throttle struct {
 // once.
 const throttlePeriod = 100 * time.Millisecond
 
-// throttleSlice is what a task uses before it is charged, and a turn.
-const throttleSlice = time.Millisecond
-
 // turnPatience is how long a task waits for a turn at most.
 const turnPatience = 5 * time.Second
 
@@ -70,7 +67,7 @@ func (h *Throttle) take(has, needed bool) (turn chan struct{}, taken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case len(h.queue) > 0:
+	case len(h.queue) > 0: // behind them
 	case !needed && has:
 		h.free++
 		return nil, false
@@ -99,17 +96,14 @@ func (h *Throttle) giveUp(turn chan struct{}) {
 	h.pass()
 }
 
-// throttle charges what the task has used, if that is a slice, and makes it wait for
-// its turn, and until there is processor time.
+// throttle charges what the task has used since the last time, which is its turn, and makes it wait for
+// the next one, and until there is processor time.
 func (t *Task) throttle() {
 	h := t.K.Throttle
 	if h == nil {
 		return
 	}
-	wait, charged := t.charge(throttleSlice)
-	if !charged {
-		return
-	}
+	wait := t.charge()
 	turn, taken := h.take(t.turn, wait > 0)
 	t.turn = false // so that sleeping here does not pass it on
 	if turn != nil {
@@ -125,16 +119,13 @@ func (t *Task) throttle() {
 	t.turn = taken
 }
 
-// charge charges what the task has used since the last time, if it is as much as least, and tells how
-// long to wait before it uses more.
-func (t *Task) charge(least time.Duration) (wait time.Duration, charged bool) {
+// charge charges what the task has used since the last time, and tells how long to wait before it
+// uses more.
+func (t *Task) charge() time.Duration {
 	used := t.meter.usage().Time
-	if used-t.charged < least {
-		return 0, false
-	}
-	wait = t.K.Throttle.charge(used - t.charged)
+	wait := t.K.Throttle.charge(used - t.charged)
 	t.charged = used
-	return wait, true
+	return wait
 }
 
 // pause is before the task waits for something: its turn is another's.

@@ -47,7 +47,7 @@ func (t *Task) exit() {
 		t.traceEvent(eventExit, uint64(t.leave()))
 	}
 	if t.K.Throttle != nil {
-		t.charge(0)
+		t.charge()
 	}
 	t.leaveMemory()
 	t.ReleaseUndo()
@@ -60,7 +60,7 @@ func (t *Task) exit() {
 	last, status := g.remove(t)
 	t.leaveChildren()
 	t.leaveTracees()
-	if t.TID != g.ID && !t.staysFor(status) {
+	if t.TID != g.ID && !t.staysForTracer() {
 		delete(k.tasks, t.TID)
 	}
 	k.mu.Unlock()
@@ -73,17 +73,15 @@ func (t *Task) exit() {
 	}
 }
 
-// staysFor tells whether a thread that has ended is known until its tracer has
+// staysForTracer tells whether a thread that has ended is known until its tracer has
 // waited for it.
 // Preconditions: Kernel.mu is held.
-func (t *Task) staysFor(status WaitStatus) bool {
+func (t *Task) staysForTracer() bool {
 	tr := t.tracing.Load()
 	if tr == nil {
 		return false
 	}
-	if tr.ended, tr.status = true, t.status; !t.leaving {
-		tr.status = status
-	}
+	tr.ended, tr.status = true, t.leave()
 	t.tellTracerOfEnd(tr, tr.status)
 	return true
 }

@@ -65,12 +65,8 @@ func pollAll(t *kernel.Task, list []polled, deadline time.Time) (int, error) {
 		if n := look(t, list); n > 0 {
 			return n, nil
 		}
-		err := t.Sleep(changed, deadline)
-		if err == unix.ETIMEDOUT {
-			return look(t, list), nil
-		}
-		if err != nil {
-			if n := look(t, list); n > 0 {
+		if err := t.Sleep(changed, deadline); err != nil {
+			if n := look(t, list); n > 0 || err == unix.ETIMEDOUT {
 				return n, nil
 			}
 			return 0, kernel.ERESTARTNOHAND
