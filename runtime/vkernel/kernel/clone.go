@@ -97,12 +97,18 @@ func (t *Task) clone(a CloneArgs, run func(*Task)) (int, error) {
 	tid, vfork := child.TID, child.vfork
 	t.tellIDs(child, a)
 	t.K.running.Add(1)
-	go func() {
-		defer t.K.running.Done()
-		run(child)
-	}()
-	if event != 0 {
-		t.traceEvent(event, uint64(tid))
+	start := func() {
+		go func() {
+			defer t.K.running.Done()
+			run(child)
+		}()
+	}
+	if event != 0 && t.announces(event, uint64(tid)) {
+		s := t.eventStop(unix.SIGTRAP, event)
+		s.then = start // or the child's first stop might be told before
+		t.trap(s)
+	} else {
+		start()
 	}
 	if vfork != nil {
 		t.sleepUnlessKilled(vfork)

@@ -17,6 +17,7 @@ type traceStop struct {
 	own  unix.Signal // what the task goes on with if nobody traces it any more
 	// exiting is whether the process was ending already: an end that begins later ends the stop too.
 	exiting bool
+	then    func() // is called once the tracer has been told; nil is nothing
 }
 
 func (s traceStop) signal() unix.Signal { return unix.Signal(s.code & 0x7f) }
@@ -32,11 +33,15 @@ func (s traceStop) siCode() int32 {
 // trap stops the task for its tracer, until that lets it go on, and gives the
 // signal that it is to go on with. Only the process's end is stronger.
 func (t *Task) trap(s traceStop) unix.Signal {
+	if s.then == nil {
+		s.then = func() {}
+	}
 	k := t.K
 	k.mu.Lock()
 	tr := t.tracing.Load()
 	if tr == nil {
 		k.mu.Unlock()
+		s.then()
 		return s.own
 	}
 	t.Group.mu.Lock()
@@ -45,6 +50,7 @@ func (t *Task) trap(s traceStop) unix.Signal {
 	tr.stop, tr.told, tr.listens, tr.mode, tr.sig = &s, false, false, TraceCont, s.own
 	t.tellTracer(tr, s.siCode(), int32(s.signal()))
 	k.mu.Unlock()
+	s.then()
 	t.pause()
 	for t.trapped(tr) {
 		<-t.kick
