@@ -26,6 +26,7 @@ func TestBounds(t *testing.T) {
 	}{
 		{"memory", []string{"--memory", "64m", img.ref, "/syscalls", "hog"}, 137, "", "out of memory: killed process 1"},
 		{"a child's memory", []string{"--memory", "64m", img.ref, "/syscalls", "child-hogs"}, 0, "killed 9\n", "out of memory: killed process 2"},
+		{"what children keep", []string{"--memory", "64m", img.ref, "/syscalls", "children-keep"}, 0, "killed 9\n", "out of memory: killed process 2"},
 		{"files", []string{"--tmpfs-size", "1m", img.ref, "/syscalls", "fills", "/tmp/file"}, 0, "15 of 64K: No space left on device\n", ""}, // /etc has some
 		{"memfds", []string{"--memory", "1g", "--tmpfs-size", "1m", img.ref, "/syscalls", "fills"}, 0, "16 of 64K: No space left on device\n", ""},
 		{"files by memory", []string{"--memory", "64m", img.ref, "/syscalls", "fills"}, 0, "1024 of 64K: No space left on device\n", ""},

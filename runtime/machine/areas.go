@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,10 @@ const pageSize = 4096
 type backing struct {
 	file *os.File // our own descriptor
 	refs atomic.Int32
+
+	stores *stores // that it is one of, or nil
+	mu     sync.Mutex
+	uses   uses // of a store
 }
 
 // newBacking duplicates f, so that the caller may close it.
@@ -27,6 +32,21 @@ func newBacking(f *os.File) (*backing, error) {
 	return &backing{file: os.NewFile(uintptr(fd), f.Name())}, nil
 }
 
+// retain and release count what maps the area's file.
+func (a area) retain() {
+	a.file.retain()
+	if a.file != nil && a.file.stores != nil {
+		a.file.use(a.pages(), 1)
+	}
+}
+
+func (a area) release() {
+	if a.file != nil && a.file.stores != nil {
+		a.file.use(a.pages(), -1)
+	}
+	a.file.release()
+}
+
 func (b *backing) retain() {
 	if b != nil {
 		b.refs.Add(1)
@@ -35,6 +55,9 @@ func (b *backing) retain() {
 
 func (b *backing) release() {
 	if b != nil && b.refs.Add(-1) == 0 {
+		if b.stores != nil {
+			b.stores.forget(b)
+		}
 		b.file.Close()
 	}
 }
@@ -127,13 +150,13 @@ func (s areas) replace(start, end uint64, list ...area) areas {
 		mid = append(mid, s[hi-1].slice(end, s[hi-1].end))
 	}
 	for _, a := range mid {
-		a.file.retain()
+		a.retain()
 	}
 	for _, a := range s[lo:hi] {
-		a.file.release()
+		a.release()
 	}
 	for _, a := range list {
-		a.file.release()
+		a.release()
 	}
 	return slices.Replace(s, lo, hi, mid...).merge(lo, lo+len(mid))
 }
@@ -161,7 +184,7 @@ func (s areas) protect(start, end uint64, prot Prot) areas {
 	for _, a := range s[lo:hi] {
 		a = a.slice(start, end)
 		a.prot = prot
-		a.file.retain()
+		a.retain()
 		list = append(list, a)
 	}
 	return s.replace(start, end, list...)
@@ -170,7 +193,7 @@ func (s areas) protect(start, end uint64, prot Prot) areas {
 // clone returns a copy that holds its own references.
 func (s areas) clone() areas {
 	for _, a := range s {
-		a.file.retain()
+		a.retain()
 	}
 	return slices.Clone(s)
 }

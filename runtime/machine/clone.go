@@ -41,9 +41,12 @@ func (as *AddressSpace) Clone() (*AddressSpace, error) {
 }
 
 // pagesToCopy lists the pages that a child must have for itself. If they are many,
-// they go to a snapshot before.
+// they go to a store before.
 // Preconditions: as.mu is held for writing.
 func (as *AddressSpace) pagesToCopy() ([]pageRange, error) {
+	if err := as.settle(); err != nil {
+		return nil, err
+	}
 	pages, err := privatePages(as.mem)
 	if err != nil || bytesOf(pages) < snapshotBytes || len(as.code.cpus) > 1 {
 		return pages, err
@@ -61,8 +64,8 @@ func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRa
 	child.program = as.program.retain()
 	used.giveCore(child)
 	if used.owner == as {
-		child.snaps = as.snaps.clone()
-	} else if err := child.mapFiles(as.snaps); err != nil {
+		child.stored = as.stored.clone()
+	} else if err := child.mapFiles(as.stored); err != nil {
 		return err
 	}
 	for _, r := range subtract(used.pages, pages) {
@@ -127,15 +130,38 @@ func (as *AddressSpace) reveal(r pageRange) error {
 	return nil
 }
 
-// PrivateBytes is how much memory no file gives, in bytes: what was written.
-func (as *AddressSpace) PrivateBytes() uint64 {
+// PrivateBytes is how much memory no file gives, in bytes: what was written. What
+// it has in common with its relatives is counted for the first one with the same seen.
+func (as *AddressSpace) PrivateBytes(seen map[any]bool) uint64 {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
 	pages, err := privatePages(as.mem)
 	if err != nil {
 		return 0
 	}
-	return bytesOf(pages)
+	total := bytesOf(pages)
+	for _, a := range as.stored {
+		if !seen[a.file] {
+			seen[a.file] = true
+			total += a.file.bytes()
+		}
+	}
+	return total
+}
+
+// MappedBytes is how much memory it maps that no file of the guest's gives, in bytes, whoever else has it.
+func (as *AddressSpace) MappedBytes() uint64 {
+	as.mu.RLock()
+	defer as.mu.RUnlock()
+	pages, err := privatePages(as.mem)
+	if err != nil {
+		return 0
+	}
+	stored, err := as.inStores()
+	if err != nil {
+		return bytesOf(pages)
+	}
+	return bytesOf(union(pages, stored))
 }
 
 func bytesOf(list []pageRange) (n uint64) {
@@ -176,8 +202,8 @@ func subtract(a, b []pageRange) (rest []pageRange) {
 }
 
 // mapFiles makes the host's mappings of all areas with files, and of another's
-// snapshots.
-func (as *AddressSpace) mapFiles(snaps areas) error {
+// stores, which were settled.
+func (as *AddressSpace) mapFiles(stored areas) error {
 	for _, a := range as.areas {
 		if a.file == nil {
 			continue
@@ -186,8 +212,8 @@ func (as *AddressSpace) mapFiles(snaps areas) error {
 			return err
 		}
 	}
-	for _, a := range snaps {
-		if err := as.mapSnapshot(a); err != nil {
+	for _, a := range stored {
+		if err := as.mapHeld(a); err != nil {
 			return err
 		}
 	}
@@ -309,10 +335,13 @@ func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
 	for i := range pages {
 		pages[i].start, pages[i].end = pages[i].start+start, pages[i].end+start
 	}
-	lo, hi := as.snaps.overlap(start, end)
-	for _, a := range as.snaps[lo:hi] {
-		a = a.slice(start, end)
-		pages = union(pages, []pageRange{{a.start, a.end}})
+	lo, hi := as.stored.overlap(start, end)
+	for _, a := range as.stored[lo:hi] {
+		data, err := a.slice(start, end).appendData(nil)
+		if err != nil {
+			return start, false
+		}
+		pages = union(pages, data)
 	}
 	if len(pages) == 0 {
 		return end, false
@@ -323,5 +352,10 @@ func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
 // Discard makes zeros of anonymous memory, or what it was at the last fork.
 // Preconditions: the range is mapped and within pages of its own.
 func (as *AddressSpace) Discard(start, end uint64) error {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.emptyStored(pageRange{start, end}) {
+		return nil
+	}
 	return unix.Madvise(as.mem[start:end], unix.MADV_DONTNEED)
 }

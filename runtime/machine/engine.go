@@ -32,6 +32,7 @@ type Engine struct {
 
 	fetcher fetcher
 	spares  spares
+	stores  stores
 	pieces  atomic.Int64 // of memory, that the host's processor checks
 
 	mu    sync.Mutex

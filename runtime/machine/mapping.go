@@ -29,10 +29,16 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.open(addr, addr+length)
-	if err := as.hostZero(addr, addr+length, prot); err != nil {
-		return err
+	again := as.emptyStored(pageRange{addr, addr + length})
+	if !again && !(as.isLarge(length) && as.mapStored(addr, addr+length, prot)) {
+		if err := as.hostZero(addr, addr+length, prot); err != nil {
+			return err
+		}
 	}
 	as.areas = as.areas.replace(addr, addr+length, area{start: addr, end: addr + length, prot: prot})
+	if again {
+		return as.fence.hold(addr, addr+length, as.areas)
+	}
 	return nil
 }
 
@@ -164,8 +170,8 @@ func (as *AddressSpace) hostMmap(start, end uint64, fd int, off int64, flags int
 	if err := as.fence.hostMmap(pageRange{start, end}, fd, off, flags, hostProt(prot)); err != nil {
 		return err
 	}
-	if len(as.snaps) > 0 {
-		as.snaps = as.snaps.replace(start, end)
+	if len(as.stored) > 0 {
+		as.stored = as.stored.replace(start, end)
 	}
 	return nil
 }
@@ -178,8 +184,8 @@ func hostMmap(mem []byte, r pageRange, fd int, off int64, flags int, p Prot) err
 // zeroPages are flags of hostMmap for fresh memory.
 const zeroPages = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_NORESERVE
 
-// hasFile tells whether a file or a snapshot is mapped in a range.
+// hasFile tells whether a file or a store is mapped in a range.
 func (as *AddressSpace) hasFile(start, end uint64) bool {
-	lo, hi := as.snaps.overlap(start, end)
+	lo, hi := as.stored.overlap(start, end)
 	return lo < hi || as.areas.hasFile(start, end)
 }

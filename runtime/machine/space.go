@@ -68,7 +68,8 @@ type AddressSpace struct {
 
 	mu      sync.RWMutex
 	areas   areas
-	snaps   areas // what is mapped privately of snapshots; see snapshot.go
+	stored  areas    // what is mapped of files that stand for anonymous memory; see snapshot.go
+	own     *backing // that of them for more memory, or nil
 	code    *code
 	idle    []*core  // of closed CPUs, for the next ones
 	program *program // nil: nothing is remembered
@@ -139,8 +140,9 @@ func (as *AddressSpace) Release() {
 	as.engine.spares.disown(as)
 	as.engine.spares.put(as)
 	as.areas.replace(0, 1<<32)
-	as.snaps.replace(0, 1<<32)
-	as.mem, as.fence, as.idle, as.birth = nil, nil, nil, birth{}
+	as.stored.replace(0, 1<<32)
+	as.own.release()
+	as.mem, as.fence, as.idle, as.birth, as.own = nil, nil, nil, birth{}, nil
 }
 
 // maxIdle is how many cores an address space keeps for its next CPUs.

@@ -390,7 +390,7 @@ func TestSnapshotsStayFew(t *testing.T) {
 		if err == nil {
 			err = as.snapshot(written)
 		}
-		n := len(as.snaps)
+		n := len(as.stored)
 		as.mu.Unlock()
 		check(t, err)
 		if n > maxSnaps {

@@ -37,7 +37,7 @@ type spares struct {
 type spare struct {
 	*fence
 	pages []pageRange   // no file's
-	files []pageRange   // where owner's files and snapshots are mapped
+	files []pageRange   // where owner's files and stores are mapped
 	owner *AddressSpace // nil if no file is mapped
 	// opened is what it was of owner if pages that can't be written are still as they were.
 	opened uint64
@@ -288,7 +288,7 @@ func (as *AddressSpace) fileRanges() (list []pageRange) {
 			add(a)
 		}
 	}
-	for _, a := range as.snaps {
+	for _, a := range as.stored {
 		add(a)
 	}
 	return list

@@ -51,7 +51,7 @@ func (c *container) watchMemory() (stop func()) {
 				return
 			case <-time.After(memoryPeriod):
 			}
-			if g.mayExceed(limit, resident(), time.Now()) {
+			if g.mayExceed(limit, resident()+c.engine.StoredBytes(), time.Now()) {
 				c.killLargest(done)
 				g.measured = time.Time{}
 			}
@@ -61,7 +61,7 @@ func (c *container) watchMemory() (stop func()) {
 }
 
 // gauge measures a container's memory as seldom as it can be told without: it is no
-// more than the whole runner has, nor more than it was and the runner has got since.
+// more than the whole runner has, mapped or in stores, nor more than it was and the runner has got since.
 type gauge struct {
 	measure        func() uint64
 	used, resident uint64 // when it was measured, bytes

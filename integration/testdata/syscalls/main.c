@@ -109,6 +109,18 @@ int program(int argc, char **argv) {
 		show_status(st);
 		return 0;
 	}
+	if (!strcmp(argv[1], "children-keep")) { // memory that the parent unmaps, and nobody touches
+		int st;
+		for (size_t size = 40 << 20;; size = 12 << 20) {
+			char *p = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			memset(p, 1, size);
+			CHILD(for (;;) pause());
+			munmap(p, size);
+			if (waitpid(-1, &st, WNOHANG) > 0) break;
+		}
+		show_status(st);
+		return 0;
+	}
 	if (!strcmp(argv[1], "bomb")) {
 		int n = 0;
 		while (fork() > 0) n++;

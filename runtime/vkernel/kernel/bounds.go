@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/megabin/megabin/runtime/vkernel/mm"
 )
 
 // Throttle bounds the processor time of a container: a bucket that fills at
@@ -142,41 +144,42 @@ func (t *Task) pause() {
 
 // MemoryUsed is the memory of all processes that is not a file's, in bytes.
 func (k *Kernel) MemoryUsed() (total uint64) {
-	used, _, _ := k.memory()
-	return used
+	seen := map[any]bool{}
+	k.eachMemory(func(_ *ThreadGroup, m *mm.MM) {
+		if !seen[m] {
+			seen[m] = true
+			total += m.AS.PrivateBytes(seen)
+		}
+	})
+	return total
 }
 
 // KillLargest ends the process that uses most memory, as the kernel does when
 // there is none left, and tells which it was; nil if there was none.
 func (k *Kernel) KillLargest() *ThreadGroup {
-	_, largest, _ := k.memory()
+	var largest *ThreadGroup
+	var most uint64
+	k.eachMemory(func(g *ThreadGroup, m *mm.MM) {
+		if n := m.AS.MappedBytes(); n > most {
+			largest, most = g, n
+		}
+	})
 	if largest != nil {
 		largest.Exit(SignalStatus(unix.SIGKILL))
 	}
 	return largest
 }
 
-// memory measures all processes. Memory that several share counts once, and
-// for the first of them.
-func (k *Kernel) memory() (total uint64, largest *ThreadGroup, most uint64) {
-	seen := map[any]bool{}
+// eachMemory calls f for the memory that each task has, of processes in no order.
+func (k *Kernel) eachMemory(f func(*ThreadGroup, *mm.MM)) {
 	for _, g := range k.Processes() {
 		for _, t := range g.Tasks() {
-			m := t.memoryMap()
-			if m == nil {
-				continue
+			if m := t.memoryMap(); m != nil {
+				f(g, m)
+				m.Release()
 			}
-			if used := m.AS.PrivateBytes(); !seen[m] {
-				seen[m] = true
-				total += used
-				if used > most {
-					largest, most = g, used
-				}
-			}
-			m.Release()
 		}
 	}
-	return total, largest, most
 }
 
 // Name is what people know the process by.

@@ -46,6 +46,9 @@ func (r Reaped) Info() SigInfo {
 func (t *Task) Wait(w WaitFor) (Reaped, error) {
 	for {
 		r, changed, err := t.tryWait(w)
+		if r.PID != 0 {
+			err = t.MM.AS.Regain()
+		}
 		if err != nil || r.PID != 0 || w.Options&unix.WNOHANG != 0 {
 			return r, err
 		}
