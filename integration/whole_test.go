@@ -15,7 +15,7 @@ import (
 var wholeImage = debian.Spec{
 	Suite: debian.Minbase.Suite,
 	Include: strings.Fields("busybox-static xz-utils sqlite3 lua5.4 perl jq bc openssl zstd bzip2 tcc gcc libc6-dev ripgrep " +
-		"imagemagick gnuplot-nox tesseract-ocr gawk git python3 php-cli ruby tcl strace"),
+		"imagemagick gnuplot-nox tesseract-ocr gawk git python3 php-cli ruby tcl strace shellcheck"),
 }
 
 // wholePrograms are shell commands and what they get on standard input, some of
@@ -36,6 +36,7 @@ var wholePrograms = []struct {
 	{"signatures", `for t in "RSA -pkeyopt rsa_keygen_bits:1024" "EC -pkeyopt ec_paramgen_curve:P-256" ED25519; do openssl genpkey -algorithm $t -out /tmp/k 2>/dev/null; openssl pkey -in /tmp/k -pubout -out /tmp/p
 		openssl pkeyutl -sign -rawin -inkey /tmp/k -in /etc/passwd -out /tmp/s && openssl pkeyutl -verify -rawin -pubin -inkey /tmp/p -in /etc/passwd -sigfile /tmp/s; done`, "", 1},
 	{"compressors", `cat > /tmp/in; for c in "xz -3" "zstd -q -9" "bzip2" "gzip -9n"; do $c < /tmp/in | tee /tmp/out | md5sum; $c -d < /tmp/out | cmp - /tmp/in; done`, "some text that repeats, and 1234567890 ", 20000},
+	{"shellcheck", "cat > /tmp/a.sh; shellcheck -s sh /tmp/a.sh; for f in ldd zgrep gunzip bzgrep tzselect; do shellcheck -f gcc /usr/bin/$f; done; true", "x=$1\nif [ $x = a ]; then echo `ls *` $y; fi\n", 20},
 	{"tcc", "cat > /tmp/a.c; tcc -c -o /tmp/a.o /tmp/a.c && md5sum < /tmp/a.o", program, 1},
 	{"gcc", "cat > /tmp/a.c; for o in -O0 -O2 '-O3 -g'; do gcc $o -S -o - /tmp/a.c | md5sum; done; gcc -O2 -o /tmp/a /tmp/a.c && nm /tmp/a | sed 's/^ *[0-9a-f]*//' | md5sum", program, 1},
 	{"ripgrep", `rg -n --sort path 'root|daemon' /etc/passwd /etc/group /etc/ssl/openssl.cnf; rg -c --sort path '^[a-z]+:' /etc | head -50`, "", 1},

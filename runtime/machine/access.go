@@ -31,6 +31,7 @@ func (as *AddressSpace) CopyOut(addr uint64, src []byte) error {
 // CString reads a string that ends with a zero byte; ENAMETOOLONG if none is
 // among the first max bytes.
 func (as *AddressSpace) CString(addr uint64, max int) (string, error) {
+	addr = as.Lower(addr)
 	as.mu.RLock()
 	n := as.areas.extent(addr, uint64(max), ProtRead)
 	as.mu.RUnlock()

@@ -60,6 +60,7 @@ func (as *AddressSpace) pagesToCopy() ([]pageRange, error) {
 // cloneTo fills a new address space with these pages and all else.
 func (as *AddressSpace) cloneTo(child *AddressSpace, used *spare, pages []pageRange) error {
 	child.areas = as.areas.clone()
+	child.upper.Store(as.upper.Load())
 	child.code.copyFrom(as.code)
 	child.program = as.program.retain()
 	used.giveCore(child)
@@ -326,6 +327,14 @@ func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
 	if start >= end {
 		return end, true
 	}
+	raised := start - as.Lower(start)
+	start, end = start-raised, end-raised
+	low, whole = as.touched(start, end)
+	return low + raised, whole
+}
+
+// touched is Touched of first addresses.
+func (as *AddressSpace) touched(start, end uint64) (low uint64, whole bool) {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
 	pages, err := privatePages(as.mem[start:end])
@@ -352,6 +361,7 @@ func (as *AddressSpace) Touched(start, end uint64) (low uint64, whole bool) {
 // Discard makes zeros of anonymous memory, or what it was at the last fork.
 // Preconditions: the range is mapped and within pages of its own.
 func (as *AddressSpace) Discard(start, end uint64) error {
+	start, end = as.Lower(start), as.Lower(end)
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if as.emptyStored(pageRange{start, end}) {

@@ -40,6 +40,9 @@ const (
 	memoryReach = 1<<33 + 1<<16
 )
 
+// upperHalf is what an address has beyond the linear one.
+const upperHalf = math.MaxUint64 &^ math.MaxUint32
+
 // linear is the linear address of a guest address: compiled code looks at its low half only.
 func linear(addr uint64) uint32 { return uint32(addr) }
 
@@ -63,6 +66,7 @@ type AddressSpace struct {
 	// child are told what it was made of, and when.
 	changes atomic.Uint64
 	birth   birth
+	upper   atomic.Uint64 // the upper half of addresses that all memory has besides its own; 0: none
 	// opened counts when memory that could not be written may have become other.
 	opened atomic.Uint64
 
@@ -177,12 +181,32 @@ func (as *AddressSpace) putCore(c *core) {
 	}
 }
 
+// Raise lets all memory have a second address, with the upper half that hint has, and gives that
+// of addr. Code that was recompiled looks at lower halves only. If memory has second addresses with
+// another upper half, or hint has none, it gives addr.
+func (as *AddressSpace) Raise(addr, hint uint64) uint64 {
+	upper := hint & upperHalf
+	if upper != 0 && !as.upper.CompareAndSwap(0, upper) && as.upper.Load() != upper {
+		return addr
+	}
+	return addr | upper
+}
+
+// Lower is the first address of memory that may have a second one.
+func (as *AddressSpace) Lower(addr uint64) uint64 {
+	if upper := addr & upperHalf; upper != 0 && upper == as.upper.Load() {
+		return addr &^ upperHalf
+	}
+	return addr
+}
+
 // span returns the linear memory of [addr, addr+n) after checking that all of
 // it is mapped with prot and, if that is not 0, there.
 func (as *AddressSpace) span(addr, n uint64, prot Prot) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
+	addr = as.Lower(addr)
 	if addr > 1<<32 || n > 1<<32 {
 		return nil, unix.EFAULT
 	}

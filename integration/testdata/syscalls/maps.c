@@ -84,6 +84,99 @@ TEST(mmap_hint) {
 	P("%d\n", (char *)mmap(p + 2 * PAGE + 5, PAGE, RW, ANON, -1, 0) == p + 2 * PAGE);
 }
 
+static char *raised; // where the tests below map: far above 4 GiB
+static sigjmp_buf from_raised;
+static void on_raised(int sig, siginfo_t *i, void *u) {
+	P("signal %d code %d at %ld\n", sig, i->si_code, (char *)i->si_addr - raised);
+	siglongjmp(from_raised, 1);
+}
+
+TEST(mmap_hint_above_4g) {
+	raised = mmap((void *)0x4240000000, 4 * PAGE, RW, ANON, -1, 0);
+	P("%lx\n", (unsigned long)raised >> 32);
+	strcpy(raised, "text");
+	int fd[2];
+	pipe(fd);
+	S(write(fd[1], raised, 5));
+	S(read(fd[0], raised + PAGE, 5));
+	struct iovec v = {raised + PAGE, 5};
+	S(writev(fd[1], &v, 1));
+	S(read(fd[0], raised + 2 * PAGE - 3, 5));
+	P("%s %s\n", raised + PAGE, raised + 2 * PAGE - 3);
+	S(mprotect(raised, PAGE, PROT_READ));
+	write(fd[1], "x", 1);
+	S(read(fd[0], raised, 1));
+	P("%s%s%s\n", access_of(raised), access_of(raised + PAGE), access_of(raised + 3 * PAGE));
+	struct sigaction a = {.sa_sigaction = on_raised, .sa_flags = SA_SIGINFO};
+	sigaction(SIGSEGV, &a, NULL);
+	if (!sigsetjmp(from_raised, 1)) raised[1] = 'E';
+	S(madvise(raised + PAGE, PAGE, MADV_DONTNEED));
+	P("%d\n", raised[PAGE]);
+	strcpy(raised + 3 * PAGE, "moves");
+	S(munmap(raised + 2 * PAGE, PAGE));
+	P("%d\n", (char *)mmap(raised + 2 * PAGE, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) == raised + 2 * PAGE);
+	P("%d\n", (char *)mmap(raised + 2 * PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0) == raised + 2 * PAGE);
+	char *more = mremap(raised + 3 * PAGE, PAGE, 20 * PAGE, MREMAP_MAYMOVE);
+	P("%s %s\n", more, access_of(more + 19 * PAGE));
+	char *low = mmap(NULL, PAGE, RW, ANON, -1, 0);
+	P("%d %s\n", (char *)mremap(more, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, low) == low, low);
+}
+
+TEST(mmap_hint_above_4g_in_maps) {
+	raised = mmap((void *)0x4240000000, PAGE, RW, ANON, -1, 0);
+	char want[40], line[300];
+	sprintf(want, "%lx-%lx rw-p", (unsigned long)raised, (unsigned long)raised + PAGE);
+	unsigned long last = 0, start;
+	FILE *f = fopen("/proc/self/maps", "r");
+	while (fgets(line, sizeof line, f)) {
+		sscanf(line, "%lx", &start);
+		if (start <= last) P("%lx after %lx\n", start, last);
+		last = start;
+		if (!strncmp(line, want, strlen(want))) P("found\n");
+	}
+}
+
+// All ways to memory that code has, with addresses above 4 GiB.
+TEST(mmap_hint_above_4g_by_code) {
+	char *p = mmap((void *)0x4240000000, 4 * PAGE, RW, ANON, -1, 0);
+	long double *x = (long double *)p;
+	for (int i = 0; i < 100; i++) x[i] = i / 7.0L;
+	for (int i = 1; i < 100; i++) x[i] += x[i - 1] * x[i];
+	P("%.15Lg\n", x[99]);
+	char *to = p + 2 * PAGE, *from = p;
+	size_t n = PAGE;
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+	P("%ld %ld %d\n", to - p, from - p, memcmp(p, p + 2 * PAGE, PAGE));
+	to = p + PAGE, n = PAGE / 8;
+	__asm__ volatile("rep stosq" : "+D"(to), "+c"(n) : "a"(0x6162636465666768) : "memory");
+	P("%.9s %ld %d\n", p + PAGE, to - p, (int)strlen(p + PAGE) == PAGE);
+	to = p + PAGE, n = 2 * PAGE;
+	__asm__ volatile("repne scasb" : "+D"(to), "+c"(n) : "a"('g') : "memory", "cc");
+	P("%ld\n", to - p);
+	__atomic_fetch_add((long *)(p + 3 * PAGE), 5, __ATOMIC_SEQ_CST);
+	unsigned long was[2] = {5, 0}, new[2] = {7, 8};
+	char equal;
+	__asm__ volatile("lock cmpxchg16b %1; sete %0" : "=r"(equal), "+m"(*(__int128 *)(p + 3 * PAGE)), "+a"(was[0]), "+d"(was[1]) : "b"(new[0]), "c"(new[1]) : "cc");
+	P("%d %ld %ld\n", equal, ((long *)(p + 3 * PAGE))[0], ((long *)(p + 3 * PAGE))[1]);
+	__asm__ volatile("fxsave (%0); fldcw (%0); fnstenv 512(%0); fldenv 512(%0); stmxcsr 600(%0); ldmxcsr 600(%0)" : : "r"(p) : "memory");
+	P("%x %x\n", *(unsigned short *)p, *(unsigned *)(p + 600));
+	long value = 5;
+	__asm__ volatile("xchg %0, 8(%1,%2,2)" : "+r"(value) : "r"(p), "r"(3L * PAGE / 2 + 0) : "memory");
+	P("%ld %ld\n", value, ((long *)(p + 3 * PAGE))[1]);
+	__asm__ volatile("push %0; pop 16(%0)" : : "r"(p) : "memory");
+	P("%d\n", *(char **)(p + 16) == p);
+}
+
+TEST(mmap_hint_above_4g_is_shared) {
+	int *p = mmap((void *)0x4240000000, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int *private = mmap((void *)0x4250000000, PAGE, RW, ANON, -1, 0);
+	*private = 1;
+	pid_t pid = CHILD(*private = 2; while (syscall(SYS_futex, p, FUTEX_WAIT, 0, NULL) && errno == EINTR); P("woken, %d %d\n", *p, *private));
+	while (!syscall(SYS_futex, p, FUTEX_WAKE, 1)) usleep(1000);
+	waitpid(pid, NULL, 0);
+	P("%d\n", *private);
+}
+
 TEST(mmap_fixed_noreplace) {
 	char *p = map(4);
 	S(mmap(p, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));

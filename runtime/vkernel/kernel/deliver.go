@@ -261,7 +261,7 @@ var faultSignals = map[machine.FaultKind]SigInfo{
 func (t *Task) touchedPastEnd() bool {
 	addr, found := t.CPU.PastEnd()
 	if found {
-		t.Force(SigInfo{Signo: unix.SIGBUS, Code: BusAdrErr, Addr: addr})
+		t.Force(SigInfo{Signo: unix.SIGBUS, Code: BusAdrErr, Addr: t.MM.Address(addr)})
 	}
 	return found
 }
@@ -276,7 +276,7 @@ func (t *Task) faultInfo(f *machine.Fault) SigInfo {
 		info.Addr = f.PC
 	}
 	if f.Addr != 0 {
-		info.Addr = f.Addr
+		info.Addr = t.MM.Address(f.Addr)
 	}
 	if info.Signo == unix.SIGSEGV && t.MM.AS.Mapped(info.Addr, 1, 0) {
 		info.Code = SegvAccerr

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"runtime"
 	"slices"
 
@@ -160,7 +161,7 @@ func (p procTask) Environ() []byte {
 func (p procTask) Maps() (list []proc.Mapping) {
 	p.with(func(space *mm.MM) {
 		for _, a := range space.Areas() {
-			m := proc.Mapping{Start: a.Start, End: a.End, Prot: a.Prot, Shared: a.Shared, Name: a.Label}
+			m := proc.Mapping{Start: a.Start + a.Upper, End: a.End + a.Upper, Prot: a.Prot, Shared: a.Shared, Name: a.Label}
 			if a.File != nil {
 				m.Offset, m.Name = a.Offset, a.File.Name()
 				m.Dev, m.Ino = a.File.ID()
@@ -168,6 +169,7 @@ func (p procTask) Maps() (list []proc.Mapping) {
 			list = append(list, m)
 		}
 	})
+	slices.SortFunc(list, func(a, b proc.Mapping) int { return cmp.Compare(a.Start, b.Start) })
 	return list
 }
 

@@ -19,7 +19,7 @@ func (t *Task) FutexKey(addr uint64, private bool) futex.Key {
 			return futex.Key{Space: object, Addr: off}
 		}
 	}
-	return futex.Key{Space: t.MM, Addr: addr}
+	return futex.Key{Space: t.MM, Addr: t.MM.AS.Lower(addr)}
 }
 
 // Errors that tell Syscall to make the call again after a signal; a guest

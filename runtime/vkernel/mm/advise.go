@@ -27,6 +27,7 @@ var advices = map[int]func(m *MM, a *Area) error{
 
 // Advise is madvise(2).
 func (m *MM) Advise(addr, length uint64, advice int) error {
+	addr = m.AS.Lower(addr)
 	end, err := checkRange(addr, length)
 	if err != nil || advice < 0 || advice > unix.MADV_POPULATE_WRITE {
 		return unix.EINVAL

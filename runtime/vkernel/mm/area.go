@@ -25,8 +25,9 @@ type Backing interface {
 // guest addresses, End exclusive.
 type Area struct {
 	Start, End uint64
-	Prot       int // unix.PROT_*
-	MaxProt    int // what mprotect may ask for
+	Upper      uint64 // what the guest has in addresses of it besides: see machine.AddressSpace.Raise
+	Prot       int    // unix.PROT_*
+	MaxProt    int    // what mprotect may ask for
 	Shared     bool
 	GrowsDown  bool
 	File       Backing // nil for anonymous memory
@@ -51,7 +52,7 @@ func (a *Area) slice(start, end uint64) *Area {
 
 // follows tells whether b continues a, so that one area may say both.
 func (a *Area) follows(b *Area) bool {
-	return a.End == b.Start && a.Prot == b.Prot && a.MaxProt == b.MaxProt &&
+	return a.End == b.Start && a.Upper == b.Upper && a.Prot == b.Prot && a.MaxProt == b.MaxProt &&
 		a.Shared == b.Shared && a.OnFork == b.OnFork && a.GrowsDown == b.GrowsDown && a.Label == b.Label && a.UnitBase == b.UnitBase &&
 		a.File == b.File && (a.File == nil || a.Offset+int64(a.Len()) == b.Offset)
 }

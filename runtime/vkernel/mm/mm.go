@@ -224,16 +224,28 @@ func (m *MM) Areas() []Area {
 func (m *MM) Stack(addr uint64) (start, end uint64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := m.areas.at(addr)
+	low := m.AS.Lower(addr)
+	a := m.areas.at(low)
 	if a == nil || a.Prot&unix.PROT_WRITE == 0 {
 		return 0, 0, false
 	}
-	return a.Start, a.End, true
+	return addr - low + a.Start, addr - low + a.End, true
+}
+
+// Address is the guest's address of memory, which is not its first one if it is raised.
+func (m *MM) Address(addr uint64) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.areas.at(addr); a != nil {
+		return addr | a.Upper
+	}
+	return addr
 }
 
 // SharedAt names the memory at addr if it is shared with who else maps the
 // same object: the object, and the place in it in bytes.
 func (m *MM) SharedAt(addr uint64) (object any, off uint64, ok bool) {
+	addr = m.AS.Lower(addr)
 	m.mu.Lock()
 	a := m.areas.at(addr)
 	m.mu.Unlock()

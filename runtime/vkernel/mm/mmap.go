@@ -32,7 +32,7 @@ func (m *MM) mapLocked(r Request) (uint64, error) {
 	case size < r.Len || size > TaskSize:
 		return 0, unix.ENOMEM
 	}
-	if m.mapped+size > m.limit {
+	if m.mapped+size > m.limit || r.Addr&upperHalf != 0 && size > maxRaised {
 		return 0, unix.ENOMEM
 	}
 	start, err := m.place(r, size)
@@ -40,15 +40,31 @@ func (m *MM) mapLocked(r Request) (uint64, error) {
 		return 0, err
 	}
 	a := &Area{
-		Start: start, End: start + size, Prot: r.Prot & protMask, MaxProt: r.MaxProt,
+		Start: start, End: start + size, Upper: m.upper(r, start), Prot: r.Prot & protMask, MaxProt: r.MaxProt,
 		Shared: r.Flags&unix.MAP_SHARED != 0, GrowsDown: r.Flags&unix.MAP_GROWSDOWN != 0,
 		File: r.File, Offset: r.Offset, Label: r.Label,
 	}
 	if a.MaxProt == 0 {
 		a.MaxProt = protMask
 	}
-	return start, m.establish(a, r.By)
+	return start + a.Upper, m.establish(a, r.By)
 }
+
+// upper is what the guest's addresses of a mapping have besides its first ones. Code has those that it
+// was recompiled for, where rsp is has lower halves only.
+func (m *MM) upper(r Request, start uint64) uint64 {
+	if r.Prot&unix.PROT_EXEC != 0 || r.Flags&(unix.MAP_STACK|unix.MAP_GROWSDOWN) != 0 {
+		return 0
+	}
+	return m.AS.Raise(start, r.Addr) - start
+}
+
+// upperHalf is what an address above 4 GiB has.
+const upperHalf = 0xffffffff_00000000
+
+// maxRaised is the size of what is mapped at most near a hint above 4 GiB, bytes: who asks for more there
+// asks for less next (GHC's heap), and there is to be memory for others.
+const maxRaised = 2 << 30
 
 const protMask = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
 
@@ -57,7 +73,7 @@ func (m *MM) place(r Request, size uint64) (uint64, error) {
 	if r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0 {
 		return m.placeFixed(r, size)
 	}
-	if hint := PageDown(r.Addr); hint >= MinAddr && hint+size <= TaskSize && hint+size > hint && m.areas.free(hint, hint+size) {
+	if hint := PageDown(r.Addr &^ upperHalf); hint >= MinAddr && hint+size <= TaskSize && hint+size > hint && m.areas.free(hint, hint+size) {
 		return hint, nil
 	}
 	if r.Flags&unix.MAP_32BIT != 0 {
@@ -67,6 +83,7 @@ func (m *MM) place(r Request, size uint64) (uint64, error) {
 }
 
 func (m *MM) placeFixed(r Request, size uint64) (uint64, error) {
+	r.Addr = m.AS.Lower(r.Addr)
 	if r.Addr%PageSize != 0 {
 		return 0, unix.EINVAL
 	}

@@ -8,6 +8,7 @@ import (
 
 // Unmap is munmap(2).
 func (m *MM) Unmap(addr, length uint64) error {
+	addr = m.AS.Lower(addr)
 	if length == 0 {
 		return unix.EINVAL
 	}
@@ -40,6 +41,7 @@ func (m *MM) unmapLocked(start, end uint64) {
 // Protect is mprotect(2). Areas before the first that refuses are changed, as
 // on Linux.
 func (m *MM) Protect(addr, length uint64, prot int, by Asker) error {
+	addr = m.AS.Lower(addr)
 	end, err := checkRange(addr, length)
 	if err != nil {
 		return err
@@ -131,6 +133,7 @@ func (m *MM) makeExecutable(old, new *Area, by Asker) error {
 // Sync is msync(2). Shared mappings are the host's, so there is nothing to
 // write: only the arguments are checked.
 func (m *MM) Sync(addr, length uint64, flags int) error {
+	addr = m.AS.Lower(addr)
 	end, err := checkRange(addr, length)
 	if err != nil {
 		return err
@@ -149,6 +152,7 @@ func (m *MM) Sync(addr, length uint64, flags int) error {
 
 // Resident is mincore(2): one byte for each page, all of them resident.
 func (m *MM) Resident(addr, length uint64) ([]byte, error) {
+	addr = m.AS.Lower(addr)
 	end, err := checkRange(addr, length)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ const mremapDontUnmap = 4
 
 // Remap is mremap(2).
 func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) (uint64, error) {
+	addr = m.AS.Lower(addr)
 	old, size := PageUp(oldLen), PageUp(newLen)
 	switch {
 	case flags&^mremapMask != 0, flags&mremapDontUnmap != 0 && (flags&unix.MREMAP_MAYMOVE == 0 || old != size),
@@ -32,10 +33,10 @@ func (m *MM) Remap(addr, oldLen, newLen uint64, flags int, to uint64, by Asker) 
 	}
 	if size <= old {
 		m.unmapLocked(addr+size, addr+old)
-		return addr, nil
+		return addr + a.Upper, nil
 	}
 	if m.growInPlace(a, addr+old, addr+size, by) == nil {
-		return addr, nil
+		return addr + a.Upper, nil
 	}
 	if flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, unix.ENOMEM
@@ -49,7 +50,7 @@ func (m *MM) moveAway(addr, old, size uint64, flags int) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return m.move(addr, old, size, to, flags)
+	return m.move(addr, old, size, to+m.areas.at(addr).Upper, flags)
 }
 
 // growInPlace extends a, if it ends at end and what follows is free.
@@ -66,11 +67,12 @@ func (m *MM) growInPlace(a *Area, end, newEnd uint64, by Asker) error {
 }
 
 func (m *MM) remapTo(addr, old, size, to uint64, flags int) (uint64, error) {
-	end, err := checkRange(to, size)
-	if err != nil || to < addr+old && addr < end {
+	low := m.AS.Lower(to)
+	end, err := checkRange(low, size)
+	if err != nil || low < addr+old && addr < end {
 		return 0, unix.EINVAL
 	}
-	m.unmapLocked(to, end)
+	m.unmapLocked(low, end)
 	if size < old {
 		m.unmapLocked(addr+size, addr+old)
 		old = size
@@ -81,7 +83,7 @@ func (m *MM) remapTo(addr, old, size, to uint64, flags int) (uint64, error) {
 // move maps at to what is mapped at addr, size bytes of it, and takes old
 // bytes away from addr, or with MREMAP_DONTUNMAP what was stored in them. The range at to is free.
 func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
-	a := m.areas.at(addr)
+	a, low := m.areas.at(addr), m.AS.Lower(to)
 	if a.Prot&unix.PROT_EXEC != 0 {
 		return 0, unix.EPERM // recompiled code is bound to its addresses
 	}
@@ -89,7 +91,7 @@ func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 		return 0, unix.ENOMEM
 	}
 	moved := *a
-	moved.Start, moved.End = to, to+size
+	moved.Start, moved.End, moved.Upper = low, low+size, to-low
 	if a.File != nil {
 		moved.Offset += int64(addr - a.Start)
 	}
@@ -97,8 +99,8 @@ func (m *MM) move(addr, old, size, to uint64, flags int) (uint64, error) {
 		return 0, err
 	}
 	if !a.Shared {
-		if err := m.copyMemory(to, addr, old); err != nil {
-			m.unmapLocked(to, to+size)
+		if err := m.copyMemory(low, addr, old); err != nil {
+			m.unmapLocked(low, low+size)
 			return 0, err
 		}
 	}
