@@ -45,7 +45,7 @@ var wholePrograms = []struct {
 	{"tesseract", `convert -size 300x60 xc:white -font DejaVu-Sans -pointsize 30 -annotate +10+40 "Hello World" ppm:/tmp/t.ppm && md5sum < /tmp/t.ppm && OMP_THREAD_LIMIT=1 tesseract /tmp/t.ppm - 2>&1`, "", 1},
 	{"strace", `strace -e trace=openat,read,write,close cat /etc/passwd 2>&1 | grep -v glibc-hwcaps; strace -e inject=write:error=ENOSPC -e trace=write echo hi 2>&1
 		strace -f -qq -e trace=execve,exit_group -e signal=none sh -c 'cat /etc/passwd; (exit 3); echo $?' 2>&1 | sed 's/pid *[0-9]*/pid/; s/0x.* vars/vars/'
-		strace -e trace=none sh -c 'kill -USR1 $$' 2>&1 | sed 's/_pid=[0-9]*/_pid/'; strace -c -e trace=close,openat cat /etc/passwd 2>&1 | awk '{print $4, $NF}'`, "", 1},
+		strace -e trace=none sh -c 'kill -USR1 $$' 2>&1 | sed 's/_pid=[0-9]*/_pid/'; strace -c -e trace=close,openat cat /etc/passwd 2>&1 | awk '{print $4, $NF}' | sort`, "", 1},
 	{"gawk", `gawk 'BEGIN{for(i=0;i<20000;i++) a[i%101]+=i; n=asorti(a,b); for(i=1;i<=5;i++) print b[i],a[b[i]]; printf "%.6f %s\n", exp(1), substr("hello",2,3)}'`, "", 1},
 	{"python3", "python3 -", `
 import json, re, hashlib, zlib, decimal, itertools, collections, fractions, random

@@ -241,9 +241,9 @@ func (p *partition) appendFresh(work, targets []uint64, n int) []uint64 {
 }
 
 // From this many labels on a function's jumps to them leave it, and enter the partial
-// function that each label has: edges from every jump to every label are the
-// square of their number, and take the engine seconds already.
-const manyLabels = 256
+// function that each label has: what could follow every jump is the square of their number, and the
+// engine takes seconds for one function of them.
+const manyLabels = 1024
 
 // indirectTargets are where the indirect jump at addr may go: its table, or
 // the labels of the function whose addresses are taken, unless there are too many.

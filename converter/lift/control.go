@@ -2,7 +2,6 @@ package lift
 
 import (
 	"slices"
-	"sort"
 
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
@@ -276,7 +275,7 @@ func (c *ctx) afterCall(call *ir.Value, broken Set) {
 	c.result(RAX, call, 0)
 	c.result(RDX, call, 1)
 	zero := c.Const32(0)
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		c.b.vars[f], c.b.flags[f-CF] = zero, nil
 	}
 	c.b.vars[RSP] = c.AddC(c.b.vars[RSP], 8)
@@ -343,6 +342,10 @@ func (c *ctx) end(t *disasm.Term) {
 	case disasm.Ret:
 		c.ret()
 	case disasm.IndirectJump, disasm.SwitchJump:
+		if c.b.isSearch() {
+			c.searchFor(t.Succs, c.get(Dest))
+			return
+		}
 		c.indirect(t)
 	default:
 		c.halt(t)
@@ -500,6 +503,11 @@ func (c *ctx) indirect(t *disasm.Term) {
 	}
 	c.noteSwitchLoad(len(c.b.src.Insts) - 1)
 	target := c.Wrap(x)
+	if c.fn.searches(c.b.src) {
+		c.set(Dest, target)
+		c.jump(c.fn.search)
+		return
+	}
 	if s := t.Switch; s != nil {
 		if idx, ok := c.fn.indexes[s]; ok && idx.in.leadsTo(c.b) {
 			if r, ok := c.in.Args[0].(x86asm.Reg); ok {
@@ -509,10 +517,10 @@ func (c *ctx) indirect(t *disasm.Term) {
 			c.table(s, idx.value, target)
 			return
 		}
-		c.search(s.Targets, target)
+		c.searchFor(s.Targets, target)
 		return
 	}
-	c.search(t.Succs, target)
+	c.searchFor(t.Succs, target)
 }
 
 // leadsTo reports whether b's values are there at the end of to.
@@ -558,42 +566,4 @@ func (c *ctx) table(s *disasm.Switch, index, target *ir.Value) {
 		return
 	}
 	c.leaveTo(&ir.CallInfo{}, target, c.get(RSP))
-}
-
-// search branches to whichever of the blocks is at the guest address target,
-// by binary search; if none is, it is a tail call.
-func (c *ctx) search(to []*disasm.Block, target *ir.Value) {
-	var at []*disasm.Block
-	for _, d := range to {
-		if d != nil {
-			at = append(at, d)
-		}
-	}
-	if len(at) == 0 {
-		c.tailCall(&ir.CallInfo{}, target)
-		return
-	}
-	sort.Slice(at, func(i, j int) bool { return at[i].Addr < at[j].Addr })
-	at = slices.Compact(at)
-	off := c.Sub(target, c.codeAddr(0))
-	c.get(RSP)
-	miss := c.fn.ir.NewBlock(c.B.Addr)
-	c.searchIn(at, off, miss)
-	c.B = miss
-	c.tailCall(&ir.CallInfo{}, target)
-}
-
-func (c *ctx) searchIn(at []*disasm.Block, off *ir.Value, miss *ir.Block) {
-	mid := len(at) / 2
-	key := c.Const32(int64(c.fn.offset(at[mid].Addr)))
-	if len(at) == 1 {
-		c.B.Term = ir.Term{Kind: ir.Branch, Cond: c.Bin(ir.I32Eq, off, key), Succs: []ir.Edge{{}, {To: miss}}}
-		c.edge(0, at[0])
-		return
-	}
-	low, high := c.arms(c.Bin(ir.I32LtU, off, key))
-	c.B = low
-	c.searchIn(at[:mid], off, miss)
-	c.B = high
-	c.searchIn(at[mid:], off, miss)
 }

@@ -34,7 +34,7 @@ func (c *ctx) setFlags(s Set, flags recipe) {
 	c.b.segment().define(s)
 	r := c.fn.lifter.memory.recipes.New()
 	*r = flags
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if s.has(f) {
 			c.b.flags[f-CF] = r
 			c.b.vars[f] = nil
@@ -75,7 +75,7 @@ func (c *ctx) flagAt(b *block, f Var) *ir.Value {
 // recipeOf returns the recipe that all flags in s come from, or nil.
 func (c *ctx) recipeOf(s Set) *recipe {
 	var found *recipe
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if !s.has(f) {
 			continue
 		}
@@ -234,7 +234,7 @@ var compares = [16]ir.Op{
 // condition evaluates cc as an I32, 0 or 1.
 func (c *ctx) condition(cc cond) *ir.Value {
 	flags := condFlags[cc/2]
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if flags.has(f) {
 			c.used(f)
 		}

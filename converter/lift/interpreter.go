@@ -22,7 +22,13 @@ func (fn *function) findHot() {
 			continue
 		}
 		fn.fetches = append(fn.fetches, b.index)
-		ends.add(b.segs)
+		if b.isSearch() {
+			for _, p := range b.preds {
+				ends.add(p.segs)
+			}
+		} else {
+			ends.add(b.segs)
+		}
 		for _, o := range b.succs {
 			if !seen[o] {
 				seen[o] = true
@@ -66,6 +72,9 @@ func (r *reads) of(part float64) (s Set) {
 
 // dispatches reports whether b ends with a jump to an interpreter's operation.
 func (b *block) dispatches() bool {
+	if b.isSearch() {
+		return len(b.succs) >= minOperations
+	}
 	return b.src != nil && b.src.Term.Kind == disasm.SwitchJump && len(b.src.Term.Switch.Targets) >= minOperations
 }
 

@@ -192,8 +192,9 @@ type function struct {
 	conv   *convention
 	vmin   uint64
 	ir     *ir.Func
-	blocks []*block // in reverse postorder; blocks[0] is the entry
-	bySrc  []*block // by index in src.Blocks
+	blocks []*block      // in reverse postorder; blocks[0] is the entry
+	bySrc  []*block      // by index in src.Blocks, and search's
+	search *disasm.Block // see findSearch, or nil
 	res    *Result
 	looks  bool // at abi.Guard at its entry, see recursion
 	// dynamicSP: predecessors disagree on the distance of rsp from its entry
@@ -283,10 +284,11 @@ func (fn *function) makeBlocks() {
 
 // order lists the blocks, in reverse postorder, and their predecessors.
 func (fn *function) order() {
-	post := postorder(fn.src)
+	fn.findSearch()
+	post := fn.postorder()
 	all := make([]block, len(post)+1)
 	fn.blocks = make([]*block, len(all))
-	fn.bySrc = make([]*block, len(fn.src.Blocks))
+	fn.bySrc = make([]*block, len(fn.src.Blocks)+1)
 	// The entry gets a block of its own when something jumps back to it.
 	all[0] = block{fn: fn}
 	edges := 1
@@ -299,11 +301,11 @@ func (fn *function) order() {
 		d := post[len(post)-i]
 		*b = block{fn: fn, index: i, src: d}
 		fn.bySrc[d.Index] = b
-		edges += len(successors(d))
+		edges += len(fn.successors(d))
 	}
 	fn.connect(edges)
 	for _, b := range fn.blocks {
-		if len(b.preds) == 1 && !b.repeats() {
+		if len(b.preds) == 1 && !b.repeats() && !b.preds[0].isSearch() {
 			b.parent = b.preds[0]
 			b.saves = savesVectors(b)
 		}
@@ -319,7 +321,7 @@ func (fn *function) connect(edges int) {
 		if b.src == nil {
 			return append(all[:0:1], fn.blocks[1])
 		}
-		succs := successors(b.src)
+		succs := fn.successors(b.src)
 		list = all[:0:len(succs)]
 		for _, s := range succs {
 			list = append(list, fn.bySrc[s.Index])
@@ -343,19 +345,20 @@ func (fn *function) connect(edges int) {
 	}
 }
 
-// postorder lists the blocks that f's entry reaches, children before parents.
-func postorder(f *disasm.Func) []*disasm.Block {
+// postorder lists the blocks that the function's entry reaches, children before parents.
+func (fn *function) postorder() []*disasm.Block {
 	type frame struct {
 		d    *disasm.Block
 		next int
 	}
-	seen := make([]bool, len(f.Blocks))
+	f := fn.src
+	seen := make([]bool, len(f.Blocks)+1)
 	seen[f.Blocks[0].Index] = true
 	post := make([]*disasm.Block, 0, len(f.Blocks))
 	stack := []frame{{f.Blocks[0], 0}}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
-		succs := successors(top.d)
+		succs := fn.successors(top.d)
 		if top.next < len(succs) {
 			s := succs[top.next]
 			top.next++
@@ -372,8 +375,11 @@ func postorder(f *disasm.Func) []*disasm.Block {
 }
 
 // successors lists where d's end may go in the function, without repeats.
-func successors(d *disasm.Block) []*disasm.Block {
+func (fn *function) successors(d *disasm.Block) []*disasm.Block {
 	s := d.Term.Succs
+	if fn.searches(d) {
+		return []*disasm.Block{fn.search}
+	}
 	if len(s) == 2 && s[0] == s[1] {
 		return s[:1]
 	}

@@ -226,7 +226,7 @@ func isInFile(x *ir.Value) bool {
 
 // atEnd is v's value at the end of c's block, made at its pivot if need be.
 func (c *ctx) atEnd(v Var) *ir.Value {
-	if v >= CF {
+	if flagSet.has(v) {
 		return c.flagAt(c.b, v)
 	}
 	x := c.b.find(v)
@@ -406,7 +406,7 @@ func (c *ctx) orZero(s *site, v Var) *ir.Value {
 // poll notes the live registers at the head of a loop, which a repeated string
 // instruction is too.
 func (l *linker) poll(b *block) {
-	if b.parent != nil || b.src == nil || !hasBackEdge(b) && !b.repeats() {
+	if b.parent != nil || b.src == nil || b.isSearch() || !hasBackEdge(b) && !b.repeats() && !b.behindLoop() {
 		return
 	}
 	b.first.Poll = []ir.RegValue{}

@@ -99,7 +99,7 @@ func (c *ctx) shiftFlags(n *ir.Value, size int, r, cf, of *ir.Value) {
 
 // setUnlessZero sets flags to vals where n is not 0.
 func (c *ctx) setUnlessZero(n *ir.Value, s Set, vals [numFlags]*ir.Value) {
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if s.has(f) {
 			c.set(f, c.Select(n, vals[f-CF], c.flag(f)))
 		}

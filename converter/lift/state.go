@@ -26,7 +26,8 @@ const (
 	SF                                     = Var(36)
 	OF                                     = Var(37)
 	DF                                     = Var(38)
-	numVars                                = 39
+	Dest                                   = Var(39) // where a jump by a search goes, linear
+	numVars                                = 40
 	numRegs                                = 32 // variables that are registers, not flags
 	numFlags                               = 7
 )
@@ -210,7 +211,7 @@ func (c *ctx) set(v Var, x *ir.Value) {
 	}
 	c.b.segment().define(1 << v)
 	c.b.vars[v] = x
-	if v >= CF {
+	if flagSet.has(v) {
 		c.b.flags[v-CF] = nil
 	}
 }

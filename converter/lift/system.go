@@ -41,7 +41,7 @@ var flagBits = map[Var]int64{CF: 0, PF: 2, AF: 4, ZF: 6, SF: 7, DF: 10, OF: 11}
 // always set.
 func (c *ctx) packFlags(s Set) *ir.Value {
 	x := c.Const32(2)
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if s.has(f) {
 			x = c.Or(x, c.ShlC(c.flag(f), flagBits[f]))
 		}
@@ -50,7 +50,7 @@ func (c *ctx) packFlags(s Set) *ir.Value {
 }
 
 func (c *ctx) unpackFlags(s Set, x *ir.Value) {
-	for f := CF; f < numVars; f++ {
+	for f := CF; f < Dest; f++ {
 		if s.has(f) {
 			c.set(f, c.bit(x, flagBits[f]))
 		}

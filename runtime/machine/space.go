@@ -181,15 +181,16 @@ func (as *AddressSpace) putCore(c *core) {
 	}
 }
 
-// Raise lets all memory have a second address, with the upper half that hint has, and gives that
-// of addr. Code that was recompiled looks at lower halves only. If memory has second addresses with
-// another upper half, or hint has none, it gives addr.
+// AddUpper lets all memory have a second address, with the upper half that hint has: code that was recompiled
+// looks at lower halves only. It does nothing if memory has second addresses already.
+func (as *AddressSpace) AddUpper(hint uint64) { as.upper.CompareAndSwap(0, hint&upperHalf) }
+
+// Raise is the second address of memory at addr, if that has the upper half of hint, else addr.
 func (as *AddressSpace) Raise(addr, hint uint64) uint64 {
-	upper := hint & upperHalf
-	if upper != 0 && !as.upper.CompareAndSwap(0, upper) && as.upper.Load() != upper {
-		return addr
+	if upper := hint & upperHalf; upper != 0 && as.upper.Load() == upper {
+		return addr | upper
 	}
-	return addr | upper
+	return addr
 }
 
 // Lower is the first address of memory that may have a second one.

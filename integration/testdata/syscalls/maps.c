@@ -84,15 +84,23 @@ TEST(mmap_hint) {
 	P("%d\n", (char *)mmap(p + 2 * PAGE + 5, PAGE, RW, ANON, -1, 0) == p + 2 * PAGE);
 }
 
-static char *raised; // where the tests below map: far above 4 GiB
+// above_4g maps where a program wants its heap that insists on much address space far above 4 GiB: it
+// takes less if it can't get all of it.
+static void *above_4g(unsigned long at, size_t size, int flags) {
+	void *all = mmap((void *)at, 1UL << 40, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	if (all != MAP_FAILED) munmap(all, 1UL << 40);
+	return mmap((void *)at, size, RW, flags | MAP_ANONYMOUS, -1, 0);
+}
+
+static char *raised;
 static sigjmp_buf from_raised;
 static void on_raised(int sig, siginfo_t *i, void *u) {
 	P("signal %d code %d at %ld\n", sig, i->si_code, (char *)i->si_addr - raised);
 	siglongjmp(from_raised, 1);
 }
 
-TEST(mmap_hint_above_4g) {
-	raised = mmap((void *)0x4240000000, 4 * PAGE, RW, ANON, -1, 0);
+TEST(heap_above_4g) {
+	raised = above_4g(0x4240000000, 4 * PAGE, MAP_PRIVATE);
 	P("%lx\n", (unsigned long)raised >> 32);
 	strcpy(raised, "text");
 	int fd[2];
@@ -122,8 +130,8 @@ TEST(mmap_hint_above_4g) {
 	P("%d %s\n", (char *)mremap(more, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, low) == low, low);
 }
 
-TEST(mmap_hint_above_4g_in_maps) {
-	raised = mmap((void *)0x4240000000, PAGE, RW, ANON, -1, 0);
+TEST(heap_above_4g_in_maps) {
+	raised = above_4g(0x4240000000, PAGE, MAP_PRIVATE);
 	char want[40], line[300];
 	sprintf(want, "%lx-%lx rw-p", (unsigned long)raised, (unsigned long)raised + PAGE);
 	unsigned long last = 0, start;
@@ -137,8 +145,8 @@ TEST(mmap_hint_above_4g_in_maps) {
 }
 
 // All ways to memory that code has, with addresses above 4 GiB.
-TEST(mmap_hint_above_4g_by_code) {
-	char *p = mmap((void *)0x4240000000, 4 * PAGE, RW, ANON, -1, 0);
+TEST(heap_above_4g_by_code) {
+	char *p = above_4g(0x4240000000, 4 * PAGE, MAP_PRIVATE);
 	long double *x = (long double *)p;
 	for (int i = 0; i < 100; i++) x[i] = i / 7.0L;
 	for (int i = 1; i < 100; i++) x[i] += x[i - 1] * x[i];
@@ -167,9 +175,9 @@ TEST(mmap_hint_above_4g_by_code) {
 	P("%d\n", *(char **)(p + 16) == p);
 }
 
-TEST(mmap_hint_above_4g_is_shared) {
-	int *p = mmap((void *)0x4240000000, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int *private = mmap((void *)0x4250000000, PAGE, RW, ANON, -1, 0);
+TEST(heap_above_4g_is_shared) {
+	int *p = above_4g(0x4240000000, PAGE, MAP_SHARED);
+	int *private = above_4g(0x4250000000, PAGE, MAP_PRIVATE);
 	*private = 1;
 	pid_t pid = CHILD(*private = 2; while (syscall(SYS_futex, p, FUTEX_WAIT, 0, NULL) && errno == EINTR); P("woken, %d %d\n", *p, *private));
 	while (!syscall(SYS_futex, p, FUTEX_WAKE, 1)) usleep(1000);

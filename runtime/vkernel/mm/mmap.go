@@ -29,10 +29,13 @@ func (m *MM) mapLocked(r Request) (uint64, error) {
 	switch {
 	case r.Len == 0 || r.Offset%PageSize != 0 || r.Offset < 0:
 		return 0, unix.EINVAL
-	case size < r.Len || size > TaskSize:
+	case size < r.Len:
+		return 0, unix.ENOMEM
+	case size > TaskSize:
+		m.AS.AddUpper(r.Addr)
 		return 0, unix.ENOMEM
 	}
-	if m.mapped+size > m.limit || r.Addr&upperHalf != 0 && size > maxRaised {
+	if m.mapped+size > m.limit || m.upper(r, 0) != 0 && size > maxRaised {
 		return 0, unix.ENOMEM
 	}
 	start, err := m.place(r, size)
@@ -50,8 +53,10 @@ func (m *MM) mapLocked(r Request) (uint64, error) {
 	return start + a.Upper, m.establish(a, r.By)
 }
 
-// upper is what the guest's addresses of a mapping have besides its first ones. Code has those that it
-// was recompiled for, where rsp is has lower halves only.
+// upper is what the guest's addresses of a mapping have besides its first ones: something where it wanted more memory
+// than there is far above 4 GiB. GHC's heap has to be there, and Go's, for
+// which stacks are made, takes what it gets. Code has the addresses that it was recompiled for, and where rsp is has lower
+// halves only.
 func (m *MM) upper(r Request, start uint64) uint64 {
 	if r.Prot&unix.PROT_EXEC != 0 || r.Flags&(unix.MAP_STACK|unix.MAP_GROWSDOWN) != 0 {
 		return 0
@@ -59,11 +64,8 @@ func (m *MM) upper(r Request, start uint64) uint64 {
 	return m.AS.Raise(start, r.Addr) - start
 }
 
-// upperHalf is what an address above 4 GiB has.
-const upperHalf = 0xffffffff_00000000
-
-// maxRaised is the size of what is mapped at most near a hint above 4 GiB, bytes: who asks for more there
-// asks for less next (GHC's heap), and there is to be memory for others.
+// maxRaised is the size of what is mapped at most with second addresses, bytes: who asks for more
+// asks for less next, and there is to be memory for others.
 const maxRaised = 2 << 30
 
 const protMask = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
@@ -73,7 +75,7 @@ func (m *MM) place(r Request, size uint64) (uint64, error) {
 	if r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0 {
 		return m.placeFixed(r, size)
 	}
-	if hint := PageDown(r.Addr &^ upperHalf); hint >= MinAddr && hint+size <= TaskSize && hint+size > hint && m.areas.free(hint, hint+size) {
+	if hint := PageDown(m.AS.Lower(r.Addr)); hint >= MinAddr && hint+size <= TaskSize && hint+size > hint && m.areas.free(hint, hint+size) {
 		return hint, nil
 	}
 	if r.Flags&unix.MAP_32BIT != 0 {

@@ -20,7 +20,7 @@ The vkernel's system calls, by number. This file is made from the table in ` + "
 a test checks that it is current. A call with support *none* gives ENOSYS, and the runner says so once with --strace.
 
 Known differences from Linux that concern all calls: registers in the context of a SIGSEGV or SIGBUS are not those at the access; nothing can be executed
-that was not recompiled (EACCES); addresses are below 4 GiB, unless a hint is above, and not randomised.
+that was not recompiled (EACCES); addresses are below 4 GiB, but for a heap that wants more above, and not randomised.
 
 `
 

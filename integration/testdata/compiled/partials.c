@@ -1,0 +1,2 @@
+#define MORE
+#include "threaded.c"
