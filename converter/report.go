@@ -93,12 +93,10 @@ func (e *elf) report() ELFReport {
 	}
 	r.Kind = e.meta.Kind.String()
 	r.Functions, r.Parts, r.WasmBytes = e.funcs, e.parts, e.wasmBytes
+	r.CoveredBytes = e.meta.Coverage.Bytes
 	r.Instructions, r.Untranslated, r.Reasons = e.meta.Coverage.Instructions, e.meta.Coverage.Untranslated, e.meta.Coverage.Reasons
 	for _, s := range e.meta.Exec {
 		r.ExecutableBytes += s.Size
-	}
-	for _, s := range e.meta.Covered {
-		r.CoveredBytes += s.Size
 	}
 	return r
 }

@@ -98,7 +98,7 @@ func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 	m := unit.Meta{
 		SourceSize: uint64(len(f.Data)), Kind: unit.Kind(f.Kind),
 		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
-		Coverage: unit.Coverage{Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
+		Coverage: unit.Coverage{Bytes: prog.Stats.CodeBytes, Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
 	}
 	if f.Entry == 0 { // none: not a distance below VMin
 		m.Entry = 0

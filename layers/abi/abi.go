@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 11
+const Version = 12
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {

@@ -71,7 +71,7 @@ type Entry struct {
 
 // Coverage tells how much of an ELF was recompiled.
 type Coverage struct {
-	CoveredBytes    uint64        `json:"coveredBytes"`
+	CoveredBytes    uint64        `json:"coveredBytes"` // of recompiled instructions
 	ExecutableBytes uint64        `json:"executableBytes"`
 	Functions       uint64        `json:"functions"`
 	Instructions    uint64        `json:"instructions"`
@@ -110,14 +110,12 @@ func NewEntry(m *unit.Meta, record blob.ID) Entry {
 	e := Entry{
 		BLAKE3: m.Source, BuildID: m.BuildID, Entry: m.Entry, Kind: m.Kind, Size: int64(m.SourceSize), Unit: record,
 		Coverage: Coverage{
+			CoveredBytes: m.Coverage.Bytes,
 			Functions:    m.Coverage.Functions,
 			Instructions: m.Coverage.Instructions,
 			Untranslated: m.Coverage.Untranslated,
 			Reasons:      m.Coverage.Reasons,
 		},
-	}
-	for _, s := range m.Covered {
-		e.Coverage.CoveredBytes += s.Size
 	}
 	for _, s := range m.Exec {
 		e.Coverage.ExecutableBytes += s.Size

@@ -107,6 +107,7 @@ func (m *Meta) Read(r *wasmenc.Reader) {
 }
 
 func (c *Coverage) read(r *wasmenc.Reader) {
+	c.Bytes = r.U()
 	c.Functions = r.U()
 	c.Instructions = r.U()
 	c.Untranslated = r.U()

@@ -69,6 +69,7 @@ func (m *Meta) Append(b []byte) []byte {
 }
 
 func (c *Coverage) append(b []byte) []byte {
+	b = wasmenc.AppendU(b, c.Bytes)
 	b = wasmenc.AppendU(b, c.Functions)
 	b = wasmenc.AppendU(b, c.Instructions)
 	b = wasmenc.AppendU(b, c.Untranslated)

@@ -101,6 +101,7 @@ type Call struct {
 
 // Coverage counts what the translator did.
 type Coverage struct {
+	Bytes        uint64   // of recompiled instructions, also of those that are not certain to be code, which Meta.Covered leaves out
 	Functions    uint64   // found, translated or not
 	Instructions uint64   // translated
 	Untranslated uint64   // instructions that trap

@@ -36,7 +36,7 @@ func Make(name string, funcs ...Func) *unit.Unit {
 			VMin:       0x400000,
 			BuildID:    []byte(name),
 			Exec:       []unit.ExecSpan{{Off: 0x1000, FileOff: 0x1000, Size: 0x2000}},
-			Coverage:   unit.Coverage{Functions: uint64(len(funcs)), Instructions: 100, Untranslated: 1, Reasons: []unit.Reason{{Name: "fsin", Count: 1}}},
+			Coverage:   unit.Coverage{Bytes: 8 * uint64(len(funcs)), Functions: uint64(len(funcs)), Instructions: 100, Untranslated: 1, Reasons: []unit.Reason{{Name: "fsin", Count: 1}}},
 		},
 	}
 	var sites []unit.Site
