@@ -24,6 +24,8 @@ func (as *AddressSpace) CopyIn(addr uint64, dst []byte) error {
 // CopyOut writes src to addr; EFAULT if a byte isn't writable.
 func (as *AddressSpace) CopyOut(addr uint64, src []byte) error {
 	dst, err := as.span(addr, uint64(len(src)), ProtWrite)
+	as.mu.RLock() // another process' write is not to be lost where Regain moves pages
+	defer as.mu.RUnlock()
 	copy(dst, src)
 	return err
 }
