@@ -364,7 +364,7 @@ func (as *AddressSpace) Discard(start, end uint64) error {
 	start, end = as.Lower(start), as.Lower(end)
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if as.emptyStored(pageRange{start, end}) {
+	if as.emptyStored(start, end) {
 		return nil
 	}
 	return unix.Madvise(as.mem[start:end], unix.MADV_DONTNEED)

@@ -29,7 +29,7 @@ func (as *AddressSpace) MapAnon(addr, length uint64, prot Prot) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.open(addr, addr+length)
-	again := as.emptyStored(pageRange{addr, addr + length})
+	again := as.emptyStored(addr, addr+length)
 	if !again && !(as.isLarge(length) && as.mapStored(addr, addr+length, prot)) {
 		if err := as.hostZero(addr, addr+length, prot); err != nil {
 			return err
@@ -81,12 +81,15 @@ func (as *AddressSpace) Unmap(addr, length uint64) error {
 			break
 		}
 		a = a.slice(addr, addr+length)
+		if a.file == nil && as.emptyStored(a.start, a.end) {
+			continue
+		}
 		if err := as.hostZero(a.start, a.end, 0); err != nil {
 			return err
 		}
 	}
 	as.areas = as.areas.replace(addr, addr+length)
-	return nil
+	return as.fence.hold(addr, addr+length, as.areas)
 }
 
 // Protect changes what code and CopyIn and the like may do; ENOMEM if some page

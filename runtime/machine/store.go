@@ -3,6 +3,7 @@ package machine
 import (
 	"os"
 	"slices"
+	"sort"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -113,29 +114,42 @@ func (b *backing) punch(r pageRange) error {
 
 // add gives the uses with one more or less of a range, and what is not used any more.
 func (u uses) add(r pageRange, by int) (next uses, unused []pageRange) {
-	next = u.within(pageRange{0, r.start})
+	lo, hi := u.from(r.start), u.from(r.end)
+	if hi < len(u) && u[hi].start < r.end {
+		hi++
+	}
+	lo, hi = max(lo-1, 0), min(hi+1, len(u)) // the neighbours may be joined with what comes between
+	var part uses
+	for _, s := range u[lo:hi].within(pageRange{0, r.start}) {
+		part = part.put(s.pageRange, s.n)
+	}
 	at := r.start
-	for _, s := range u.within(r) {
-		next = next.put(pageRange{at, s.start}, by)
+	for _, s := range u[lo:hi].within(r) {
+		part = part.put(pageRange{at, s.start}, by)
 		if s.n+by == 0 {
 			unused = append(unused, s.pageRange)
 		}
-		next = next.put(s.pageRange, s.n+by)
+		part = part.put(s.pageRange, s.n+by)
 		at = s.end
 	}
-	next = next.put(pageRange{at, r.end}, by)
-	for _, s := range u.within(pageRange{r.end, memorySize}) {
-		next = next.put(s.pageRange, s.n)
+	part = part.put(pageRange{at, r.end}, by)
+	for _, s := range u[lo:hi].within(pageRange{r.end, memorySize}) {
+		part = part.put(s.pageRange, s.n)
 	}
-	return next, unused
+	return slices.Replace(u, lo, hi, part...), unused
+}
+
+// from returns the index of the first range that ends after an address.
+func (u uses) from(addr uint64) int {
+	return sort.Search(len(u), func(i int) bool { return u[i].end > addr })
 }
 
 // within gives what of the uses is in a range.
 func (u uses) within(r pageRange) (part uses) {
-	for _, s := range u {
-		if s.start, s.end = max(s.start, r.start), min(s.end, r.end); s.start < s.end {
-			part = append(part, s)
-		}
+	for i := u.from(r.start); i < len(u) && u[i].start < r.end; i++ {
+		s := u[i]
+		s.start, s.end = max(s.start, r.start), min(s.end, r.end)
+		part = append(part, s)
 	}
 	return part
 }
@@ -168,6 +182,10 @@ func (as *AddressSpace) storeFor(ranges ...pageRange) (*backing, error) {
 	return b, nil
 }
 
+// maxStored is how many pieces of stores an address space may have before more memory is in none: each is a
+// mapping of the host's.
+const maxStored = 256
+
 // isLarge tells whether anonymous memory that comes is to be in a store.
 func (as *AddressSpace) isLarge(more uint64) bool {
 	for i := 0; i < len(as.areas) && as.own == nil && more < storeFrom; i++ {
@@ -175,7 +193,7 @@ func (as *AddressSpace) isLarge(more uint64) bool {
 			more += a.end - a.start
 		}
 	}
-	return as.own != nil || more >= storeFrom
+	return (as.own != nil || more >= storeFrom) && len(as.stored) < maxStored
 }
 
 // mapStored maps zero pages of a store; false if that can't be.
@@ -187,11 +205,18 @@ func (as *AddressSpace) mapStored(start, end uint64, prot Prot) bool {
 	return as.mapFrom(area{start: start, end: end, file: b, off: int64(start), shared: true}, prot) == nil
 }
 
-// emptyStored makes zeros of memory that is shared with a store; false if it is not.
-func (as *AddressSpace) emptyStored(r pageRange) bool {
-	i := as.stored.from(r.start)
-	return i < len(as.stored) && as.stored[i].shared && as.stored[i].start <= r.start && as.stored[i].end >= r.end &&
-		as.stored[i].file.punch(r) == nil
+// emptyStored makes zeros of memory within one piece of a store that nobody else maps, which stays mapped
+// there; false if it is none.
+func (as *AddressSpace) emptyStored(start, end uint64) bool {
+	i := as.stored.from(start)
+	if i == len(as.stored) || as.stored[i].start > start || as.stored[i].end < end {
+		return false
+	}
+	a := as.stored[i].slice(start, end)
+	if a.file.mostUsed(a.pages()) > 1 || a.file.punch(a.pages()) != nil {
+		return false
+	}
+	return a.shared || unix.Madvise(as.bytes(start, end-start), unix.MADV_DONTNEED) == nil
 }
 
 // mapFrom maps a part of a store and remembers it.

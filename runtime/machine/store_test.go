@@ -236,3 +236,38 @@ func TestUses(t *testing.T) {
 		}
 	}
 }
+
+// TestManyPieces: memory that is unmapped page by page leaves a store in one piece, and many
+// mappings apart from each other stay few pieces.
+func TestManyPieces(t *testing.T) {
+	as := emptySpace(t)
+	check(t, as.MapAnon(storedAt, storedPages*pageSize, ProtRead|ProtWrite))
+	for i := range uint64(2000) {
+		at := storedAt + 2*i*pageSize
+		check(t, as.Store64(at, 1))
+		check(t, as.Unmap(at, pageSize))
+		if as.Mapped(at, 1, 0) {
+			t.Fatalf("page %d is mapped", 2*i)
+		}
+	}
+	if n := len(as.stored); n != 1 {
+		t.Errorf("%d pieces", n)
+	}
+	if n := as.engine.StoredBytes(); n > 0 {
+		t.Errorf("%d bytes of unmapped pages", n)
+	}
+	child, err := as.Clone()
+	check(t, err)
+	check(t, as.Unmap(storedAt+pageSize, pageSize))
+	check(t, child.Store64(storedAt+pageSize, 2))
+	if v, err := child.Load64(storedAt + pageSize); v != 2 || err != nil {
+		t.Errorf("a child's page that the parent unmapped: %#x, %v", v, err)
+	}
+	child.Release()
+	for i := range uint64(2 * maxStored) {
+		check(t, as.MapAnon(0x40000000+2*i*pageSize, pageSize, ProtRead|ProtWrite))
+	}
+	if n := len(as.stored); n > maxStored+3 {
+		t.Errorf("%d pieces after %d mappings", n, 2*maxStored)
+	}
+}
