@@ -34,6 +34,7 @@ func TestBounds(t *testing.T) {
 		{"tmpfs", []string{"--tmpfs-size", "1m", "--tmpfs", "/a:size=192k", img.ref, "/syscalls", "fills", "/a/file"}, 0, "3 of 64K: No space left on device\n", ""},
 		{"tmpfs of the usual size", []string{"--tmpfs-size", "1m", "--tmpfs", "/a:mode=700", img.ref, "/syscalls", "fills", "/a/file"}, 0, "16 of 64K: No space left on device\n", ""},
 		{"tmpfs to read", []string{"--tmpfs", "/a:ro", img.ref, "/syscalls", "fills", "/a/file"}, 0, "0 of 64K: Bad file descriptor\n", ""},
+		{"none", []string{img.ref, "/syscalls", "crowd"}, 0, "500 processes, 2000 threads, 0 not waited for\n", ""},
 		{"processes", []string{"--pids", "20", img.ref, "/syscalls", "bomb", "1"}, 0, "19 children, EAGAIN\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

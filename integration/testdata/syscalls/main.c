@@ -37,6 +37,16 @@ static int run(struct test *t) {
 	return 0;
 }
 
+static int go[2], ready[2];
+
+// waits tells what it is, and waits until all are told to go.
+static void *waits(void *what) {
+	char c;
+	write(ready[1], what, 1);
+	read(go[0], &c, 1);
+	return NULL;
+}
+
 int main(int argc, char **argv) {
 	if (argc < 2) return list();
 	if (atoi(argv[1]) == 0 && strcmp(argv[1], "fds")) close_range(3, ~0, 0);
@@ -107,6 +117,28 @@ int program(int argc, char **argv) {
 		pid_t pid = CHILD(for (;;) memset(malloc(1 << 20), 1, 1 << 20));
 		waitpid(pid, &st, 0);
 		show_status(st);
+		return 0;
+	}
+	if (!strcmp(argv[1], "crowd")) { // so many processes and threads, all alive at once
+		int processes = 500, threads = 2000, seen[2] = {0, 0};
+		pipe(go);
+		pipe(ready);
+		for (int i = 0; i < processes; i++) CHILD(close(go[1]); waits("p"));
+		pthread_attr_t a;
+		pthread_attr_init(&a);
+		pthread_attr_setstacksize(&a, 64 << 10);
+		pthread_t t[threads];
+		for (int i = 0; i < threads; i++)
+			if (pthread_create(&t[i], &a, waits, "t")) return 1;
+		for (int i = 0; i < processes + threads; i++) {
+			char who;
+			read(ready[0], &who, 1);
+			seen[who == 't']++;
+		}
+		close(go[1]);
+		for (int i = 0; i < threads; i++) pthread_join(t[i], NULL);
+		while (wait(NULL) > 0) processes--;
+		P("%d processes, %d threads, %d not waited for\n", seen[0], seen[1], processes);
 		return 0;
 	}
 	if (!strcmp(argv[1], "children-keep")) { // memory that the parent unmaps, and nobody touches
