@@ -44,11 +44,16 @@ func (r Reaped) Info() SigInfo {
 // Wait is wait4: ECHILD if there is no such child. With WNOHANG and no news
 // the result is zero.
 func (t *Task) Wait(w WaitFor) (Reaped, error) {
+	r, err := t.waitFor(w)
+	if r.PID != 0 {
+		_ = t.MM.AS.Regain() // else memory stays as it is: the child has been waited for
+	}
+	return r, err
+}
+
+func (t *Task) waitFor(w WaitFor) (Reaped, error) {
 	for {
 		r, changed, err := t.tryWait(w)
-		if r.PID != 0 {
-			err = t.MM.AS.Regain()
-		}
 		if err != nil || r.PID != 0 || w.Options&unix.WNOHANG != 0 {
 			return r, err
 		}
