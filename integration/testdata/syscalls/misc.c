@@ -166,7 +166,7 @@ TEST(umask_values) {
 
 TEST(ids_of_user) {
 	uid_t r, e, s; gid_t g[10];
-	S(setgroups(2, (gid_t[]){5, 6})); S(getgroups(0, NULL)); S(getgroups(10, g)); P("%d %d\n", g[0], g[1]); S(getgroups(1, g)); S(getgroups(-1, g));
+	S(setgroups(3, (gid_t[]){6, 9, 5})); S(getgroups(0, NULL)); S(getgroups(10, g)); P("%d %d %d\n", g[0], g[1], g[2]); S(getgroups(1, g)); S(getgroups(-1, g));
 	S(setresuid(-1, 1000, -1)); getresuid(&r, &e, &s); P("%d %d %d\n", r, e, s); S(setuid(1001)); S(seteuid(0)); S(setreuid(1000, 1001)); getresuid(&r, &e, &s); P("%d %d %d\n", r, e, s); S(setfsuid(-1)); S(setresgid(7, 8, 9)); S(setuid(1000) == 0); getresuid(&r, &e, &s); P("%d %d %d\n", r, e, s); S(seteuid(0)); S(setuid(0)); S(setgroups(0, NULL)); S(setgid(0)); S(syscall(SYS_getresuid, 8, 8, 8));
 }
 

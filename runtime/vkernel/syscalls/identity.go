@@ -2,6 +2,7 @@ package syscalls
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -180,6 +181,7 @@ func sysSetgroups(t *kernel.Task, a Args) (uint64, error) {
 	for ; len(raw) > 0; raw = raw[4:] {
 		list = append(list, binary.LittleEndian.Uint32(raw))
 	}
+	slices.Sort(list) // as getgroups shows
 	t.SetCreds(t.Creds().With(func(c *kernel.Creds) { c.Groups = list }))
 	return 0, nil
 }
