@@ -189,6 +189,48 @@ TEST(sigwait_takes) {
 	P("%d %s %d\n", i.si_signo, code_name(i.si_code), i.si_pid == getpid());
 }
 
+// A signal that is ignored by default is kept for who waits for it, if it is blocked.
+TEST(sigwait_takes_ignored) {
+	sigset_t s = set_of(SIGCHLD);
+	sigaddset(&s, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &s, NULL);
+	struct timespec ts = {5, 0};
+	siginfo_t i;
+	pid_t pid = CHILD(nap(20); _exit(3));
+	S(sigtimedwait(&s, &i, &ts));
+	P("%d %s %d\n", i.si_signo, code_name(i.si_code), i.si_status);
+	REAP(pid);
+	pid = CHILD(nap(20); kill(getppid(), SIGWINCH); pause());
+	S(sigtimedwait(&s, &i, &ts));
+	P("%d %s %d\n", i.si_signo, code_name(i.si_code), i.si_pid == pid);
+	kill(pid, SIGKILL);
+	S(sigtimedwait(&s, NULL, &ts));
+	REAP(pid);
+}
+
+// One that is ignored and not blocked is lost, also while it is waited for.
+TEST(sigwait_loses_unblocked) {
+	sigset_t s = set_of(SIGWINCH);
+	struct timespec ts = {0, 60000000};
+	pid_t pid = CHILD(nap(20); kill(getppid(), SIGWINCH));
+	S(sigtimedwait(&s, NULL, &ts));
+	REAP(pid);
+}
+
+// sigsuspend waits for handlers only.
+TEST(sigsuspend_loses_ignored) {
+	on(SIGALRM, counts, 0);
+	sigset_t s = set_of(SIGWINCH), none;
+	sigprocmask(SIG_BLOCK, &s, NULL);
+	sigemptyset(&none);
+	pid_t pid = CHILD(nap(20); kill(getppid(), SIGWINCH); nap(20); kill(getppid(), SIGALRM));
+	S(sigsuspend(&none));
+	sigset_t pending;
+	sigpending(&pending);
+	P("%d\n", sigismember(&pending, SIGWINCH));
+	REAP(pid);
+}
+
 TEST(alternate_stack) {
 	static char stack[65536], *where;
 	void h(int s) { char c; where = &c; stack_t o; sigaltstack(NULL, &o); P("%d\n", o.ss_flags == SS_ONSTACK); S(sigaltstack(&o, NULL)); }

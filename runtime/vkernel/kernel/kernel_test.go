@@ -218,7 +218,7 @@ func TestHammerSignals(t *testing.T) {
 			for {
 				info, ok := init.Take(^Of(sig))
 				if !ok {
-					init.SetMaskFor(init.Mask() &^ Of(sig))
+					init.AwaitSignals(Of(sig))
 					init.Sleep(nil, time.Now().Add(10*time.Millisecond))
 					init.RestoreMask()
 					continue
@@ -432,7 +432,7 @@ func TestFirstIsSpared(t *testing.T) {
 			t.Error("a blocked signal is lost")
 		}
 		init.Take(0)
-		init.SetMaskFor(0)
+		init.AwaitSignals(Of(unix.SIGTERM))
 		from(init, unix.SIGTERM)
 		if _, found := init.Take(0); !found {
 			t.Error("a signal that is waited for is lost")

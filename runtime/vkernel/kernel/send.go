@@ -96,8 +96,11 @@ func (g *ThreadGroup) ignores(sig unix.Signal) bool {
 // discards tells whether a signal to the task has no effect: a blocked one has,
 // later, and a tracer hears of those that are ignored.
 func (t *Task) discards(sig unix.Signal) bool {
-	return t.Handlers.ignores(sig) && !t.mask.Has(sig) && !t.traced()
+	return t.Handlers.ignores(sig) && !t.blocks(sig) && !t.traced()
 }
+
+// blocks tells whether the task blocks a signal, or does when it does not await it.
+func (t *Task) blocks(sig unix.Signal) bool { return (t.mask | t.awaited).Has(sig) }
 
 // notify makes the task look at what its group and signals want of it.
 // Preconditions: the group's lock is held.
@@ -227,7 +230,7 @@ func (t *Task) sparesFirst(g *ThreadGroup, sig unix.Signal) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for o := range g.tasks {
-		if o.Handlers.Get(sig).Handler != SigDfl || (o.mask | o.awaited).Has(sig) || o.traced() {
+		if o.Handlers.Get(sig).Handler != SigDfl || o.blocks(sig) || o.traced() {
 			return false
 		}
 	}
@@ -254,9 +257,17 @@ func (t *Task) SetMask(m SigSet) SigSet {
 // SetMaskFor replaces the mask until the next system call has returned or a
 // handler has run: sigsuspend, ppoll, pselect6, epoll_pwait.
 func (t *Task) SetMaskFor(m SigSet) {
-	t.setAwaited(t.Mask() &^ m)
 	old := t.SetMask(m)
 	t.saved = &old
+}
+
+// AwaitSignals lets the signals of a set end the sleep that follows, until
+// RestoreMask. Those of them that are blocked stay so for whoever sends them: one that
+// is ignored becomes pending all the same (struct task_struct, real_blocked).
+func (t *Task) AwaitSignals(set SigSet) {
+	old := t.Mask()
+	t.setAwaited(old & set)
+	t.SetMaskFor(old &^ set)
 }
 
 func (t *Task) setAwaited(s SigSet) {
@@ -265,7 +276,7 @@ func (t *Task) setAwaited(s SigSet) {
 	t.awaited = s
 }
 
-// RestoreMask ends SetMaskFor.
+// RestoreMask ends SetMaskFor and AwaitSignals.
 func (t *Task) RestoreMask() {
 	if old := t.saved; old != nil {
 		t.saved = nil

@@ -81,7 +81,7 @@ type Task struct {
 
 	// Guarded by the group's lock.
 	mask     SigSet
-	awaited  SigSet // what SetMaskFor has taken out of the mask
+	awaited  SigSet // what AwaitSignals has taken out of the mask
 	pending  sigQueue
 	altStack AltStack
 	goesOn   bool // the tracer lets the task run while its process is stopped

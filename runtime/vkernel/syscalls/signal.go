@@ -121,7 +121,7 @@ func sysRtSigtimedwait(t *kernel.Task, a Args) (uint64, error) {
 	info, found := t.Take(^set)
 	if !found {
 		// Let the signals waited for end the sleep.
-		t.SetMaskFor(t.Mask() &^ set)
+		t.AwaitSignals(set)
 		err = t.Sleep(nil, deadline)
 		info, found = t.Take(^set)
 		t.RestoreMask()
