@@ -58,6 +58,7 @@ int main(int argc, char **argv) {
 // What tests execve this program for.
 void show_caps(void);
 void show_keyrings(void);
+void show_privileges(void);
 
 int program(int argc, char **argv) {
 	if (!strcmp(argv[1], "exit")) return atoi(argv[2]);
@@ -68,6 +69,10 @@ int program(int argc, char **argv) {
 	}
 	if (!strcmp(argv[1], "caps")) {
 		show_caps();
+		return 0;
+	}
+	if (!strcmp(argv[1], "privileges")) {
+		show_privileges();
 		return 0;
 	}
 	if (!strcmp(argv[1], "keyrings")) {

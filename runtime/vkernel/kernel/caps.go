@@ -39,29 +39,6 @@ func (n *Creds) fixUp(old *Creds) {
 	}
 }
 
-// executed is what execve makes of the credentials. Files have no capabilities
-// and no set-id bits here, so that only root gets any besides ambient ones.
-func (old *Creds) executed() *Creds {
-	n := *old
-	c := &n
-	c.Permitted = 0
-	root := !c.Secure(SecureNoRoot)
-	if root && (c.UID == 0 || c.EUID == 0) {
-		c.Permitted = c.Bounding | c.Inheritable
-		if c.NoNewPrivs {
-			c.Permitted &= old.Permitted
-		}
-	}
-	c.Permitted |= c.Ambient
-	c.Effective = c.Ambient
-	if root && c.EUID == 0 {
-		c.Effective = c.Permitted
-	}
-	c.SUID, c.FSUID, c.SGID, c.FSGID = c.EUID, c.EUID, c.EGID, c.EGID
-	c.SecureBits &^= SecureKeepCaps
-	return c
-}
-
 // SetSecureBits is PR_SET_SECUREBITS.
 func (t *Task) SetSecureBits(bits uint32) error {
 	old := t.Creds()

@@ -28,7 +28,9 @@ type image struct {
 	start loader.Start
 	exe   vfs.Path
 	comm  string
-	was   int // the id of the thread that called execve
+	creds *Creds
+	raised
+	was int // the id of the thread that called execve
 }
 
 // maxScripts is how many interpreters may be scripts themselves.
@@ -230,15 +232,19 @@ func (t *Task) openInterpreter(name string) (*loader.Binary, error) {
 func (t *Task) execs() mm.Asker { return mm.Asker{PID: t.Group.ID, Call: callExecve} }
 
 func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (*image, error) {
+	creds, raised, err := t.executing(file.d.Path())
+	if err != nil {
+		return nil, err
+	}
 	space, err := mm.New(t.K.Engine, t.K.code, programKey(prog.File.(frozen), p.Argv[0]))
 	if err != nil {
 		return nil, unix.ENOMEM
 	}
-	creds := t.Creds()
 	stack, _ := t.Group.Limits.Get(unix.RLIMIT_STACK)
 	params := loader.Params{
 		Argv: p.Argv, Envp: p.Envp, ExecFn: p.Path,
-		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID, By: t.execs(),
+		UID: creds.UID, EUID: creds.EUID, GID: creds.GID, EGID: creds.EGID,
+		Secure: raised.secure, By: t.execs(),
 	}
 	if stack.Cur != Infinity {
 		params.StackSize = stack.Cur
@@ -255,7 +261,7 @@ func (t *Task) loadImage(file Mapping, prog, interp *loader.Binary, p Program) (
 		return nil, err
 	}
 	space.SetExe(file)
-	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path)}, nil
+	return &image{mm: space, start: start, exe: file.d.Path(), comm: path.Base(p.Path), creds: creds, raised: raised}, nil
 }
 
 // programKey names what runs are likely to need the same code: a file, under
@@ -277,8 +283,11 @@ func (t *Task) commit(img *image) {
 	t.FDs.CloseOnExec()
 	t.altStack, t.saved, t.retry = AltStack{}, nil, retry{}
 	t.K.Keys.Exec(t.rings)
-	t.SetCreds(t.Creds().executed())
-	t.SetAttributes(func(a *Attributes) { a.Dumpable = true })
+	t.SetCreds(img.creds)
+	t.SetAttributes(img.attributes)
+	if img.secure || img.gained {
+		t.Group.SetParentDeathSignal(0)
+	}
 	t.SetComm(img.comm)
 	t.exe.Store(&img.exe)
 	t.next, t.flow = img, flowExec

@@ -12,6 +12,7 @@ type Params struct {
 	ExecFn     string // AT_EXECFN: the path as given to execve
 	UID, EUID  uint32
 	GID, EGID  uint32
+	Secure     bool // AT_SECURE: the program is not to trust its environment
 	Random     [16]byte
 	StackSize  uint64 // RLIMIT_STACK, bytes; 0 means DefaultStack
 	By         mm.Asker

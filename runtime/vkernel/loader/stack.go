@@ -53,6 +53,10 @@ type auxEntry struct {
 // auxv is the vector in the order of create_elf_tables. There is no vDSO, so
 // no AT_SYSINFO_EHDR. What lies on the stack is filled in by buildStack.
 func auxv(prog *Binary, main *loaded, base uint64, p Params) []auxEntry {
+	var secure uint64
+	if p.Secure {
+		secure = 1
+	}
 	return []auxEntry{
 		{atMinSigStkSz, minSigStack},
 		{atHwcap, uint64(machine.HWCap())},
@@ -68,7 +72,7 @@ func auxv(prog *Binary, main *loaded, base uint64, p Params) []auxEntry {
 		{atEUID, uint64(p.EUID)},
 		{atGID, uint64(p.GID)},
 		{atEGID, uint64(p.EGID)},
-		{atSecure, 0},
+		{atSecure, secure},
 		{atRandom, 0},
 		{atHwcap2, 0},
 		{atExecFn, 0},
