@@ -178,3 +178,28 @@ TEST(proc_fdinfo) {
 	pipe(q);
 	info("pipe", q[0], 0);
 }
+
+static void one_line(const char *name) {
+	char b[64];
+	int fd = open(name, O_RDONLY);
+	ssize_t n = read(fd, b, sizeof b - 1);
+	b[n < 0 ? 0 : n] = 0;
+	P("%s: %s\n", name, b);
+	close(fd);
+}
+
+// What pam_loginuid does. The number of a session is the machine's.
+TEST(proc_loginuid) {
+	int fd = open("/proc/self/loginuid", O_RDWR | O_NOFOLLOW);
+	S(ftruncate(fd, 0));
+	S(write(fd, "-1", 2));
+	S(write(fd, "x", 1));
+	S(pwrite(fd, "1000", 4, 0));
+	one_line("/proc/self/loginuid");
+	pid_t pid = CHILD(one_line("/proc/self/loginuid"));
+	REAP(pid);
+	S(truncate("/proc/self/loginuid", 5));
+	S(truncate("/proc/self/comm", 0));
+	S(truncate("/proc/self/stat", 0));
+	close(fd);
+}

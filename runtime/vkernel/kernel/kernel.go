@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,7 @@ type Kernel struct {
 	dnotifies dnotifies
 	watchers  watchers
 	running   sync.WaitGroup // tasks with a goroutine of their own
+	logins    atomic.Uint32  // the number of the last
 
 	mu       sync.Mutex
 	tasks    map[int]*Task         // by thread id; a leader that ended stays until its process is reaped

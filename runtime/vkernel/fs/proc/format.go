@@ -3,6 +3,7 @@ package proc
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,29 @@ func ticks(d time.Duration) int64 { return int64(d / (time.Second / 100)) }
 
 func readComm(_ *fs, t Task) []byte { return []byte(t.Comm() + "\n") }
 
-func writeComm(t Task, p []byte) { t.SetComm(string(bytes.TrimSuffix(p, []byte("\n")))) }
+func writeComm(t Task, p []byte) error {
+	t.SetComm(string(bytes.TrimSuffix(p, []byte("\n"))))
+	return nil
+}
+
+func readLogin(_ *fs, t Task) []byte {
+	user, _ := t.Login()
+	return strconv.AppendUint(nil, uint64(user), 10)
+}
+
+func readSession(_ *fs, t Task) []byte {
+	_, session := t.Login()
+	return strconv.AppendUint(nil, uint64(session), 10)
+}
+
+// writeLogin is what pam_loginuid does to who logs in.
+func writeLogin(t Task, p []byte) error {
+	user, err := strconv.ParseUint(string(bytes.TrimSuffix(p, []byte("\n"))), 10, 32)
+	if err != nil {
+		return unix.EINVAL
+	}
+	return t.SetLogin(uint32(user))
+}
 
 // stateNames are the words of status for the letters of State.
 var stateNames = map[byte]string{

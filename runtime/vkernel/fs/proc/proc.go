@@ -34,6 +34,9 @@ type Task interface {
 	Threads() []int
 	Comm() string
 	SetComm(name string)
+	// Login is the user that logged in (loginuid) and the number of that session.
+	Login() (user, session uint32)
+	SetLogin(user uint32) error
 	Cmdline() []byte // arguments, each with a NUL after it
 	Environ() []byte // likewise
 	Maps() []Mapping

@@ -15,29 +15,29 @@ var taskFiles = []struct {
 	name  string
 	mode  uint32
 	read  func(f *fs, t Task) []byte
-	write func(t Task, p []byte)
+	write func(t Task, p []byte) error
 }{
 	{name: "autogroup", mode: 0o644, read: text("")},
 	{name: "auxv", mode: 0o400, read: empty},
 	{name: "cgroup", mode: 0o444, read: text("0::/\n")},
 	{name: "cmdline", mode: 0o444, read: func(_ *fs, t Task) []byte { return t.Cmdline() }},
 	{name: "comm", mode: 0o644, read: readComm, write: writeComm},
-	{name: "coredump_filter", mode: 0o644, read: text("00000033\n"), write: func(Task, []byte) {}},
+	{name: "coredump_filter", mode: 0o644, read: text("00000033\n"), write: ignored},
 	{name: "cpuset", mode: 0o444, read: text("/\n")},
 	{name: "environ", mode: 0o400, read: func(_ *fs, t Task) []byte { return t.Environ() }},
 	{name: "gid_map", mode: 0o644, read: text(idMap)},
 	{name: "io", mode: 0o400, read: text("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n")},
 	{name: "limits", mode: 0o444, read: readLimits},
-	{name: "loginuid", mode: 0o644, read: text("4294967295")},
+	{name: "loginuid", mode: 0o644, read: readLogin, write: writeLogin},
 	{name: "maps", mode: 0o444, read: readMaps},
 	{name: "mountinfo", mode: 0o444, read: readMountinfo},
 	{name: "mounts", mode: 0o444, read: readMounts},
-	{name: "oom_adj", mode: 0o644, read: text("0\n"), write: func(Task, []byte) {}},
+	{name: "oom_adj", mode: 0o644, read: text("0\n"), write: ignored},
 	{name: "oom_score", mode: 0o444, read: text("0\n")},
-	{name: "oom_score_adj", mode: 0o644, read: text("0\n"), write: func(Task, []byte) {}},
+	{name: "oom_score_adj", mode: 0o644, read: text("0\n"), write: ignored},
 	{name: "personality", mode: 0o400, read: text("00000000\n")},
 	{name: "schedstat", mode: 0o444, read: readSchedstat},
-	{name: "sessionid", mode: 0o444, read: text("4294967295")},
+	{name: "sessionid", mode: 0o444, read: readSession},
 	{name: "setgroups", mode: 0o644, read: text("allow\n")},
 	{name: "smaps", mode: 0o444, read: readSmaps},
 	{name: "smaps_rollup", mode: 0o444, read: readSmapsRollup},
@@ -57,6 +57,8 @@ func text(s string) func(*fs, Task) []byte {
 
 func empty(*fs, Task) []byte { return nil }
 
+func ignored(Task, []byte) error { return nil }
+
 // newTaskDir makes the directory of a task; process says that it is not one
 // below task/.
 func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
@@ -69,7 +71,11 @@ func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
 		var write func([]byte) error
 		if row.write != nil {
 			write = func(p []byte) error {
-				return f.with(tid, func(t Task) { row.write(t, p) })
+				var err error
+				if gone := f.with(tid, func(t Task) { err = row.write(t, p) }); gone != nil {
+					return gone
+				}
+				return err
 			}
 		}
 		add(row.name, synth.NewFile(row.mode, uid, gid, func() (b []byte, err error) {

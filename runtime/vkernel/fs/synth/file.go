@@ -21,6 +21,15 @@ func NewFile(mode, uid, gid uint32, read func() ([]byte, error), write func([]by
 	return &File{NewMeta(unix.S_IFREG|mode, uid, gid), read, write}
 }
 
+// SetAttr implements vfs.AttrSetter: a size and times are accepted, as programs make a
+// file empty before they write it, and change nothing.
+func (f *File) SetAttr(c vfs.AttrChange) error {
+	if c.Set&(vfs.SetMode|vfs.SetUID|vfs.SetGID) != 0 {
+		return unix.EPERM
+	}
+	return nil
+}
+
 // Open implements vfs.Opener.
 func (f *File) Open(int) (vfs.File, error) { return &openFile{file: f}, nil }
 
