@@ -178,7 +178,11 @@ func readLimits(_ *fs, t Task) []byte {
 	out := fmt.Appendf(nil, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units")
 	for i, l := range t.Limits() {
 		if i < len(limitNames) {
-			out = fmt.Appendf(out, "%-25s %-20s %-20s %-10s\n", limitNames[i][0], limit(l.Cur), limit(l.Max), limitNames[i][1])
+			out = fmt.Appendf(out, "%-25s %-20s %-20s ", limitNames[i][0], limit(l.Cur), limit(l.Max))
+			if unit := limitNames[i][1]; unit != "" {
+				out = fmt.Appendf(out, "%-10s", unit)
+			}
+			out = append(out, '\n')
 		}
 	}
 	return out
