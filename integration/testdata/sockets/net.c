@@ -136,3 +136,75 @@ CASE(proc_net) {
 	snprintf(link, sizeof link, "/proc/self/fd/%d", l);
 	T(readlink(link, name, sizeof name) > 8 && strncmp(name, "socket:[", 8) == 0);
 }
+
+/* ask sends a request of NETLINK_ROUTE with an attribute, if its length is not 0, and
+ * prints the answers: types, flags, what is before the attributes, and those named. */
+static void ask(int type, int flags, const void *head, size_t size, int attr, const void *value, size_t length, const char *shown) {
+	static char out[65536];
+	struct { struct nlmsghdr h; char data[256]; } q = {{NLMSG_LENGTH(size), type, NLM_F_REQUEST | flags, 7}};
+	memcpy(q.data, head, size);
+	if (length) {
+		struct rtattr *a = (struct rtattr *)(q.data + NLMSG_ALIGN(size));
+		a->rta_type = attr;
+		a->rta_len = RTA_LENGTH(length);
+		memcpy(RTA_DATA(a), value, length);
+		q.h.nlmsg_len = NLMSG_ALIGN(q.h.nlmsg_len) + RTA_ALIGN(a->rta_len);
+	}
+	int s = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	send(s, &q, q.h.nlmsg_len, 0);
+	for (;;) {
+		ssize_t n = recv(s, out, sizeof out, MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		for (struct nlmsghdr *h = (void *)out; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+			printf("type %d, flags %x, number %d", h->nlmsg_type, h->nlmsg_flags & ~NLM_F_DUMP_FILTERED, h->nlmsg_seq);
+			if (h->nlmsg_type == NLMSG_ERROR)
+				printf(", %s\n", strerror(-((struct nlmsgerr *)NLMSG_DATA(h))->error));
+			if (h->nlmsg_type < NLMSG_MIN_TYPE) {
+				puts("");
+				continue;
+			}
+			show_bytes("", NLMSG_DATA(h), size);
+			for (const char *want = shown; *want; want++) {
+				struct rtattr *a = (void *)((char *)NLMSG_DATA(h) + NLMSG_ALIGN(size));
+				int left = NLMSG_PAYLOAD(h, NLMSG_ALIGN(size));
+				for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+					if (a->rta_type == *want) {
+						printf("attribute %d", a->rta_type);
+						show_bytes("", RTA_DATA(a), RTA_PAYLOAD(a));
+					}
+			}
+		}
+	}
+	close(s);
+}
+
+CASE(netlink_link) {
+	struct ifinfomsg i = {.ifi_index = 1}, none = {0};
+	const char shown[] = {IFLA_IFNAME, IFLA_TXQLEN, IFLA_LINKMODE, IFLA_MTU, IFLA_GROUP, IFLA_CARRIER, IFLA_QDISC, IFLA_ADDRESS, IFLA_BROADCAST, 0};
+	ask(RTM_GETLINK, 0, &i, sizeof i, 0, NULL, 0, shown);
+	ask(RTM_GETLINK, NLM_F_ACK, &i, sizeof i, 0, NULL, 0, shown);
+	ask(RTM_GETLINK, 0, &none, sizeof none, IFLA_IFNAME, "lo", 3, shown);
+	ask(RTM_GETLINK, NLM_F_ACK, &none, sizeof none, IFLA_IFNAME, "nope0", 6, shown);
+	ask(RTM_GETLINK, 0, &none, sizeof none, 0, NULL, 0, shown);
+	i.ifi_index = 12345;
+	ask(RTM_GETLINK, 0, &i, sizeof i, 0, NULL, 0, shown);
+}
+
+CASE(netlink_route) {
+	const char shown[] = {RTA_TABLE, RTA_DST, RTA_OIF, RTA_PREFSRC, 0};
+	struct rtmsg r = {.rtm_family = AF_INET, .rtm_dst_len = 32};
+	ask(RTM_GETROUTE, 0, &r, sizeof r, RTA_DST, "\x7f\0\0\1", 4, shown);
+	ask(RTM_GETROUTE, NLM_F_ACK, &r, sizeof r, RTA_DST, "\x7f\1\2\3", 4, shown);
+	r.rtm_flags = RTM_F_LOOKUP_TABLE;
+	ask(RTM_GETROUTE, 0, &r, sizeof r, RTA_DST, "\x7f\0\0\1", 4, shown);
+}
+
+CASE(netlink_rules) {
+	const char shown[] = {6, 14, 15, 0}; /* FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE */
+	char rule[12] = {AF_INET};
+	ask(RTM_GETRULE, NLM_F_DUMP, rule, sizeof rule, 0, NULL, 0, shown);
+	rule[0] = AF_INET6;
+	ask(RTM_GETRULE, NLM_F_DUMP, rule, sizeof rule, 0, NULL, 0, shown);
+	ask(NLMSG_NOOP, NLM_F_ACK, rule, sizeof rule, 0, NULL, 0, shown);
+}

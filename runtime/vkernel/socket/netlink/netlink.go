@@ -1,7 +1,8 @@
-// Package netlink is AF_NETLINK sockets of NETLINK_ROUTE, as far as programs
-// use them to find out about interfaces and addresses (getifaddrs,
-// getaddrinfo, ip addr): dumps are answered, changes refused. See netlink(7) and
-// rtnetlink(7).
+// Package netlink is AF_NETLINK sockets: NETLINK_ROUTE as far as programs
+// use it to find out about interfaces, addresses and whether an address is local
+// (getifaddrs, getaddrinfo, ip), where changes are refused; and NETLINK_SOCK_DIAG of a
+// kernel without a module that could answer, so that ss reads /proc/net. See netlink(7),
+// rtnetlink(7) and sock_diag(7).
 package netlink
 
 import (
@@ -24,10 +25,10 @@ func (f Family) New(k socket.Kind) (socket.Socket, error) {
 	switch {
 	case k.Type != unix.SOCK_RAW && k.Type != unix.SOCK_DGRAM:
 		return nil, unix.ESOCKTNOSUPPORT
-	case k.Protocol != unix.NETLINK_ROUTE:
+	case protocols[k.Protocol] == nil:
 		return nil, unix.EPROTONOSUPPORT
 	}
-	s := &sock{interfaces: f.Interfaces}
+	s := &sock{interfaces: f.Interfaces, answer: protocols[k.Protocol]}
 	s.Init(k, options)
 	s.in = socket.Half{Reader: &s.Common}
 	s.in.SetLimit(1 << 20)
@@ -48,11 +49,18 @@ var options = socket.Table{
 	{Level: unix.SOL_NETLINK, Name: unix.NETLINK_LIST_MEMBERSHIPS}: {},
 }
 
+// protocols are who answers, by NETLINK_*.
+var protocols = map[int]func(*sock, request){
+	unix.NETLINK_ROUTE:     (*sock).answerRoute,
+	unix.NETLINK_SOCK_DIAG: func(s *sock, r request) { s.fail(r, unix.ENOENT) },
+}
+
 // sock is a netlink socket.
 type sock struct {
 	socket.Common
 	socket.Unsupported
 	interfaces func() []socket.Interface
+	answer     func(*sock, request)
 	in         socket.Half
 	port       atomic.Uint32 // 0 until the first bind or send
 }
@@ -105,7 +113,7 @@ func (s *sock) Send(c *socket.Caller, m *socket.Message) (int, error) {
 		if n < headerSize || n > len(raw) {
 			break
 		}
-		s.answer(raw[:n])
+		s.answer(s, newRequest(raw[:n]))
 		raw = raw[min(len(raw), align(n)):]
 	}
 	return size, nil
