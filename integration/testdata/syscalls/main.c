@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
 void show_caps(void);
 void show_keyrings(void);
 void show_privileges(void);
+void show_owner(void);
 
 int program(int argc, char **argv) {
 	if (!strcmp(argv[1], "exit")) return atoi(argv[2]);
@@ -73,6 +74,10 @@ int program(int argc, char **argv) {
 	}
 	if (!strcmp(argv[1], "privileges")) {
 		show_privileges();
+		return 0;
+	}
+	if (!strcmp(argv[1], "owner")) {
+		show_owner();
 		return 0;
 	}
 	if (!strcmp(argv[1], "keyrings")) {

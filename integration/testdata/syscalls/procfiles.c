@@ -203,3 +203,102 @@ TEST(proc_loginuid) {
 	S(truncate("/proc/self/stat", 0));
 	close(fd);
 }
+
+static void put(const char *name, const char *text) {
+	int fd = open(name, O_WRONLY);
+	S(write(fd, text, strlen(text)));
+	close(fd);
+	one_line(name);
+}
+
+TEST(proc_oom_score_adj) {
+	put("/proc/self/oom_score_adj", "0");
+	setresuid(1000, 1000, 1000); // without CAP_SYS_RESOURCE
+	prctl(PR_SET_DUMPABLE, 1);   // as the file is root's otherwise
+	put("/proc/self/oom_score_adj", "500\n");
+	pid_t pid = CHILD(one_line("/proc/self/oom_score_adj"));
+	REAP(pid);
+	one_line("/proc/self/oom_adj");
+	put("/proc/self/oom_score_adj", "-1");
+	put("/proc/self/oom_score_adj", "1001");
+	put("/proc/self/oom_score_adj", "x");
+	put("/proc/self/oom_score_adj", " 0x10 ");
+	put("/proc/self/oom_adj", "15");
+	one_line("/proc/self/oom_score_adj");
+	put("/proc/self/oom_adj", "3");
+	one_line("/proc/self/oom_score_adj");
+	put("/proc/self/oom_adj", "-17");
+	put("/proc/self/oom_adj", "16");
+}
+
+// Whose files of /proc/self are, and whether the process may open them.
+void show_owner(void) {
+	const char *names[] = {"/proc/self", "/proc/self/environ", "/proc/self/status", "/proc/self/fd", "/proc/self/fd/9", "/proc/self/fdinfo", "/proc/self/fdinfo/9", "/proc/self/task", "/proc/self/attr", "/proc/thread-self/maps"};
+	struct stat st;
+	dup2(open("/dev/null", O_RDONLY), 9);
+	P("dumpable %d\n", prctl(PR_GET_DUMPABLE));
+	for (int i = 0; i < sizeof names / sizeof *names; i++) {
+		int r = lstat(names[i], &st), fd = open(names[i], O_RDONLY);
+		P("%s: %d, of %d %d, mode %o, open %s\n", names[i], r, st.st_uid, st.st_gid, st.st_mode & 07777, fd >= 0 ? "" : strerror(errno));
+		close(fd);
+	}
+}
+
+// They are of whom the process is, not of whom it was when they were first looked at; or
+// of root, once it has changed its ids.
+TEST(proc_owner) {
+	setgroups(0, NULL);
+	show_owner();
+	setresgid(1001, 1001, 1001);
+	setresuid(1000, 1000, 1000);
+	show_owner();
+	prctl(PR_SET_DUMPABLE, 1);
+	show_owner();
+	fflush(stdout);
+	execl(SELF, "syscalls", "owner", NULL);
+}
+
+TEST(proc_owner_after_exec) {
+	show_owner();
+	setresgid(1001, 1001, 1001);
+	setresuid(1000, 1000, 1000);
+	fflush(stdout);
+	execl(SELF, "syscalls", "owner", NULL);
+}
+
+TEST(proc_owner_seen_by_others) {
+	int p[2];
+	pipe(p);
+	pid_t pid = CHILD(setresuid(1000, 1000, 1000); write(p[1], "", 1); pause());
+	char c, name[64];
+	struct stat st;
+	read(p[0], &c, 1);
+	snprintf(name, sizeof name, "/proc/%d", pid);
+	stat(name, &st);
+	P("%d\n", st.st_uid);
+	snprintf(name, sizeof name, "/proc/%d/stat", pid);
+	stat(name, &st);
+	P("%d\n", st.st_uid);
+	kill(pid, SIGKILL);
+	await(pid, 'Z');
+	stat(name, &st);
+	P("%d\n", st.st_uid);
+	snprintf(name, sizeof name, "/proc/%d", pid);
+	stat(name, &st);
+	P("%d\n", st.st_uid);
+	REAP(pid);
+}
+
+// What changes credentials clears: the dumpable flag and the parent death signal.
+TEST(dumpable_after_changes) {
+#define AFTER(...) do { pid_t after_ = CHILD(int s; prctl(PR_SET_PDEATHSIG, SIGUSR1); __VA_ARGS__; prctl(PR_GET_PDEATHSIG, &s); P("%s: %d, %d\n", #__VA_ARGS__, prctl(PR_GET_DUMPABLE), s)); REAP(after_); } while (0)
+	AFTER();
+	AFTER(setresuid(-1, 1000, -1));
+	AFTER(setresuid(-1, 1000, -1); setresuid(-1, 0, -1); prctl(PR_SET_DUMPABLE, 1); setresuid(0, 0, 0));
+	AFTER(setresuid(1000, -1, -1));
+	AFTER(setfsuid(1000));
+	AFTER(setresgid(-1, 5, -1));
+	AFTER(setfsgid(5));
+	AFTER(setgroups(1, (gid_t[]){5}));
+	AFTER(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}

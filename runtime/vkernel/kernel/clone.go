@@ -231,7 +231,7 @@ func (t *Task) adopt(child *Task, a CloneArgs, traced bool) (err error) {
 			child.FDs.Close(a.PIDFD)
 		}
 	}
-	g.exitSignal, g.nice = a.ExitSignal, t.Group.nice
+	g.exitSignal, g.nice, g.oom = a.ExitSignal, t.Group.nice, t.Group.oom
 	g.parent, g.creator = t.Group, t
 	if a.has(unix.CLONE_PARENT) && t.Group.parent != nil {
 		g.parent, g.creator, g.exitSignal = t.Group.parent, t.Group.creator, t.Group.exitSignal

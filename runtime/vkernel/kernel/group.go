@@ -57,6 +57,7 @@ type ThreadGroup struct {
 	pdeath     unix.Signal // PR_SET_PDEATHSIG
 	subreaper  bool        // PR_SET_CHILD_SUBREAPER
 	nice       int
+	oom        oomScore
 	execed     bool // has called execve since it was made
 	zombie     bool
 	news       news          // what the parent has not waited for

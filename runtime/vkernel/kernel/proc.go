@@ -182,6 +182,11 @@ func (p procTask) Limits() []proc.Limit {
 	return list
 }
 
+func (p procTask) Owner() (uid, gid uint32, dumpable bool) {
+	c := p.Creds()
+	return c.EUID, c.EGID, p.Attributes().Dumpable && p.FSContext() != nil // it goes with the memory
+}
+
 func (p procTask) Status() proc.Status {
 	t, g, c := p.Task, p.Group, p.Creds()
 	s := proc.Status{

@@ -116,12 +116,16 @@ func (t *Task) Creds() *Creds {
 	return t.creds
 }
 
-// SetCreds replaces the credentials.
+// SetCreds replaces the credentials: commit_creds.
 func (t *Task) SetCreds(c *Creds) {
 	t.credsMu.Lock()
 	old := t.creds
 	t.creds = c
 	t.credsMu.Unlock()
+	if c.EUID != old.EUID || c.EGID != old.EGID || c.FSUID != old.FSUID || c.FSGID != old.FSGID || c.Permitted&^old.Permitted != 0 {
+		t.SetAttributes(func(a *Attributes) { a.Dumpable = false }) // others of the new user may not look into it
+		t.Group.SetParentDeathSignal(0)
+	}
 	if c.FSUID != old.FSUID || c.FSGID != old.FSGID {
 		t.K.Keys.Chown(t.rings, c.FSUID, c.FSGID)
 	}

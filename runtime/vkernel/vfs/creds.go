@@ -72,9 +72,9 @@ const (
 	Read  Perm = 4
 )
 
-// permits is the kernel's generic_permission: EACCES unless c may do want to
+// Permits is the kernel's generic_permission: EACCES unless c may do want to
 // an inode with these attributes.
-func (c *Creds) permits(a *linux.Attr, want Perm) error {
+func (c *Creds) Permits(a *linux.Attr, want Perm) error {
 	bits := Perm(a.Mode)
 	switch {
 	case a.UID == c.FSUID:

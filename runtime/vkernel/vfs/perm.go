@@ -17,7 +17,7 @@ func (c *Caller) mayPath(p Path, want Perm) error {
 	if err != nil {
 		return err
 	}
-	return c.Creds.permits(&a, want)
+	return c.Creds.Permits(&a, want)
 }
 
 // mayModify is EROFS on a read-only mount.

@@ -27,7 +27,7 @@ var namespaces = []struct {
 }
 
 // newNamespaces makes the directory ns.
-func (f *fs) newNamespaces(uid, gid uint32) vfs.Inode {
+func (f *fs) newNamespaces(own synth.Owner) owned {
 	var names synth.Static
 	for _, n := range namespaces {
 		text := fmt.Sprintf("%s:[%d]", n.typ, n.ino)
@@ -35,7 +35,9 @@ func (f *fs) newNamespaces(uid, gid uint32) vfs.Inode {
 		target.SetIno(n.ino)
 		read := func(*vfs.Caller) (string, error) { return text, nil }
 		follow := func(*vfs.Caller) (vfs.Path, error) { return f.NS.System().AnonPath(target, text), nil }
-		names = append(names, synth.StaticName{Name: n.name, Inode: synth.NewMagic(0o777, uid, gid, read, follow)})
+		link := synth.NewMagic(0o777, 0, 0, read, follow)
+		link.SetOwner(own)
+		names = append(names, synth.StaticName{Name: n.name, Inode: link})
 	}
-	return synth.NewDir(0o511, uid, gid, names)
+	return synth.NewDir(0o511, 0, 0, names)
 }

@@ -34,6 +34,12 @@ type Task interface {
 	Threads() []int
 	Comm() string
 	SetComm(name string)
+	// Owner is its effective user and group, and whether others of that user may look
+	// into it (PR_GET_DUMPABLE).
+	Owner() (uid, gid uint32, dumpable bool)
+	OOMScoreAdj() int
+	// SetOOMScoreAdj is told n from -1000 to 1000, and whether by the older file, oom_adj.
+	SetOOMScoreAdj(n int, older bool) error
 	// Login is the user that logged in (loginuid) and the number of that session.
 	Login() (user, session uint32)
 	SetLogin(user uint32) error
@@ -180,7 +186,7 @@ func (f *fs) process(pid int) (vfs.Inode, error) {
 		return d, nil
 	}
 	f.forgetEnded()
-	d := &Process{f.newTaskDir(pid, t.Status(), true), pid}
+	d := &Process{f.newTaskDir(pid, true), pid}
 	f.dirs[pid] = d
 	return d, nil
 }
@@ -220,7 +226,7 @@ func (th *threads) Lookup(name string) (vfs.Inode, error) {
 	if d := th.dirs[tid]; d != nil {
 		return d, nil
 	}
-	d := th.fs.newTaskDir(tid, t.Status(), false)
+	d := th.fs.newTaskDir(tid, false)
 	th.dirs[tid] = d
 	return d, nil
 }

@@ -22,6 +22,7 @@ type kernel struct {
 	exe   vfs.Path
 	comm  string
 	login uint32
+	oom   int
 }
 
 func (k *kernel) PIDs() []int { return []int{7} }
@@ -45,13 +46,16 @@ func (t task) Status() proc.Status {
 		Start: 3 * time.Second,
 	}
 }
-func (t task) Threads() []int                { return []int{7, 8} }
-func (t task) Comm() string                  { return t.comm }
-func (t task) SetComm(name string)           { t.comm, t.kernel.comm = name, name }
-func (t task) Login() (user, session uint32) { return t.kernel.login, 1 }
-func (t task) SetLogin(user uint32) error    { t.kernel.login = user; return nil }
-func (t task) Cmdline() []byte               { return []byte("prog\x00arg\x00") }
-func (t task) Environ() []byte               { return []byte("A=1\x00") }
+func (t task) Threads() []int                          { return []int{7, 8} }
+func (t task) Comm() string                            { return t.comm }
+func (t task) SetComm(name string)                     { t.comm, t.kernel.comm = name, name }
+func (t task) Login() (user, session uint32)           { return t.kernel.login, 1 }
+func (t task) SetLogin(user uint32) error              { t.kernel.login = user; return nil }
+func (t task) Owner() (uid, gid uint32, dumpable bool) { return 5, 5, t.tid == 7 }
+func (t task) OOMScoreAdj() int                        { return t.kernel.oom }
+func (t task) SetOOMScoreAdj(n int, _ bool) error      { t.kernel.oom = n; return nil }
+func (t task) Cmdline() []byte                         { return []byte("prog\x00arg\x00") }
+func (t task) Environ() []byte                         { return []byte("A=1\x00") }
 func (t task) Maps() []proc.Mapping {
 	return []proc.Mapping{
 		{Start: 0x400000, End: 0x401000, Prot: unix.PROT_READ | unix.PROT_EXEC, Dev: unix.Mkdev(8, 1), Ino: 42, Name: "/bin/prog"},
@@ -177,9 +181,13 @@ func TestFiles(t *testing.T) {
 	}
 	write(t, g, "/proc/self/comm", "new\n")
 	write(t, g, "/proc/self/loginuid", "42")
+	write(t, g, "/proc/self/oom_adj", "8\n")
 	write(t, g, "/proc/sys/kernel/hostname", "other\n")
 	if k.login != 42 || read(t, g, "/proc/self/sessionid") != "1" {
 		t.Errorf("after a login: %d", k.login)
+	}
+	if got := read(t, g, "/proc/self/oom_score_adj"); got != "470\n" {
+		t.Errorf("oom_score_adj is %q", got)
 	}
 	if k.comm != "new" || read(t, g, "/proc/sys/kernel/hostname") != "other\n" {
 		t.Errorf("after writes: %q, %q", k.comm, read(t, g, "/proc/sys/kernel/hostname"))

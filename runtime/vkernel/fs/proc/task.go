@@ -2,6 +2,7 @@ package proc
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/megabin/megabin/runtime/vkernel/fs/synth"
@@ -32,9 +33,9 @@ var taskFiles = []struct {
 	{name: "maps", mode: 0o444, read: readMaps},
 	{name: "mountinfo", mode: 0o444, read: readMountinfo},
 	{name: "mounts", mode: 0o444, read: readMounts},
-	{name: "oom_adj", mode: 0o644, read: text("0\n"), write: ignored},
+	{name: "oom_adj", mode: 0o644, read: readOOMAdj, write: writeOOMAdj},
 	{name: "oom_score", mode: 0o444, read: text("0\n")},
-	{name: "oom_score_adj", mode: 0o644, read: text("0\n"), write: ignored},
+	{name: "oom_score_adj", mode: 0o644, read: readOOMScoreAdj, write: writeOOMScoreAdj},
 	{name: "personality", mode: 0o400, read: text("00000000\n")},
 	{name: "schedstat", mode: 0o444, read: readSchedstat},
 	{name: "sessionid", mode: 0o444, read: readSession},
@@ -61,10 +62,11 @@ func ignored(Task, []byte) error { return nil }
 
 // newTaskDir makes the directory of a task; process says that it is not one
 // below task/.
-func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
-	uid, gid := st.UID[1], st.GID[1]
+func (f *fs) newTaskDir(tid int, process bool) *synth.Dir {
 	var names synth.Static
-	add := func(name string, i vfs.Inode) {
+	own := f.ownerOf(tid)
+	add := func(name string, i owned) {
+		i.SetOwner(own)
 		names = append(names, synth.StaticName{Name: name, Inode: i})
 	}
 	for _, row := range taskFiles {
@@ -78,38 +80,96 @@ func (f *fs) newTaskDir(tid int, st Status, process bool) *synth.Dir {
 				return err
 			}
 		}
-		add(row.name, synth.NewFile(row.mode, uid, gid, func() (b []byte, err error) {
+		add(row.name, synth.NewFile(row.mode, 0, 0, func() (b []byte, err error) {
 			err = f.with(tid, func(t Task) { b = row.read(f, t) })
 			return b, err
 		}, write))
 	}
 	for _, row := range taskLinks {
-		add(row.name, f.newLink(tid, uid, gid, row.place))
+		add(row.name, f.newLink(tid, row.place))
 	}
-	add("attr", attributes(uid, gid))
-	add("net", files(f.Net))
-	add("ns", f.newNamespaces(uid, gid))
-	add("fd", synth.NewDir(0o500, uid, gid, &fds{f, tid, uid, gid}))
-	add("fdinfo", synth.NewDir(0o500, uid, gid, &fdinfos{fds{f, tid, uid, gid}}))
+	add("ns", f.newNamespaces(own))
+	d := fds{f, tid, own}
+	add("fd", &ownDir{synth.NewDir(0o500, 0, 0, &d), d})
+	own = f.userOf(tid)
+	add("fdinfo", &ownDir{synth.NewDir(0o555, 0, 0, &fdinfos{d}), d})
+	add("attr", attributes(f.ownerOf(tid)))
+	names = append(names, synth.StaticName{Name: "net", Inode: files(f.Net)})
 	if process {
-		add("task", synth.NewDir(0o555, uid, gid, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
+		add("task", synth.NewDir(0o555, 0, 0, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
 	}
-	return synth.NewDir(0o555, uid, gid, names)
+	dir := synth.NewDir(0o555, 0, 0, names)
+	dir.SetOwner(own)
+	return dir
+}
+
+// owned is an inode whose owner can be told.
+type owned interface {
+	vfs.Inode
+	SetOwner(synth.Owner)
+}
+
+// userOf tells whose a task is, nobody but root of one that has ended.
+func (f *fs) userOf(tid int) synth.Owner {
+	return func() (uid, gid uint32) {
+		f.with(tid, func(t Task) { uid, gid, _ = t.Owner() })
+		return uid, gid
+	}
+}
+
+// ownerOf tells whose the files of a task are, those but the directories that all may
+// read: root's if others of the same user may not look into it (task_dump_owner).
+func (f *fs) ownerOf(tid int) synth.Owner {
+	return func() (uid, gid uint32) {
+		f.with(tid, func(t Task) {
+			if u, g, dumpable := t.Owner(); dumpable {
+				uid, gid = u, g
+			}
+		})
+		return uid, gid
+	}
+}
+
+// ownDir is a directory that the process that it is about may always read, and others
+// if they may open its owner's files, whatever its mode says (proc_fd_permission,
+// proc_fdinfo_permission).
+type ownDir struct {
+	*synth.Dir
+	fds fds
+}
+
+// Access implements vfs.Accesser.
+func (d *ownDir) Access(c *vfs.Caller, want vfs.Perm) error {
+	a, err := d.Attr()
+	if err != nil {
+		return err
+	}
+	a.Mode &^= 0o077
+	a.UID, a.GID = d.fds.owner()
+	err = c.Creds.Permits(&a, want)
+	me, _ := d.fds.fs.Tasks.Self(c.Task)
+	d.fds.fs.with(d.fds.tid, func(t Task) {
+		if slices.Contains(t.Threads(), me) {
+			err = nil
+		}
+	})
+	return err
 }
 
 // attributes makes the directory attr, in which security modules would tell
 // what they know: without any, each file is EINVAL.
-func attributes(uid, gid uint32) vfs.Inode {
+func attributes(own synth.Owner) owned {
 	var names synth.Static
 	for _, name := range []string{"current", "exec", "fscreate", "keycreate", "prev", "sockcreate"} {
 		mode := uint32(0o666)
 		if name == "prev" {
 			mode = 0o444
 		}
-		i := synth.NewFile(mode, uid, gid, func() ([]byte, error) { return nil, unix.EINVAL }, func([]byte) error { return unix.EINVAL })
+		i := synth.NewFile(mode, 0, 0, func() ([]byte, error) { return nil, unix.EINVAL }, func([]byte) error { return unix.EINVAL })
+		i.SetOwner(own)
 		names = append(names, synth.StaticName{Name: name, Inode: i})
 	}
-	return synth.NewDir(0o555, uid, gid, names)
+	return synth.NewDir(0o555, 0, 0, names)
 }
 
 // with calls fn with a task that lives, or gives ESRCH.
@@ -139,7 +199,7 @@ func placeOf(t Task, which func(*vfs.FSContext) vfs.Path) vfs.Path {
 	return vfs.Path{}
 }
 
-func (f *fs) newLink(tid int, uid, gid uint32, place func(Task) vfs.Path) *synth.Magic {
+func (f *fs) newLink(tid int, place func(Task) vfs.Path) *synth.Magic {
 	follow := func(*vfs.Caller) (p vfs.Path, err error) {
 		err = f.with(tid, func(t Task) { p = place(t) })
 		if err == nil && !p.Ok() {
@@ -147,10 +207,10 @@ func (f *fs) newLink(tid int, uid, gid uint32, place func(Task) vfs.Path) *synth
 		}
 		return p, err
 	}
-	return newMagic(0o777, uid, gid, f.NS, follow)
+	return newMagic(0o777, f.NS, follow)
 }
 
-func newMagic(mode, uid, gid uint32, ns *vfs.Namespace, follow func(*vfs.Caller) (vfs.Path, error)) *synth.Magic {
+func newMagic(mode uint32, ns *vfs.Namespace, follow func(*vfs.Caller) (vfs.Path, error)) *synth.Magic {
 	read := func(c *vfs.Caller) (string, error) {
 		p, err := follow(c)
 		if err != nil {
@@ -158,14 +218,14 @@ func newMagic(mode, uid, gid uint32, ns *vfs.Namespace, follow func(*vfs.Caller)
 		}
 		return ns.PathName(p, c.FS.Root()), nil
 	}
-	return synth.NewMagic(mode, uid, gid, read, follow)
+	return synth.NewMagic(mode, 0, 0, read, follow)
 }
 
 // fds is the directory fd.
 type fds struct {
-	fs       *fs
-	tid      int
-	uid, gid uint32
+	fs    *fs
+	tid   int
+	owner synth.Owner
 }
 
 func (d *fds) table() *vfs.FDTable {
@@ -205,7 +265,7 @@ func (d *fds) Lookup(name string) (vfs.Inode, error) {
 	if desc.Writable() {
 		mode |= 0o200
 	}
-	m := newMagic(mode, d.uid, d.gid, d.fs.NS, func(*vfs.Caller) (vfs.Path, error) {
+	m := newMagic(mode, d.fs.NS, func(*vfs.Caller) (vfs.Path, error) {
 		desc, _, err := d.get(name)
 		if err != nil {
 			return vfs.Path{}, err
@@ -213,6 +273,7 @@ func (d *fds) Lookup(name string) (vfs.Inode, error) {
 		defer desc.Unref()
 		return desc.Path(), nil
 	})
+	m.SetOwner(d.owner)
 	m.SetIno(synth.FirstOwnIno + uint64(d.tid)<<24 + uint64(fd)<<1)
 	return m, nil
 }
@@ -242,7 +303,8 @@ func (d *fdinfos) Lookup(name string) (vfs.Inode, error) {
 		return nil, err
 	}
 	desc.Unref()
-	i := synth.NewFile(0o400, d.uid, d.gid, func() ([]byte, error) { return d.info(name) }, nil)
+	i := synth.NewFile(0o444, 0, 0, func() ([]byte, error) { return d.info(name) }, nil)
+	i.SetOwner(d.owner)
 	i.SetIno(synth.FirstOwnIno + uint64(d.tid)<<24 + uint64(fd)<<1 + 1)
 	return i, nil
 }

@@ -13,8 +13,12 @@ import (
 
 // Meta is what all inodes of this package embed.
 type Meta struct {
-	attr linux.Attr
+	attr  linux.Attr
+	owner Owner
 }
+
+// Owner tells the ids of an inode's owner and group as they are now.
+type Owner func() (uid, gid uint32)
 
 var lastIno atomic.Uint64
 
@@ -27,7 +31,7 @@ func NewMeta(mode, uid, gid uint32) Meta {
 	if mode&unix.S_IFMT == unix.S_IFDIR {
 		links = 2
 	}
-	return Meta{linux.Attr{
+	return Meta{attr: linux.Attr{
 		Ino: lastIno.Add(1), Mode: mode, Nlink: links, UID: uid, GID: gid,
 		Blksize: 1024, Atime: start, Mtime: start, Ctime: start,
 	}}
@@ -37,6 +41,9 @@ func NewMeta(mode, uid, gid uint32) Meta {
 // it must be at least FirstOwnIno.
 func (m *Meta) SetIno(ino uint64) { m.attr.Ino = ino }
 
+// SetOwner makes it belong to whom o tells each time; before anybody sees it.
+func (m *Meta) SetOwner(o Owner) { m.owner = o }
+
 // SetRdev makes it a device's.
 func (m *Meta) SetRdev(rdev uint64) { m.attr.Rdev = rdev }
 
@@ -44,7 +51,13 @@ func (m *Meta) SetRdev(rdev uint64) { m.attr.Rdev = rdev }
 const FirstOwnIno = 1 << 40
 
 // Attr implements vfs.Inode.
-func (m *Meta) Attr() (linux.Attr, error) { return m.attr, nil }
+func (m *Meta) Attr() (linux.Attr, error) {
+	a := m.attr
+	if m.owner != nil {
+		a.UID, a.GID = m.owner()
+	}
+	return a, nil
+}
 
 // Names is what a directory shows.
 type Names interface {
