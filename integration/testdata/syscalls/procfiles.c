@@ -1,5 +1,6 @@
 // That files of proc which programs read are there, and have the form of Linux's.
 #include "test.h"
+#include <sys/fsuid.h>
 #include <ctype.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
