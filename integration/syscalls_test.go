@@ -46,9 +46,23 @@ func TestSyscalls(t *testing.T) {
 				t.Skip("keyrings are kept from programs here: ", err)
 			}
 			want := capture(t, exec.Command(program, name))
-			got := capture(t, exec.Command(megabin(), "run", img.ref, "/syscalls", name))
+			got := capture(t, exec.Command(megabin(), "run", "--set-id", img.ref, "/syscalls", name))
 			k.judge(t, id, crashDiffs(want, got))
 		})
 	}
 	k.checkIDs(t, "syscalls", ids)
+}
+
+// TestSetIDIgnored: without --set-id it is as if nobody was allowed new privileges.
+func TestSetIDIgnored(t *testing.T) {
+	needRoot(t)
+	img := need(t, syscallImage)
+	program := filepath.Join(img.rootfs, "syscalls")
+	for _, name := range []string{"setid_user", "setid_group"} {
+		want := capture(t, exec.Command("setpriv", "--no-new-privs", program, name))
+		got := capture(t, exec.Command(megabin(), "run", img.ref, "/syscalls", name))
+		if d := crashDiffs(want, got); len(d) > 0 {
+			t.Errorf("%s: %v", name, d)
+		}
+	}
 }

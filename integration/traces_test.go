@@ -118,7 +118,7 @@ func tracers(t *testing.T) (native, converted func(names []string) map[string]tr
 	}
 	converted = func(names []string) map[string]trace {
 		out := t.TempDir()
-		return traced(t, exec.Command(megabin(), append([]string{"run", "-i", "-v", out + ":/out", ref}, args...)...), names, out)
+		return traced(t, exec.Command(megabin(), append([]string{"run", "--set-id", "-i", "-v", out + ":/out", ref}, args...)...), names, out)
 	}
 	return native, converted
 }

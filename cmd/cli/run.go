@@ -35,7 +35,7 @@ type runFlags struct {
 	hostname         string
 	net              string
 	publish          []string
-	readOnly         bool
+	readOnly, setID  bool
 	strace, stats    bool
 	strict           bool
 	policy           []string
@@ -118,6 +118,7 @@ func (flags *runFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&flags.net, "net", runner.NetNone, "network: none (a loopback interface of its own), host (the host's sockets and ports)")
 	f.StringArrayVarP(&flags.publish, "publish", "p", nil, "open a port of the host for a server inside: `[IP:]HOST:GUEST[/udp]`")
 	f.BoolVar(&flags.readOnly, "read-only", false, "refuse writes to the root file system")
+	f.BoolVar(&flags.setID, "set-id", false, "heed files' set-id bits and capabilities, as sudo, su and passwd need of users other than root; else they are ignored")
 	f.StringVar(&flags.memory, "memory", "", "bound of the memory of all processes, `BYTES` with b, k, m or g; over it the largest is killed")
 	f.StringVar(&flags.tmpfsSize, "tmpfs-size", "", "bound of what files in memory take: what is changed in the root, in a memfd, in each --tmpfs; `BYTES` as with --memory, whose value is the default")
 	f.StringVar(&flags.shmSize, "shm-size", "", "size of /dev/shm, `BYTES`; 64m by default")
@@ -181,7 +182,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 	s = runner.Spec{
 		Argv: flags.argv(config.Config, args), Env: flags.environment(config.Config.Env),
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
-		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, Faults: flags.strace,
+		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, SetID: flags.setID, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
 		Restless: os.Getenv(restlessVar) != "", Recompile: translate.At,
 	}

@@ -51,6 +51,7 @@ type Spec struct {
 	User     string   // name|uid[:group|gid], root if empty
 	Hostname string   // "megabin" if empty
 	ReadOnly bool     // the root is mounted read-only
+	SetID    bool     // execve heeds files' set-id bits and capabilities
 	Bounds   Bounds
 
 	// Stdin, Stdout and Stderr are the guest's; nil Stdin is /dev/null. They are
@@ -205,7 +206,7 @@ func (c *container) newKernel(ns *vfs.Namespace, memory vfs.TmpMaker) *kernel.Ke
 	calls := syscalls.New(syscalls.Options{Strace: c.spec.Strace})
 	k := kernel.Config{
 		Engine: c.engine, Units: c.spec.Units, NS: ns, Memory: memory, Hostname: c.spec.Hostname, Net: c.net, Calls: calls,
-		Policy: c.spec.Policy, Decided: c.decided,
+		Policy: c.spec.Policy, Decided: c.decided, SetID: c.spec.SetID,
 		Problem: func(text string) { c.say("%s", text) },
 	}
 	if c.spec.Faults {

@@ -48,6 +48,8 @@ type Config struct {
 	Hostname string
 	Net      *socket.Network // nil: there are no sockets
 	Calls    Dispatcher
+	// SetID has execve heed files' set-id bits and capabilities; otherwise it is as on file systems mounted nosuid.
+	SetID bool
 	// MaxTasks bounds how many threads there are at a time; 0 is no bound.
 	MaxTasks int
 	// Throttle, if set, bounds processor time.

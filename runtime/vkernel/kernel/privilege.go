@@ -33,9 +33,12 @@ func (r raised) attributes(a *Attributes) {
 
 // executing are the credentials of the program at p when t executes it.
 func (t *Task) executing(p vfs.Path) (*Creds, raised, error) {
-	file, err := p.Privilege()
-	if err != nil {
-		return nil, raised{}, err
+	var file vfs.Privilege
+	if t.K.SetID {
+		var err error
+		if file, err = p.Privilege(); err != nil {
+			return nil, raised{}, err
+		}
 	}
 	return t.Creds().executed(file, t.tracerMayNot())
 }
