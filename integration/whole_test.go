@@ -65,6 +65,9 @@ echo preg_replace_callback("/(\w)(\d+)/", fn($m) => $m[2] * 2 . $m[1], "a1 b22 c
 $q = array_map(fn($i) => $i * 7919 % 1009, range(1, 500)); usort($q, fn($x, $y) => $x <=> $y); [$m, [, $n]] = [1, [2, 3]]; echo $m, $n, array_sum($q), "\n";
 $f = fopen("php://memory", "w+"); fputcsv($f, ["a b", 'c"d', 3]); rewind($f); echo fgets($f), strtr("Hello", "el", "ip"), sprintf("%05.2f|%-6s|%x", M_PI, "ab", 255), date("D, d M Y", 86400), "\n";
 $pipe = proc_open("tr a-z A-Z", [["pipe", "r"], ["pipe", "w"]], $io); fwrite($io[0], "through a pipe\n"); fclose($io[0]); echo stream_get_contents($io[1]), proc_close($pipe), "\n";
+class A { public $x = 3; static function c() { static $n = 0; return ++$n; } function b() { return $this; } function d() { return $this->x; } }
+class D extends A { function __construct() { $this->x = A::c() + parent::c(); } }
+for ($i = 0; $i < 5; $i++) { $d = new D; echo A::c(), " ", (new A)->d(), " ", $d->b()->b()->d(), " ", [new A, "d"]() . D::c(), "\n"; }
 `, 1},
 	{"ruby", "ruby", `require "json"; require "digest"; require "set"; require "zlib"; require "socket"
 puts JSON.parse('{"a":[1,2.5,null]}'), Digest::SHA256.hexdigest("x"), Zlib::Inflate.inflate(Zlib::Deflate.deflate("a" * 1000)).size

@@ -80,37 +80,76 @@ func (fn *function) findBroken() {
 	if fn.src.Partial { // it restores what the function that it is of has saved
 		return
 	}
+	before := fn.changedBefore()
 	for _, b := range fn.blocks {
 		for _, s := range b.exits {
 			if k := s.term.Term.Kind; k != ir.Return && k != ir.TailCall {
 				continue
 			}
 			fn.ends = true
-			for v := Var(0); v < numRegs; v++ {
-				if calleeSaved.has(v) && !s.mayKeep(b, v) {
-					fn.broken |= setOf(v)
-				}
-			}
+			changed, passed := s.changes(b)
+			fn.broken |= changed | passed&before[b.index]
 		}
 	}
 }
 
-// mayKeep reports whether register v may have at exit s of b what it had at
-// the function's entry: that, what a block got, or what the stack holds.
-func (s *site) mayKeep(b *block, v Var) bool {
-	value := func(v Var) *ir.Value {
-		if x := s.vars[v]; x != nil {
-			return x
+// changedBefore is, for each block, which registers that System V has a function keep
+// have changed on some way to it.
+func (fn *function) changedBefore() []Set {
+	type effect struct{ changed, passed Set }
+	before, effects := make([]Set, len(fn.blocks)), make([]effect, len(fn.blocks))
+	end := &site{vars: new([numRegs]*ir.Value)}
+	for i, b := range fn.blocks {
+		effects[i].changed, effects[i].passed = end.changes(b)
+	}
+	for again := true; again; {
+		again = false
+		for i, b := range fn.blocks {
+			after := effects[i].changed | effects[i].passed&before[i]
+			for _, to := range b.succs {
+				if after&^before[to.index] != 0 {
+					before[to.index] |= after
+					again = true
+				}
+			}
 		}
-		return b.find(v)
 	}
-	switch x := value(v); {
-	case x.Op == ir.Load64:
-		at, sp := root(x.Args[0]), root(value(RSP))
+	return before
+}
+
+// changes tells, of the registers that System V has a function keep, which ones may be
+// others at s of b than at the function's entry, and which are what they were where b began.
+func (s *site) changes(b *block) (changed, passed Set) {
+	for v := Var(0); v < numRegs; v++ {
+		if !calleeSaved.has(v) {
+			continue
+		}
+		switch x := s.value(b, v); {
+		case x.Op == ir.Param && x.Aux == int64(v.reg()):
+			passed |= setOf(v)
+		case !s.mayKeep(b, x):
+			changed |= setOf(v)
+		}
+	}
+	return changed, passed
+}
+
+// value is what register v is at s of b.
+func (s *site) value(b *block, v Var) *ir.Value {
+	if x := s.vars[v]; x != nil {
+		return x
+	}
+	return b.find(v)
+}
+
+// mayKeep reports whether a register with x at s of b may have what it had at the
+// function's entry: that, what a block got, or what the stack holds.
+func (s *site) mayKeep(b *block, x *ir.Value) bool {
+	if x.Op == ir.Load64 {
+		at, sp := root(x.Args[0]), root(s.value(b, RSP))
 		return at == sp || at.Op == ir.SP && sp.Op == ir.SP
-	default:
-		return x == inFile || x.Op == ir.Param || x.Op == ir.GetReg
 	}
+	return x == inFile || x.Op == ir.Param || x.Op == ir.GetReg
 }
 
 // root is what the address x is at a distance from.
