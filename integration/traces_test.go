@@ -194,7 +194,7 @@ var accidents = []struct {
 	{regexp.MustCompile(`^((?:shm|sem|msg)\w+)\(\d+`), "$1(ID"},
 	{regexp.MustCompile(`^((?:shm|sem|msg)ctl\(.*_INFO, .*) = \d+$`), "$1 = N"}, // the highest in use
 	{regexp.MustCompile(`^(mq_\w+\("[a-z]+)\d+"`), `$1"`},
-	{regexp.MustCompile(`^(read\(\d+, )"(?:\d+ \(|00400000-|\w*:\\t|[0-9a-zA-Z_]*,?0{5}|[-0-9 ]+\\n).*`), "${1}what /proc tells"},
+	{regexp.MustCompile(`^(read\(\d+, )"(?:\d+ \(|00400000-|\w*:?\\t|[0-9a-zA-Z_]*,?0{5}|[-0-9 ]+\\n).*`), "${1}what /proc tells"},
 	{regexp.MustCompile(`^(readlink\(.*) = \d+$`), "$1 = N"},
 	{regexp.MustCompile(`\b(pipe|socket|ipc|mnt|net|pid|uts|user|cgroup|time):\[\d+\]`), "$1:[N]"},
 	{regexp.MustCompile(`^(get(?:pp?id|pgrp|pgid|sid)\(.*) = \d+$`), "$1 = N"}, // may be the tracer's

@@ -34,9 +34,10 @@ void show_privileges(void) {
 
 static char file[64];
 
-// copy makes file, this program with an owner and a mode.
-static void copy(uid_t u, gid_t g, mode_t mode) {
-	snprintf(file, sizeof file, "/tmp/setid.%d", getpid());
+// copy makes file, this program with an owner and a mode, for the test that calls it.
+#define copy(...) copy_for(__func__, __VA_ARGS__)
+static void copy_for(const char *test, uid_t u, gid_t g, mode_t mode) {
+	snprintf(file, sizeof file, "/tmp/%s", test);
 	char buf[1 << 16];
 	ssize_t n;
 	int in = open(SELF, O_RDONLY), out = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0700);
