@@ -64,8 +64,8 @@ func ignored(Task, []byte) error { return nil }
 // below task/.
 func (f *fs) newTaskDir(tid int, process bool) *synth.Dir {
 	var names synth.Static
-	own := f.ownerOf(tid)
-	add := func(name string, i owned) {
+	owner, user := f.ownerOf(tid), f.userOf(tid)
+	add := func(name string, own synth.Owner, i owned) {
 		i.SetOwner(own)
 		names = append(names, synth.StaticName{Name: name, Inode: i})
 	}
@@ -80,26 +80,25 @@ func (f *fs) newTaskDir(tid int, process bool) *synth.Dir {
 				return err
 			}
 		}
-		add(row.name, synth.NewFile(row.mode, 0, 0, func() (b []byte, err error) {
+		add(row.name, owner, synth.NewFile(row.mode, 0, 0, func() (b []byte, err error) {
 			err = f.with(tid, func(t Task) { b = row.read(f, t) })
 			return b, err
 		}, write))
 	}
 	for _, row := range taskLinks {
-		add(row.name, f.newLink(tid, row.place))
+		add(row.name, owner, f.newLink(tid, row.place))
 	}
-	add("ns", f.newNamespaces(own))
-	d := fds{f, tid, own}
-	add("fd", &ownDir{synth.NewDir(0o500, 0, 0, &d), d})
-	own = f.userOf(tid)
-	add("fdinfo", &ownDir{synth.NewDir(0o555, 0, 0, &fdinfos{d}), d})
-	add("attr", attributes(f.ownerOf(tid)))
+	d := fds{f, tid, owner}
+	add("ns", owner, f.newNamespaces(owner))
+	add("fd", owner, &ownDir{synth.NewDir(0o500, 0, 0, &d), d})
+	add("fdinfo", user, &ownDir{synth.NewDir(0o555, 0, 0, &fdinfos{d}), d})
+	add("attr", user, attributes(owner))
 	names = append(names, synth.StaticName{Name: "net", Inode: files(f.Net)})
 	if process {
-		add("task", synth.NewDir(0o555, 0, 0, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
+		add("task", user, synth.NewDir(0o555, 0, 0, &threads{fs: f, pid: tid, dirs: map[int]*synth.Dir{}}))
 	}
 	dir := synth.NewDir(0o555, 0, 0, names)
-	dir.SetOwner(own)
+	dir.SetOwner(user)
 	return dir
 }
 
