@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"text/template"
 )
 
 // ways are how the programs of testdata/compiled are compiled. {} stands for
@@ -27,6 +29,8 @@ var ways = []struct{ suffix, name, command string }{
 	{".cpp", "g++-O2-static", "g++ -w -O2 -static"},
 	{".cpp", "g++-O0-static-nopie", "g++ -w -O0 -static -no-pie"},
 	{".cpp", "clang++-O2", "clang++ -w -O2"},
+	{".s", "gcc", "gcc"},
+	{".s", "gcc-static-stripped", "gcc -static -s"},
 	{".go", "go", "go build"},
 	{".go", "go-stripped", "go build -ldflags=-s"},
 	{".go", "go-pie", "go build -buildmode=pie"},
@@ -52,12 +56,40 @@ var compiled = sync.OnceValues(func() (compiledImage, error) {
 		return img, err
 	}
 	for _, src := range sources {
+		if src, err = fromTemplate(src, base); err != nil {
+			return img, err
+		}
 		if err := img.compile(src); err != nil {
 			return img, err
 		}
 	}
 	return img, convert("dir:"+img.rootfs, img.ref)
 })
+
+// fromTemplate makes the source that src is a template of, if it is one, in dir: much of it
+// is there for each number up to templateNumbers.
+func fromTemplate(src, dir string) (string, error) {
+	name, is := strings.CutSuffix(filepath.Base(src), ".tmpl")
+	if !is {
+		return src, nil
+	}
+	t, err := template.ParseFiles(src)
+	if err != nil {
+		return "", err
+	}
+	numbers := make([]int, templateNumbers)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, numbers); err != nil {
+		return "", err
+	}
+	made := filepath.Join(dir, name)
+	return made, os.WriteFile(made, b.Bytes(), 0o666)
+}
+
+const templateNumbers = 350
 
 // compile compiles a source in all ways.
 func (img *compiledImage) compile(src string) error {

@@ -24,15 +24,15 @@ type builder struct {
 func (p *partition) build(entry uint64) *Func {
 	b := &p.builder
 	b.reset(p, entry)
-	partial := p.is(entry, isPartial)
-	if !partial || p.isRoomy(entry) {
+	partial, piece := p.is(entry, isPartial), p.isPiece(entry)
+	if !partial || piece || p.isRoomy(entry) {
 		b.home = append(b.home, p.extent(entry))
 	}
 	b.reach()
-	if partial {
+	if partial && !piece {
 		p.budget -= len(b.seen.addrs)
 	}
-	f := &Func{Entry: entry, Partial: partial, Blocks: b.makeBlocks()}
+	f := &Func{Entry: entry, Partial: partial, Piece: partial && p.inPieces(entry), Blocks: b.makeBlocks()}
 	for _, blk := range f.Blocks {
 		b.terminate(blk)
 	}

@@ -2,6 +2,7 @@ package disasm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -364,6 +365,40 @@ func TestOverlap(t *testing.T) {
 	}
 	if p.Stats.CodeBytes != 7 {
 		t.Errorf("%d bytes covered", p.Stats.CodeBytes)
+	}
+}
+
+// TestPieces divides a function of much code, which jumps over all of itself.
+func TestPieces(t *testing.T) {
+	const unit, units = 16, 40000
+	var code []byte
+	for i := range units {
+		to := i * 7919 % units * unit
+		code = append(code, "\x48\x85\xc0\x0f\x84"...) // test rax, rax; je to
+		code = binary.LittleEndian.AppendUint32(code, uint32(to-len(code)-4))
+		code = append(code, "\x48\x8d\x44\x38\x01\x90\x90"...) // lea rax, [rax+rdi+1]; nop; nop
+	}
+	code = append(code, 0xc3)
+	p := programOf(string(code))
+	checkProgram(t, p)
+	found := map[uint64]bool{}
+	for _, f := range p.Funcs {
+		size := uint64(0)
+		for _, b := range f.Blocks {
+			size += b.End - b.Addr
+			for i := range b.Insts {
+				found[b.Insts[i].Addr] = true
+			}
+		}
+		if size > 2*mostPiece {
+			t.Errorf("%#x has %d bytes", f.Entry, size)
+		}
+		if f.Piece != (f.Entry != 0x1000) {
+			t.Errorf("%#x: piece: %v", f.Entry, f.Piece)
+		}
+	}
+	if want := units*5 + 1; len(found) != want {
+		t.Errorf("%d instructions, want %d", len(found), want)
 	}
 }
 

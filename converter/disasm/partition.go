@@ -22,6 +22,7 @@ type partition struct {
 	bounds    []uint64          // the cuts, ascending
 	fragments map[uint64]bool   // FDE starts that are a part of what jumps to them
 	owner     map[uint64]uint64 // big fragment → the one function that has it
+	pieces    []uint64          // where functions of much code are divided, ascending
 	todo      []uint64          // partial entries to be built
 	crowds    map[uint64]int    // start of an extent → partial entries in it
 	budget    int               // instructions that copies may still take
@@ -64,6 +65,7 @@ func newPartition(d *discovery) *partition {
 		}
 	}
 	slices.Sort(p.bounds)
+	p.dividePieces()
 	for _, a := range p.todo {
 		p.crowds[p.extent(a).start]++
 	}
@@ -139,8 +141,13 @@ func (p *partition) jumpsIntoMiddle(start uint64) bool {
 }
 
 // extent is the address range around addr whose code belongs together: its
-// FDE, else up to the entries around it.
+// FDE, else up to the entries around it; of a function in pieces, the piece.
 func (p *partition) extent(addr uint64) span {
+	return p.piece(p.whole(addr), addr)
+}
+
+// whole is the extent around addr, pieces or not.
+func (p *partition) whole(addr uint64) span {
 	if s, ok := p.rangeOf(addr); ok {
 		return s
 	}
@@ -254,7 +261,7 @@ func (p *partition) indirectTargets(addr uint64) []uint64 {
 		}
 		return t.distinct
 	}
-	labels := p.labelsIn(p.extent(addr))
+	labels := p.labelsIn(p.whole(addr))
 	if len(labels) >= manyLabels {
 		return nil
 	}

@@ -40,6 +40,10 @@ type Func struct {
 	// functions share. The stack is then not as at a function's start.
 	Partial bool
 
+	// Piece: a partial one of a function that was divided because of its size. What
+	// jumps to it has the function's caller for its own.
+	Piece bool
+
 	returns bool // see cutNoReturn
 }
 

@@ -409,7 +409,7 @@ func (c *ctx) halt(t *disasm.Term) {
 }
 
 // ret returns when rsp is where it was at entry, and exits abnormally
-// otherwise.
+// otherwise. A piece of a function returns as the function does, from further up the stack.
 func (c *ctx) ret() {
 	sp := c.get(RSP)
 	extra := int64(0)
@@ -420,6 +420,8 @@ func (c *ctx) ret() {
 	switch {
 	case known && d == 0 && extra == 0:
 		c.plainReturn(c.New(ir.SP))
+	case known && d > 0 && extra == 0 && c.fn.src.Piece:
+		c.plainReturn(c.stack(sp))
 	case known || extra != 0:
 		c.leave(sp, extra)
 	default:
