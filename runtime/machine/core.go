@@ -175,7 +175,7 @@ func (c *core) load(m *mapping, n piece, slot uint32) error {
 	}
 	var inst api.Module
 	var err error
-	if p.linked {
+	if p.linked != nil {
 		inst, err = c.link(m, n, p, slot)
 	} else {
 		inst, err = c.instantiate(m, p)

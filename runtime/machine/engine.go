@@ -38,8 +38,9 @@ type Engine struct {
 	mu    sync.Mutex
 	parts map[partID]*part
 
-	linkMu sync.Mutex
-	linked map[[32]byte]*linked // by Unit.ID
+	linkMu  sync.Mutex
+	codeIDs map[Unit][32]byte
+	linked  map[[32]byte]*linked // by codeID
 }
 
 // counters is Stats with atomics.
@@ -58,16 +59,16 @@ type partID struct {
 type part struct {
 	done     chan struct{}
 	module   wazero.CompiledModule
-	name     string // of module
-	linked   bool   // module has other pieces too
-	first    uint32 // index in module of its first function
+	name     string  // of module
+	linked   *linked // if module has other pieces too
+	first    uint32  // index in module of its first function
 	ordinals []int
 	err      error
 }
 
 // NewEngine returns an Engine. ctx bounds nothing but its construction.
 func NewEngine(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{options: o, parts: map[partID]*part{}, linked: map[[32]byte]*linked{}}
+	e := &Engine{options: o, parts: map[partID]*part{}, codeIDs: map[Unit][32]byte{}, linked: map[[32]byte]*linked{}}
 	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features).WithDebugInfoEnabled(false)
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
@@ -176,7 +177,7 @@ func (e *Engine) fillPart(p *part, u Unit, n piece) error {
 	if err != nil {
 		return err
 	}
-	k := e.linkedOf(l, u.ID())
+	k := e.linkedOf(l, u)
 	if k.find(p, &s, u.ID()) {
 		return nil
 	}
@@ -188,7 +189,7 @@ func (e *Engine) fillPart(p *part, u Unit, n piece) error {
 	if err := e.compileAlone(p, l.CompileUncached, s.wasm, s.ordinals, partName(u.ID(), n)); err != nil {
 		return err
 	}
-	k.add(l, p, s.id)
+	k.add(l, p, s.id, n)
 	return nil
 }
 

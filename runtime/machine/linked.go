@@ -27,8 +27,8 @@ type linker interface {
 	CodeVersion() string
 	// CompileUncached is CompileModule for code that is not to be in wazero's own cache.
 	CompileUncached(ctx context.Context, wasm []byte) (wazero.CompiledModule, error)
-	// CodeOf is a module's code, and where in it functions begin.
-	CodeOf(m wazero.CompiledModule) (code []byte, functions []int, ok bool)
+	// CodeOf is a module's code, where in it functions begin, and the calls of functions by their ordinal: see codefile.Code.
+	CodeOf(m wazero.CompiledModule) (code []byte, functions []int, links [][2]uint32, ok bool)
 	// WithCode makes a module of one without functions, and of code with functions of type typ.
 	WithCode(skeleton []byte, typ uint32, code []byte, functions []int) (wazero.CompiledModule, error)
 }
@@ -54,18 +54,37 @@ func (e *Engine) linker() linker {
 }
 
 // linkedOf opens what the cache directory has of a unit, once.
-func (e *Engine) linkedOf(l linker, id [32]byte) *linked {
+func (e *Engine) linkedOf(l linker, u Unit) *linked {
 	e.linkMu.Lock()
 	defer e.linkMu.Unlock()
+	id, ok := e.codeIDs[u]
+	if !ok {
+		id = codeID(u)
+		e.codeIDs[u] = id
+	}
 	if k, ok := e.linked[id]; ok {
 		return k
 	}
 	k := &linked{file: codefile.Open(filepath.Join(e.options.CacheDir, "parts-"+codefile.Version+"-"+l.CodeVersion(), hex.EncodeToString(id[:])))}
 	if code := k.file.Code(); len(code) > 0 {
-		k.module, _ = l.WithCode(skeleton(linkedName(id)), abi.TypeFunc, code, k.file.Functions())
+		k.module, _ = l.WithCode(skeleton(linkedName(u.ID())), abi.TypeFunc, code, k.file.Functions())
 	}
 	e.linked[id] = k
 	return k
+}
+
+// codeID names a unit's code. Parts call each other by ordinals, which are those of one translation.
+func codeID(u Unit) [32]byte {
+	id := u.ID()
+	h := sha256.New()
+	h.Write(id[:])
+	for n := 0; ; n++ {
+		part, _, ok := u.PartID(n)
+		if !ok {
+			return [32]byte(h.Sum(nil))
+		}
+		h.Write(part[:])
+	}
 }
 
 // closeLinked unmaps code that no instance has any more.
@@ -117,17 +136,24 @@ func (k *linked) find(p *part, s *source, unit [32]byte) bool {
 	if !ok || n != len(s.ordinals) {
 		return false
 	}
-	p.module, p.first, p.ordinals, p.name, p.linked = k.module, abi.NumImports+uint32(first), s.ordinals, linkedName(unit), true
+	p.module, p.first, p.ordinals, p.name, p.linked = k.module, abi.NumImports+uint32(first), s.ordinals, linkedName(unit), k
 	return true
 }
 
 // add keeps a piece's code for the next process. Its functions are followed by init.
-func (k *linked) add(l linker, p *part, id [32]byte) {
-	code, functions, ok := l.CodeOf(p.module)
-	if ok && len(functions) == len(p.ordinals)+1 {
-		// A directory that can't be written costs speed only.
-		_ = k.file.Add(id, code, functions[:len(p.ordinals)])
+func (k *linked) add(l linker, p *part, id [32]byte, n piece) {
+	code, functions, links, ok := l.CodeOf(p.module)
+	if !ok || len(functions) != len(p.ordinals)+1 {
+		return
 	}
+	c := codefile.Code{Bytes: code, Functions: functions[:len(p.ordinals)], Links: links}
+	if _, site := n.site(); !site { // what goes on at a site is not the function
+		for _, ordinal := range p.ordinals {
+			c.Indexes = append(c.Indexes, uint32(ordinal))
+		}
+	}
+	// A directory that can't be written costs speed only.
+	_ = k.file.Add(id, c)
 }
 
 // link writes the functions of piece n of m, which p has, to the table; slot is the one that was called.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/megabin/megabin/layers/abi"
 	"github.com/megabin/megabin/layers/wasmenc"
 )
 
@@ -53,10 +54,24 @@ func (c *CPU) backtrace(err error) (trace []uint64) {
 func (c *CPU) functionAddr(module string, index int) (uint64, bool) {
 	for _, p := range c.parts {
 		u, ok := p.unit.(entries)
-		i := index - int(p.part.first)
-		if ok && p.part.name == module && i >= 0 && i < len(p.part.ordinals) {
-			return p.base + uint64(u.Entry(p.part.ordinals[i])), true
+		if !ok || p.part.name != module {
+			continue
+		}
+		if ordinal, ok := p.part.ordinal(index); ok && ordinal < p.unit.Functions() {
+			return p.base + uint64(u.Entry(ordinal)), true
 		}
 	}
 	return 0, false
+}
+
+// ordinal is that of a function of the part's module. Pieces that are linked call each other without being loaded.
+func (p *part) ordinal(index int) (int, bool) {
+	if i := index - int(p.first); i >= 0 && i < len(p.ordinals) {
+		return p.ordinals[i], true
+	}
+	if p.linked == nil || index < abi.NumImports {
+		return 0, false
+	}
+	ordinal, ok := p.linked.file.Index(index - abi.NumImports)
+	return int(ordinal), ok
 }

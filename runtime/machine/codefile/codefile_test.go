@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -31,7 +32,7 @@ func made(t *testing.T) string {
 	name := filepath.Join(t.TempDir(), "dir", "x")
 	f := Open(name)
 	for _, p := range pieces {
-		check(t, f.Add(p.id, []byte(p.code), p.functions))
+		check(t, f.Add(p.id, Code{Bytes: []byte(p.code), Functions: p.functions}))
 	}
 	return name
 }
@@ -87,6 +88,7 @@ func TestFile(t *testing.T) {
 func TestDamage(t *testing.T) {
 	name := made(t)
 	good := map[string][]byte{}
+	codeExt := ".1" + codeExt
 	for _, ext := range []string{indexExt, codeExt} {
 		b, err := os.ReadFile(name + ext)
 		check(t, err)
@@ -103,7 +105,7 @@ func TestDamage(t *testing.T) {
 		defer f.Close()
 		for i, p := range pieces {
 			if !got[i] {
-				check(t, f.Add(p.id, []byte(p.code), p.functions))
+				check(t, f.Add(p.id, Code{Bytes: []byte(p.code), Functions: p.functions}))
 			}
 		}
 		if got := found(t, name); got != all {
@@ -128,6 +130,9 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: %d of %d damages were noticed", ext, noticed, tries)
 		}
 	}
+	for ext, b := range good {
+		check(t, os.WriteFile(name+ext, b, 0o600))
+	}
 	check(t, os.Remove(name+codeExt))
 	if got := found(t, name); got != [3]bool{} {
 		t.Errorf("without code: %v", got)
@@ -140,7 +145,7 @@ func TestKnown(t *testing.T) {
 	// inFile tells whether the first piece is found after its code was changed.
 	inFile := func(code string) bool {
 		t.Helper()
-		file, err := os.OpenFile(name+codeExt, os.O_WRONLY, 0)
+		file, err := os.OpenFile(generationName(name, 1), os.O_WRONLY, 0)
 		check(t, err)
 		defer file.Close()
 		_, err = file.WriteAt([]byte(code), 0)
@@ -177,7 +182,7 @@ func TestWriters(t *testing.T) {
 		group.Go(func() {
 			f := Open(name)
 			for range 20 {
-				if err := f.Add(p.id, []byte(p.code), p.functions); err != nil {
+				if err := f.Add(p.id, Code{Bytes: []byte(p.code), Functions: p.functions}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -186,5 +191,69 @@ func TestWriters(t *testing.T) {
 	group.Wait()
 	if got := found(t, name); got != all {
 		t.Errorf("the files have %v", got)
+	}
+}
+
+// TestLink has pieces call each other, and one that is not there.
+func TestLink(t *testing.T) {
+	// Each piece's code is a call of the function it is given, and 16 bytes further on what finds that.
+	piece := func(self, callee uint32) Code {
+		b := make([]byte, 32)
+		le.PutUint32(b[4:], 16-8)
+		return Code{Bytes: b, Functions: []int{0}, Indexes: []uint32{self}, Links: [][2]uint32{{4, callee}}}
+	}
+	name := filepath.Join(t.TempDir(), "x")
+	// callees says which piece each piece calls, from the first one up; -1 for what is in the piece itself.
+	callees := func(n int) (list []int) {
+		t.Helper()
+		f := Open(name)
+		for i := range n {
+			first, _, ok := f.Find(ID{byte(i)})
+			if !ok {
+				t.Fatalf("piece %d is not there", i)
+			}
+			start := f.Functions()[first]
+			to := start + 8 + int(int32(le.Uint32(f.Code()[start+4:])))
+			callee := -1
+			for j := range n {
+				if first, _, _ := f.Find(ID{byte(j)}); f.Functions()[first] == to {
+					callee = j
+				}
+			}
+			if callee < 0 && to != start+16 {
+				t.Errorf("piece %d calls what is at %#x, and is at %#x", i, to, start)
+			}
+			list = append(list, callee)
+		}
+		check(t, f.Close())
+		return list
+	}
+	expect := func(want ...int) {
+		t.Helper()
+		if got := callees(len(want)); !slices.Equal(got, want) {
+			t.Errorf("pieces call %d, want %d", got, want)
+		}
+	}
+	first, second := Open(name), Open(name)
+	check(t, first.Add(ID{0}, piece(10, 11)))
+	check(t, first.Add(ID{1}, piece(11, 12)))
+	expect(-1, -1)
+	check(t, first.Close())
+	expect(1, -1)
+	// One that was opened before the code was linked adds to it.
+	before := Open(name)
+	check(t, second.Add(ID{2}, piece(12, 10)))
+	expect(1, -1, -1)
+	check(t, before.Add(ID{0}, piece(10, 12)))
+	check(t, second.Close())
+	expect(2, 2, 0)
+	check(t, before.Close())
+	expect(2, 2, 0)
+	reboot()
+	expect(2, 2, 0)
+	files, err := filepath.Glob(name + "*")
+	check(t, err)
+	if len(files) != 2 {
+		t.Errorf("there are %q", files)
 	}
 }
