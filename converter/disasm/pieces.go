@@ -9,7 +9,7 @@ import "slices"
 const (
 	// A goroutine is interrupted every 10 ms, wherever it is then, and goes on by a
 	// resumed function, which had better take the engine no longer than that.
-	giantGo = 16 << 10 // bytes
+	giantGo = 256 << 10 // bytes
 	giant   = 512 << 10
 	// A piece is divided from the next where the fewest jumps pass by.
 	leastPiece, mostPiece = 2 << 10, 6 << 10
