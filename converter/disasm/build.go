@@ -24,7 +24,7 @@ type builder struct {
 func (p *partition) build(entry uint64) *Func {
 	b := &p.builder
 	b.reset(p, entry)
-	partial, piece := p.is(entry, isPartial), p.isPiece(entry)
+	partial, piece := p.is(entry, isPartial), p.is(entry, isPiece)
 	if !partial || piece || p.isRoomy(entry) {
 		b.home = append(b.home, p.extent(entry))
 	}

@@ -108,6 +108,7 @@ const (
 	isCut                      // an entry: a jump from another function to one is a tail call
 	isPartial                  // an entry in the middle of a function
 	isSmall                    // little can be reached from there: see smallFrom
+	isPiece                    // a piece of a function begins there: see dividePieces
 )
 
 // image is the executable bytes of a file.

@@ -7,8 +7,9 @@ import "slices"
 // function, which the engine compiles while the guest waits; and much of what
 // the engine does for a function takes more than linear time.
 const (
-	// A goroutine is interrupted every 10 ms, wherever it is then, and goes on by a
-	// resumed function, which had better take the engine no longer than that.
+	// A goroutine is interrupted every 10 ms, wherever it is then, and goes on by a resumed
+	// function. Those of functions from 16 KB on take the engine longer than that, but a program gets on in
+	// them yet; and pieces are copies of code, whose sites may be wrong (docs/status.md).
 	giantGo = 256 << 10 // bytes
 	giant   = 512 << 10
 	// A piece is divided from the next where the fewest jumps pass by.
@@ -47,6 +48,7 @@ func (p *partition) divide(s span) {
 		}
 		if at = next; at < s.end {
 			p.require(at)
+			p.mark(at, isPiece)
 			p.pieces = append(p.pieces, at)
 		}
 	}
@@ -100,12 +102,6 @@ func (p *partition) piece(s span, addr uint64) span {
 		s.end = min(s.end, p.pieces[i])
 	}
 	return s
-}
-
-// isPiece reports whether addr begins a piece.
-func (p *partition) isPiece(addr uint64) bool {
-	_, found := slices.BinarySearch(p.pieces, addr)
-	return found
 }
 
 // inPieces reports whether addr is in a function that is divided.

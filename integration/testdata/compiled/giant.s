@@ -54,6 +54,16 @@ past\@:
 	.endr
 	.endm
 
+	.macro	body name
+	mov	%rdi, %rbx
+	mov	%rsi, %r12
+	movq	$0x7fffffff, 8(%rsp)
+	units	\name, 21000
+\name\()out:
+	mov	12(%rsp), %eax
+	add	%rbx, %rax
+	.endm
+
 	.text
 mix:
 	mov	%rdi, %rax
@@ -65,13 +75,7 @@ plain:
 	push	%rbx
 	push	%r12
 	sub	$24, %rsp
-	mov	%rdi, %rbx
-	mov	%rsi, %r12
-	movq	$0x7fffffff, 8(%rsp)
-	units	plain, 21000
-plainout:
-	mov	12(%rsp), %eax
-	add	%rbx, %rax
+	body	plain
 	add	$24, %rsp
 	pop	%r12
 	pop	%rbx
@@ -84,13 +88,7 @@ framed:
 	push	%r12
 	sub	$32, %rsp
 	and	$-64, %rsp
-	mov	%rdi, %rbx
-	mov	%rsi, %r12
-	movq	$0x7fffffff, 8(%rsp)
-	units	framed, 21000
-framedout:
-	mov	12(%rsp), %eax
-	add	%rbx, %rax
+	body	framed
 	mov	-8(%rbp), %rbx
 	mov	-16(%rbp), %r12
 	leave

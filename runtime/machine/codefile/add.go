@@ -1,6 +1,7 @@
 package codefile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -21,7 +22,7 @@ func (f *File) Add(id ID, c Code) error {
 		}
 		r.functions = append(r.functions, [2]uint32{uint32(off), index})
 	}
-	b := append([]byte(nil), c.Bytes...)
+	b := bytes.Clone(c.Bytes)
 	for _, l := range c.Links {
 		if int(l[0])+4 > len(c.Bytes) {
 			return fmt.Errorf("link at %#x in %d bytes of code", l[0], len(c.Bytes))
@@ -61,20 +62,34 @@ func lock(name string, flags int) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX); err == nil {
-			var mine, there os.FileInfo
-			if mine, err = file.Stat(); err == nil {
-				if there, err = os.Stat(name); err == nil && os.SameFile(mine, there) {
-					return file, nil
-				}
-			}
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
+		if err == nil {
+			err = isAt(file, name)
+		}
+		if err == nil {
+			return file, nil
 		}
 		file.Close()
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if !errors.Is(err, errElsewhere) {
 			return nil, err
 		}
-		// Another file has taken its place.
 	}
+}
+
+// errElsewhere: another file has taken the place of one that was opened.
+var errElsewhere = errors.New("the name is another file's")
+
+// isAt returns errElsewhere if name is not the open file's any more.
+func isAt(file *os.File, name string) error {
+	mine, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(mine, there) {
+		return errElsewhere
+	}
+	return err
 }
 
 // open opens a file, and makes its directory if it is to be created.
@@ -94,18 +109,24 @@ func (f *File) catchUp(file *os.File) error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, info.Size())
-	if _, err := io.ReadFull(io.NewSectionReader(file, 0, info.Size()), b); err != nil {
+	content := io.NewSectionReader(file, 0, info.Size())
+	head := make([]byte, headSize)
+	n, err := content.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
 		return err
 	}
-	x := readHead(b)
+	x := readHead(head[:n])
 	switch {
 	case x.generation == 0 || f.dropped && x.generation == f.generation:
 		return f.begin(file, max(x.generation, f.generation)+1)
 	case x.generation == f.generation && info.Size() == f.size:
 		return nil
 	}
-	f.index = readIndex(b)
+	b, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	f.index, _ = readIndex(b)
 	return file.Truncate(f.size)
 }
 

@@ -60,17 +60,15 @@ type entry struct{ first, n int } // in File.functions
 // been added.
 func Open(name string) *File {
 	f := &File{name: name, entries: map[ID]entry{}}
-	if !f.read() {
-		f.read() // another process has linked the code meanwhile
+	records, ok := f.read()
+	if !ok {
+		records, _ = f.read() // another process has linked the code meanwhile
 	}
-	if f.dropped = f.dropped || !f.isWhole() || !f.known(); f.dropped {
+	if f.dropped = f.dropped || !f.isWhole() || !f.known(records); f.dropped {
 		return f
 	}
-	for i := range f.records {
-		r := &f.records[i]
-		if r.replaced {
-			continue
-		}
+	for i := range records {
+		r := &records[i]
 		f.entries[r.id] = entry{len(f.functions), len(r.functions)}
 		for _, fn := range r.functions {
 			f.functions = append(f.functions, int(r.off)+int(fn[0]))
@@ -81,18 +79,18 @@ func Open(name string) *File {
 }
 
 // read maps the code and reads the index; false if there is no code of the index's generation.
-func (f *File) read() bool {
+func (f *File) read() (records []record, ok bool) {
 	b, err := os.ReadFile(f.name + indexExt)
 	if err != nil {
-		return true
+		return nil, true
 	}
-	f.index = readIndex(b)
+	f.index, records = readIndex(b)
 	if f.generation == 0 {
-		return true
+		return nil, true
 	}
 	f.code, err = mapCode(f.codeName())
 	f.dropped = err != nil
-	return err == nil
+	return records, err == nil
 }
 
 // isWhole reports whether there is all the code that the index names.
@@ -159,12 +157,12 @@ func (f *File) Find(id ID) (first, n int, ok bool) {
 // known reports whether all code is as it was written. It is compared with its checksums unless that was done, or it
 // was written, since the host booted: a write that a crash cut short is all that can damage it unnoticed. Code calls other
 // code, so that it is known all together.
-func (f *File) known() bool {
+func (f *File) known(records []record) bool {
 	if f.boot == boot() && f.boot != 0 {
 		return true
 	}
-	for i := range f.records {
-		if r := &f.records[i]; !r.isIn(f.code) {
+	for i := range records {
+		if !records[i].isIn(f.code) {
 			return false
 		}
 	}

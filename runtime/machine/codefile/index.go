@@ -2,15 +2,14 @@ package codefile
 
 import "hash/crc32"
 
-// index is what the file of that name has: a head, and a record for each piece of code.
+// index is what the file of that name says of all code. It has a head, and a record for each piece.
 type index struct {
 	generation uint32 // of the code's file; 0 if the index is not there, or has no head
 	linked     uint32 // so much of the code is linked, in units of align
 	boot       uint64 // since which boot of the host the code is known
-	records    []record
-	size       int64 // of the file, as far as it is good
-	codeEnd    int64 // behind what the records name
-	dropped    bool  // the code is damaged: what is added begins another generation
+	size       int64  // of the file, as far as it is good
+	codeEnd    int64  // behind what the records name
+	dropped    bool   // the code is damaged: what is added begins another generation
 }
 
 // The head: generation u32, linked u32, checksum of both u32, boot u64.
@@ -35,24 +34,19 @@ func readHead(b []byte) (x index) {
 }
 
 // readIndex reads up to the first record that is damaged or not whole. Of an ID the last one counts.
-func readIndex(b []byte) index {
-	x := readHead(b)
+func readIndex(b []byte) (x index, records []record) {
+	x = readHead(b)
 	if x.generation == 0 {
-		return x
+		return x, nil
 	}
-	at := map[ID]int{}
 	for {
 		r, n := readRecord(b[x.size:])
 		if n == 0 || r.off < x.codeEnd {
-			return x
+			return x, records
 		}
 		x.size += int64(n)
 		x.codeEnd = r.off + r.whole()
-		if i, ok := at[r.id]; ok {
-			x.records[i].replaced = true
-		}
-		at[r.id] = len(x.records)
-		x.records = append(x.records, r)
+		records = append(records, r)
 	}
 }
 
@@ -63,7 +57,6 @@ type record struct {
 	links     int64
 	sum       uint32      // of bytes and links
 	functions [][2]uint32 // offset and index
-	replaced  bool        // by a later one
 }
 
 // noIndex is that of functions that other code does not call.

@@ -3,6 +3,7 @@ package codefile
 import (
 	"errors"
 	"hash/crc32"
+	"io"
 	"os"
 )
 
@@ -19,23 +20,20 @@ func (f *File) link() error {
 		return err
 	}
 	defer file.Close()
-	if err := f.catchUp(file); err != nil {
-		return err
-	}
-	if float64(f.codeEnd-int64(f.linked)*align) < worthLinking*float64(f.codeEnd) {
-		return nil
-	}
-	b, err := os.ReadFile(f.name + indexExt)
+	b, err := io.ReadAll(file)
 	if err != nil {
 		return err
 	}
-	x := readIndex(b)
+	x, records := readIndex(b)
+	if float64(x.codeEnd-int64(x.linked)*align) < worthLinking*float64(x.codeEnd) {
+		return nil
+	}
 	old := generationName(f.name, x.generation)
 	code, err := os.ReadFile(old)
 	if err != nil {
 		return err
 	}
-	records, linked := relocate(x.records, code)
+	records, linked := relocate(records, code)
 	generation, err := writeCode(f.name, x.generation, linked)
 	if err != nil {
 		return err
@@ -76,9 +74,13 @@ func writeCode(name string, generation uint32, code []byte) (uint32, error) {
 
 // relocate gives code without what is damaged or replaced, linked, and the records of that.
 func relocate(records []record, code []byte) (kept []record, out []byte) {
+	last := map[ID]int{} // of an ID's records
+	for i := range records {
+		last[records[i].id] = i
+	}
 	places := map[uint32]int64{} // of functions, by index
-	for _, r := range records {
-		if r.replaced || r.off+r.whole() > int64(len(code)) || !r.isIn(code) {
+	for i, r := range records {
+		if last[r.id] != i || r.off+r.whole() > int64(len(code)) || !r.isIn(code) {
 			continue
 		}
 		out = append(out, make([]byte, aligned(int64(len(out)))-int64(len(out)))...)
