@@ -54,7 +54,7 @@ test: deps build
 	@test -z "$$(gofmt -l $(SOURCE))" || { echo 'not gofmt-ed:'; gofmt -l $(SOURCE); exit 1; }
 	$(GO) vet $(ENGINE) ./...
 	$(GO) test $(ENGINE) ./frontend/... ./converter/... ./layers/... ./runtime/... ./cmd/...
-	$(GO) test $(ENGINE) -v -timeout 40m -parallel 2 $$($(GO) list ./integration/... | grep -v /integration/images)
+	$(GO) test $(ENGINE) -timeout 40m -parallel 2 $$($(GO) list ./integration/... | grep -v /integration/images)
 
 integration: deps build
 	@[ "$$(id -u)" != 0 ] || { ./.ci/deps docker-registry:docker-registry && ./.ci/tools $(OUT)/tools; }
