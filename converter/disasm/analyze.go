@@ -38,7 +38,28 @@ func (p *partition) functions() []*Func {
 		entries, p.todo = distinct(p.todo), nil
 	}
 	slices.SortFunc(funcs, func(a, b *Func) int { return cmp.Compare(a.Entry, b.Entry) })
+	p.markShared(funcs)
 	return funcs
+}
+
+// markShared tells the blocks that have an instruction which another function has too.
+func (p *partition) markShared(funcs []*Func) {
+	for _, f := range funcs {
+		for _, b := range f.Blocks {
+			for i := range b.Insts {
+				at, again := b.Insts[i].Addr, role(isGiven)
+				if p.is(at, isGiven) {
+					again = isShared
+				}
+				p.mark(at, again)
+			}
+		}
+	}
+	for _, f := range funcs {
+		for _, b := range f.Blocks {
+			b.Shared = slices.ContainsFunc(b.Insts, func(in x86.Inst) bool { return p.is(in.Addr, isShared) })
+		}
+	}
 }
 
 // describe sets what functions are called and how they can be entered.

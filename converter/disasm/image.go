@@ -109,6 +109,8 @@ const (
 	isPartial                  // an entry in the middle of a function
 	isSmall                    // little can be reached from there: see smallFrom
 	isPiece                    // a piece of a function begins there: see dividePieces
+	isGiven                    // an instruction of a function
+	isShared                   // an instruction of several
 )
 
 // image is the executable bytes of a file.

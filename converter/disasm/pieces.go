@@ -8,9 +8,8 @@ import "slices"
 // the engine does for a function takes more than linear time.
 const (
 	// A goroutine is interrupted every 10 ms, wherever it is then, and goes on by a resumed
-	// function. Those of functions from 16 KB on take the engine longer than that, but a program gets on in
-	// them yet; and pieces are copies of code, whose sites may be wrong (docs/status.md).
-	giantGo = 256 << 10 // bytes
+	// function. Those of functions from 16 KB on take the engine longer than that.
+	giantGo = 16 << 10 // bytes
 	giant   = 512 << 10
 	// A piece is divided from the next where the fewest jumps pass by.
 	leastPiece, mostPiece = 2 << 10, 6 << 10

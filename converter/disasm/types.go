@@ -55,6 +55,7 @@ type Block struct {
 	Addr, End uint64     // vaddr, half open
 	Insts     []x86.Inst // empty where nothing decodes (Halt) or only to leave (TailCall)
 	Term      Term
+	Shared    bool // some of it is in other functions too
 
 	reached bool // see cutNoReturn
 }

@@ -444,6 +444,13 @@ func (b Builder) GetReg(r int, t Type) *Value {
 	return v
 }
 
+// Opaque is x, which register r has.
+func (b Builder) Opaque(r int, x *Value) *Value {
+	v := b.Typed(Opaque, x.Type, x)
+	v.Aux = int64(r)
+	return v
+}
+
 // SetReg writes a register of the register file.
 func (b Builder) SetReg(r int, x *Value) {
 	b.New(SetReg, x).Aux = int64(r)

@@ -67,6 +67,10 @@ type CallInfo struct {
 	State []RegValue
 	// Changed are registers that this callee changes although Func.Kept has them.
 	Changed []abi.Reg
+	// Shared says that other functions have a copy of this call or place, with the same
+	// Return: what was interrupted in one of them may go on in this one. The values of State are
+	// Opaque then, and nothing else is known of the register file behind it.
+	Shared bool
 	// SP is rsp at a Call, the pushed return address included, for resumed
 	// functions. It need not be in the register file.
 	SP *Value
@@ -114,7 +118,9 @@ type Block struct {
 	// to be in the register file when the loop polls; those that are not Kept
 	// are written for it. The machine knows the place from Addr.
 	Poll []RegValue
-	Func *Func
+	// Shared is to a poll what CallInfo.Shared is to a call.
+	Shared bool
+	Func   *Func
 }
 
 // Func is one guest function. Blocks[0] is the entry; it has no

@@ -155,6 +155,8 @@ func (fr *frame) step(v *Value) (left bool, err error) {
 		out.Lo = uint64(fr.m.Lin)
 	case GetReg:
 		*out = fr.m.Regs[v.Aux]
+	case Opaque:
+		*out = args[0]
 	case SetReg:
 		fr.m.Regs[v.Aux] = args[0]
 	case Call:

@@ -70,6 +70,7 @@ const (
 	Lin          // I32: linear address of unit offset 0
 	GetReg       // Aux: abi.Reg; the type is the register's
 	SetReg       // Aux: abi.Reg
+	Opaque       // Args[0], the value of register Aux (an abi.Reg), of which no pass may know more: see CallInfo.Shared
 	Call         // see CallInfo; Args: sp, rdi, rsi, rdx, rcx, r8 [, target i32]
 	Result       // Aux 0: rax, 1: rdx of the Call in Args[0]
 	Syscall      // Args: nr, rdi, rsi, rdx, r10, r8, r9 → rax; Info holds the state
@@ -292,6 +293,7 @@ var structural = map[Op]OpInfo{
 	Lin:           {"lin", nil, I32, Pure},
 	GetReg:        {"getreg", nil, Void, ReadReg},
 	SetReg:        {"setreg", nil, Void, WriteReg},
+	Opaque:        {"opaque", nil, Void, ReadReg},
 	Call:          {"call", nil, Void, Anything},
 	Result:        {"result", nil, I64, Pure},
 	Syscall:       {"syscall", nil, I64, Anything},

@@ -76,7 +76,7 @@ func (v *Value) LongString() string {
 
 func (v *Value) immediates() string {
 	switch {
-	case v.Op == GetReg, v.Op == SetReg:
+	case v.Op == GetReg, v.Op == SetReg, v.Op == Opaque:
 		return " " + regName(v.Aux)
 	case v.Op >= Load32 && v.Op <= StoreV128:
 		return fmt.Sprintf(" +%d", v.Aux)

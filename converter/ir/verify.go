@@ -198,16 +198,19 @@ func (v *verifier) checkValue(x *Value, at int) {
 func (v *verifier) signature(x *Value) (args []Type, result Type) {
 	info := x.Op.Info()
 	switch x.Op {
-	case GetReg, SetReg:
+	case GetReg, SetReg, Opaque:
 		if x.Aux < 0 || x.Aux >= int64(abi.NumRegs) {
 			v.fault("b%d: %s: no such register", v.block.ID, x.LongString())
 			return nil, x.Type
 		}
-		if t := RegType(abi.Reg(x.Aux)); x.Op == GetReg {
+		t := RegType(abi.Reg(x.Aux))
+		switch x.Op {
+		case GetReg:
 			return nil, t
-		} else {
+		case SetReg:
 			return []Type{t}, Void
 		}
+		return []Type{t}, t
 	case Call:
 		if x.Info == nil {
 			v.fault("b%d: %s: no call information", v.block.ID, x)

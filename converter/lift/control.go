@@ -164,6 +164,16 @@ func (c *ctx) argsFor(sp, target *ir.Value) []*ir.Value {
 	return args
 }
 
+// forgetRegisters makes the registers' values ones of which no more is known than that they are
+// the registers'.
+func (c *ctx) forgetRegisters() {
+	for v := Var(0); v < numRegs; v++ {
+		if x := c.b.find(v); v != RSP && x != inFile && x != fromCallee {
+			c.b.vars[v] = c.Opaque(int(v.reg()), x)
+		}
+	}
+}
+
 // checkpoint puts rip and rsp in the register file, for the context of a fault's
 // signal: Go's handler unwinds from it.
 func (c *ctx) checkpoint(addr uint64) {
@@ -179,6 +189,9 @@ func makesFrame(in *x86.Inst) bool {
 
 // closeSegment ends the block's segment at s and notes the state there.
 func (c *ctx) closeSegment(s site) {
+	if s.info.Shared = c.b.src.Shared; s.info.Shared {
+		c.forgetRegisters()
+	}
 	s.vars = c.registers()
 	for _, x := range s.vars {
 		hold(x)

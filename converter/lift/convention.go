@@ -136,10 +136,14 @@ func (s *site) changes(b *block) (changed, passed Set) {
 
 // value is what register v is at s of b.
 func (s *site) value(b *block, v Var) *ir.Value {
-	if x := s.vars[v]; x != nil {
-		return x
+	x := s.vars[v]
+	if x == nil {
+		x = b.find(v)
 	}
-	return b.find(v)
+	for x.Op == ir.Opaque {
+		x = x.Args[0]
+	}
+	return x
 }
 
 // mayKeep reports whether a register with x at s of b may have what it had at the

@@ -153,9 +153,19 @@ func (l *linker) edges(b *block) {
 		set := e.to.passed()
 		to.Args = l.fn.ir.List(set.size())
 		for ; set != 0; set = set.rest() {
-			to.Args = append(to.Args, c.atEnd(set.first()))
+			to.Args = append(to.Args, c.handedTo(e.to, set.first()))
 		}
 	}
+}
+
+// handedTo is the value of v that the end of c's block hands to another one, of which
+// that must not know more where other functions have it too and what they hand to it.
+func (c *ctx) handedTo(to *block, v Var) *ir.Value {
+	x := c.atEnd(v)
+	if to.polls() && to.src.Shared && to.index > c.b.index && v < numRegs && v != RSP {
+		x = c.Opaque(int(v.reg()), x)
+	}
+	return x
 }
 
 // operationEdge completes an edge from where an interpreter fetches its next
@@ -172,7 +182,7 @@ func (l *linker) operationEdge(c *ctx, e edge) {
 			to.To = l.front(e.to, file)
 			l.leave(c, e, v)
 		default:
-			to.Args = append(to.Args, c.atEnd(v))
+			to.Args = append(to.Args, c.handedTo(e.to, v))
 		}
 	}
 }
@@ -406,10 +416,10 @@ func (c *ctx) orZero(s *site, v Var) *ir.Value {
 // poll notes the live registers at the head of a loop, which a repeated string
 // instruction is too.
 func (l *linker) poll(b *block) {
-	if b.parent != nil || b.src == nil || b.isSearch() || !hasBackEdge(b) && !b.repeats() && !b.behindLoop() {
+	if !b.polls() {
 		return
 	}
-	b.first.Poll = []ir.RegValue{}
+	b.first.Poll, b.first.Shared = []ir.RegValue{}, b.src.Shared
 	for v := Var(0); v < numRegs; v++ {
 		switch {
 		case v == RSP && b.spKnown:
@@ -419,6 +429,11 @@ func (l *linker) poll(b *block) {
 			b.first.Poll = append(b.first.Poll, ir.RegValue{Reg: v.reg(), Value: b.param(v)})
 		}
 	}
+}
+
+// polls reports whether b may poll at its start.
+func (b *block) polls() bool {
+	return b.parent == nil && b.src != nil && !b.isSearch() && (hasBackEdge(b) || b.repeats() || b.behindLoop())
 }
 
 func hasBackEdge(b *block) bool {

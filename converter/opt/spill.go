@@ -113,6 +113,9 @@ func (s *spiller) entry(b *ir.Block) (st fileState) {
 			}
 		}
 	}
+	if b.Shared {
+		st = fileState{}
+	}
 	for i, p := range b.Params {
 		if r := s.merged(edges, i); r >= 0 {
 			st[r] = p
@@ -171,6 +174,10 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 		if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] == nil {
 			st[r] = v
 		}
+	case ir.Opaque:
+		if r := slot(abi.Reg(v.Aux)); st[r] != nil && instead(st[r]) == instead(v.Args[0]) {
+			st[r] = v
+		}
 	case ir.Call:
 		s.need(v.Info.State, st, write)
 		for r := range st {
@@ -181,8 +188,10 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 		for _, r := range v.Info.Changed {
 			st[slot(r)] = nil
 		}
+		st.limit(v.Info)
 	case ir.Syscall:
 		s.need(v.Info.State, st, write)
+		st.limit(v.Info)
 		st[abi.RAX], st[abi.RCX], st[abi.R11] = nil, nil, nil
 	case ir.Trap:
 		if v.Info != nil {
@@ -192,6 +201,7 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 		for i := range v.Info.State {
 			st.agree(&v.Info.State[i])
 		}
+		st.limit(v.Info)
 		if v.Aux == ir.Afresh {
 			*st = fileState{}
 		}
@@ -230,6 +240,20 @@ func (st *fileState) agree(rv *ir.RegValue) bool {
 	}
 	st[r] = nil
 	return false
+}
+
+// limit forgets what is in the file but for a call's state, if what was interrupted in another
+// function may go on behind it.
+func (st *fileState) limit(info *ir.CallInfo) {
+	if !info.Shared {
+		return
+	}
+	known := fileState{}
+	for _, rv := range info.State {
+		r := slot(rv.Reg)
+		known[r] = st[r]
+	}
+	*st = known
 }
 
 // keepState adds to a call's state what is in the file after it anyway.

@@ -202,6 +202,7 @@ func (e *emitter) operation(v *ir.Value) {
 		e.local(opLocalGet, 0)
 	case ir.GetReg:
 		e.global(opGlobalGet, uint32(v.Aux))
+	case ir.Opaque: // what is on the stack
 	case ir.SetReg:
 		e.global(opGlobalSet, uint32(v.Aux))
 	case ir.Trap:

@@ -64,7 +64,7 @@ func compile(t *testing.T, f *ir.Func) Code {
 func TestEveryOperationIsEncoded(t *testing.T) {
 	special := map[ir.Op]bool{ir.Param: true, ir.Const32: true, ir.Const64: true, ir.ConstF32: true, ir.ConstF64: true, ir.ConstV128: true,
 		ir.SP: true, ir.EntrySP: true, ir.Arg: true, ir.Lin: true, ir.GetReg: true, ir.SetReg: true, ir.Call: true, ir.Result: true, ir.Syscall: true,
-		ir.Trap: true, ir.Place: true, ir.X87: true, ir.Helper: true, ir.Helper2: true, ir.MulHU: true, ir.MulHS: true}
+		ir.Opaque: true, ir.Trap: true, ir.Place: true, ir.X87: true, ir.Helper: true, ir.Helper2: true, ir.MulHU: true, ir.MulHS: true}
 	for op := ir.Op(1); int(op) < ir.Ops(); op++ {
 		_, atomic := atomicBase[op]
 		if op.String() == "invalid" || special[op] || atomic {

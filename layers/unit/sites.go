@@ -23,7 +23,8 @@ type Site struct {
 }
 
 // EncodeSites encodes the sites of a unit, a pure function of the list. Of
-// several with the same At the first stays: one is as good as another. The
+// several with the same At, which are copies of the same code, the first stays: what
+// was interrupted in one may go on in any (ir.CallInfo.Shared). The
 // pieces of Restore, of which few are distinct, stand in a pool; what the
 // sites have of a kind stands together, as it compresses to half so.
 func EncodeSites(sites []Site) []byte {
