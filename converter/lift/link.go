@@ -162,7 +162,7 @@ func (l *linker) edges(b *block) {
 // that must not know more where other functions have it too and what they hand to it.
 func (c *ctx) handedTo(to *block, v Var) *ir.Value {
 	x := c.atEnd(v)
-	if to.polls() && to.src.Shared && to.index > c.b.index && v < numRegs && v != RSP {
+	if to.polls() && to.src.Shared && to.index > c.b.index && v != RSP && v != Dest {
 		x = c.Opaque(int(v.reg()), x)
 	}
 	return x
@@ -413,14 +413,14 @@ func (c *ctx) orZero(s *site, v Var) *ir.Value {
 	return c.Const64(0)
 }
 
-// poll notes the live registers at the head of a loop, which a repeated string
+// poll notes the live registers and flags at the head of a loop, which a repeated string
 // instruction is too.
 func (l *linker) poll(b *block) {
 	if !b.polls() {
 		return
 	}
 	b.first.Poll, b.first.Shared = []ir.RegValue{}, b.src.Shared
-	for v := Var(0); v < numRegs; v++ {
+	for v := Var(0); v < Dest; v++ {
 		switch {
 		case v == RSP && b.spKnown:
 			c := &ctx{Builder: ir.Builder{B: l.entryIR}, fn: l.fn}

@@ -32,9 +32,12 @@ const (
 	numFlags                               = 7
 )
 
-// reg is the register file's register of a register variable.
+// reg is the register file's register of a variable that has one.
 func (v Var) reg() abi.Reg {
-	if v >= XMM0 {
+	switch {
+	case v >= CF:
+		return abi.CF + abi.Reg(v-CF)
+	case v >= XMM0:
 		return abi.XMM0 + abi.Reg(v-XMM0)
 	}
 	return abi.Reg(v)

@@ -151,9 +151,13 @@ func (d *demander) rewrite() {
 	for k := len(d.order) - 1; k >= 0; k-- {
 		b := d.order[k]
 		for _, v := range b.Values {
+			bits := d.of(v)
+			if bits == 0 { // a call's SP may be this, which tells what else is known at its site
+				continue
+			}
 			for i, a := range v.Args {
 				if strips[a.Op] {
-					v.Args[i] = d.strip(a, demandedBits(v, i, d.of(v), d.mayBe), d.span[v.ID])
+					v.Args[i] = d.strip(a, demandedBits(v, i, bits, d.mayBe), d.span[v.ID])
 				}
 			}
 		}

@@ -25,7 +25,8 @@ func spill(f *ir.Func) {
 	s.repl.apply()
 }
 
-// numRegs is the number of registers tracked: general and vector ones.
+// numRegs is the number of registers tracked: general and vector ones. Flags, the others that states
+// have, are in the file at polls only.
 const numRegs = 32
 
 // fileState is what the register file holds; nil is not known.
@@ -175,7 +176,7 @@ func (s *spiller) value(v *ir.Value, st *fileState, write func(abi.Reg, *ir.Valu
 			st[r] = v
 		}
 	case ir.Opaque:
-		if r := slot(abi.Reg(v.Aux)); st[r] != nil && instead(st[r]) == instead(v.Args[0]) {
+		if r := slot(abi.Reg(v.Aux)); r >= 0 && st[r] != nil && instead(st[r]) == instead(v.Args[0]) {
 			st[r] = v
 		}
 	case ir.Call:
@@ -235,6 +236,9 @@ func (s *spiller) need(state []ir.RegValue, st *fileState, write func(abi.Reg, *
 // whether st has what rv says; else the file has the one or the other from there on.
 func (st *fileState) agree(rv *ir.RegValue) bool {
 	r := slot(rv.Reg)
+	if r < 0 {
+		return false
+	}
 	if st[r] != nil && instead(st[r]) == instead(rv.Value) {
 		return true
 	}

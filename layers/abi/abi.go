@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 12
+const Version = 13
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {
@@ -70,8 +70,15 @@ const (
 	Guard  // i32: linear address that rsp is not below while on its stack; PollNow asks for a poll
 	Target // i32: slot, or through TableCode guest address, that is being called, for what stands in for the function
 	MXCSR  // i32
-	DF     // i32: 0, or 1 while the direction flag is set across a call
-	XMM0   // v128 … XMM0+15
+	// Flags, i32 each, 0 or 1: what they were at the last poll in front of which they were live.
+	CF
+	PF
+	AF
+	ZF
+	SF
+	OF
+	DF
+	XMM0 // v128 … XMM0+15
 )
 
 // NumRegs is the number of imported globals.

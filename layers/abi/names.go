@@ -24,7 +24,8 @@ const InitName = "init"
 var regNames = [XMM0]string{
 	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-	"pc", "fs", "gs", "guard", "target", "mxcsr", "df",
+	"pc", "fs", "gs", "guard", "target", "mxcsr",
+	"cf", "pf", "af", "zf", "sf", "of", "df",
 }
 
 // String is the register's name, which is also its import's.

@@ -27,8 +27,7 @@ const (
 	contextFPU   = 23
 	ucFlags      = 6               // UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
 	userSegments = 0x33 | 0x2b<<48 // cs and ss
-	initialFlags = 0x246
-	flagDF       = 0x400
+	fixedFlags   = 0x202           // IF and what is always set
 )
 
 // contextRegs is the order of struct sigcontext.
@@ -73,7 +72,6 @@ func (t *Task) pushFrame(a Action, info SigInfo, pc, faultAddr uint64) (frame ui
 	c.SetReg(abi.RAX, 0)
 	c.SetReg(abi.RSP, frame)
 	c.SetReg(abi.PC, a.Handler)
-	c.SetReg(abi.DF, 0)
 	c.ResetFX()
 	return frame, nil
 }
@@ -133,12 +131,22 @@ func (t *Task) frameBytes(a Action, stack AltStack, pc, faultAddr, fx uint64) []
 	return le.AppendUint64(b, uint64(t.frameMask()))
 }
 
-// flags are rflags as far as they are known: DF.
+// flagBits are the flags' places in rflags.
+var flagBits = map[abi.Reg]uint64{abi.CF: 0, abi.PF: 2, abi.AF: 4, abi.ZF: 6, abi.SF: 7, abi.DF: 10, abi.OF: 11}
+
+// flags are rflags. Flags that are not live may be others than the processor's.
 func (t *Task) flags() uint64 {
-	if t.CPU.Reg(abi.DF) != 0 {
-		return initialFlags | flagDF
+	x := uint64(fixedFlags)
+	for r, bit := range flagBits {
+		x |= t.CPU.Reg(r) << bit
 	}
-	return initialFlags
+	return x
+}
+
+func (t *Task) setFlags(x uint64) {
+	for r, bit := range flagBits {
+		t.CPU.SetReg(r, x>>bit&1)
+	}
 }
 
 // frameMask is the mask to go back to after the handler.
@@ -173,7 +181,7 @@ func (t *Task) SigReturn() {
 		t.CPU.SetReg(r, word(ucContext+8*i))
 	}
 	t.CPU.SetReg(abi.PC, word(ucContext+8*contextIP))
-	t.CPU.SetReg(abi.DF, word(ucContext+8*contextFlags)/flagDF&1)
+	t.setFlags(word(ucContext + 8*contextFlags))
 	t.SetMask(SigSet(word(ucMask)))
 	t.altStack = AltStack{word(ucStack), uint32(word(ucStack+8)) & SsAutodisarm, word(ucStack + 16)}
 	t.flow, t.left = flowReturn, frame

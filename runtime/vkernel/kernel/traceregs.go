@@ -49,14 +49,13 @@ var userRegs = map[int]abi.Reg{
 	userRAX: abi.RAX, 11: abi.RCX, 12: abi.RDX, 13: abi.RSI, 14: abi.RDI, userRIP: abi.PC, 19: abi.RSP,
 }
 
-// Registers are the task's. Flags and segments are what they are at the start
-// of a program.
+// Registers are the task's. Segments are what they are at the start of a program.
 func (s Stopped) Registers() (u UserRegs) {
 	cpu := s.t.CPU
 	for i, r := range userRegs {
 		u[i] = cpu.Reg(r)
 	}
-	u[userOrigRAX], u[userFlags] = s.t.call, initialFlags
+	u[userOrigRAX], u[userFlags] = s.t.call, s.t.flags()
 	u[userCS], u[userSS] = 0x33, 0x2b
 	u[userFSBase], u[userGSBase] = cpu.FSBase(), cpu.GSBase()
 	return u

@@ -20,7 +20,7 @@ var Table = [...]Row{
 	12:  {"brk", sysBrk, "p = p", Full, ""},
 	13:  {"rt_sigaction", sysRtSigaction, "sig sigaction _ u", Full, ""},
 	14:  {"rt_sigprocmask", sysRtSigprocmask, "sighow sigset _ u", Full, ""},
-	15:  {"rt_sigreturn", sysRtSigreturn, "", Partial, "flags other than DF are not in the frame; of a SIGSEGV or SIGBUS its registers are not those at the access"},
+	15:  {"rt_sigreturn", sysRtSigreturn, "", Partial, "of a SIGSEGV or SIGBUS its registers are not those at the access"},
 	16:  {"ioctl", sysIoctl, "fd ioctl p", Partial, "what the file knows"},
 	17:  {"pread64", sysPread64, "fd out u long = long", Full, ""},
 	18:  {"pwrite64", sysPwrite64, "fd in u long = long", Full, ""},
