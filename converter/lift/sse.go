@@ -203,8 +203,12 @@ func (c *ctx) compareNow() {
 
 func stmxcsr(c *ctx, in *x86.Inst) error {
 	c.compareNow()
-	x, _ := c.helper(abi.HelperSTMXCSR)
-	return c.write(0, 4, c.Wrap(x))
+	known := c.GetReg(int(abi.MXCSR), ir.I32)
+	x := c.choose(c.AndC(known, abi.MXCSRLive), func() []*ir.Value {
+		x, _ := c.helper(abi.HelperSTMXCSR)
+		return []*ir.Value{c.Wrap(x)}
+	}, func() []*ir.Value { return []*ir.Value{known} })
+	return c.write(0, 4, x[0])
 }
 
 // linearOperand is the linear address of memory operand i as an I64.

@@ -69,7 +69,7 @@ const (
 	GS     // i32, linear address of gs:0
 	Guard  // i32: linear address that rsp is not below while on its stack; PollNow asks for a poll
 	Target // i32: slot, or through TableCode guest address, that is being called, for what stands in for the function
-	MXCSR  // i32
+	MXCSR  // i32, with MXCSRLive
 	// Flags, i32 each, 0 or 1: what they were at the last poll in front of which they were live.
 	CF
 	PF
@@ -80,6 +80,10 @@ const (
 	DF
 	XMM0 // v128 … XMM0+15
 )
+
+// MXCSRLive is a bit of the register MXCSR, reserved in the processor's, that says that its flags
+// are elsewhere: HelperSTMXCSR gives them.
+const MXCSRLive = 1 << 16
 
 // NumRegs is the number of imported globals.
 const NumRegs = XMM0 + 16

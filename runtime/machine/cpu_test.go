@@ -299,7 +299,7 @@ func TestFXSave(t *testing.T) {
 	for i := range 16 {
 		c.SetXMM(i, [2]uint64{uint64(i), ^uint64(i)})
 	}
-	c.SetReg(abi.MXCSR, 0x7f80)
+	c.SetMXCSR(0x7f80)
 	if _, err := c.x87.Do(nil, abi.X87SetCW, 0x27f); err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +307,7 @@ func TestFXSave(t *testing.T) {
 	c.SaveFX(area[:])
 	d := newTestCPU(t, c.Space(), &recorder{}, 0)
 	d.RestoreFX(area[:])
-	if d.Reg(abi.MXCSR) != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 || d.x87.CW() != 0x27f {
-		t.Errorf("mxcsr %#x xmm5 %#x", d.Reg(abi.MXCSR), d.XMM(5))
+	if d.MXCSR() != 0x7f80 || d.XMM(5) != [2]uint64{5, ^uint64(5)} || area[160+16*3] != 3 || d.x87.CW() != 0x27f {
+		t.Errorf("mxcsr %#x xmm5 %#x", d.MXCSR(), d.XMM(5))
 	}
 }

@@ -35,12 +35,19 @@ func loadMXCSR(v uint32)
 func storeMXCSR() uint32
 
 // MXCSR is the guest's MXCSR.
-func (c *CPU) MXCSR() uint32 { return uint32(c.Reg(abi.MXCSR)) }
+func (c *CPU) MXCSR() uint32 { return uint32(c.Reg(abi.MXCSR)) & mxcsrBits }
+
+func (c *CPU) putMXCSR(v uint32) {
+	if c.fp.live {
+		v |= abi.MXCSRLive
+	}
+	c.SetReg(abi.MXCSR, uint64(v))
+}
 
 // SetMXCSR sets it. What differs from a fresh thread's makes the environment
 // live.
 func (c *CPU) SetMXCSR(v uint32) {
-	c.SetReg(abi.MXCSR, uint64(v&mxcsrBits))
+	c.putMXCSR(v & mxcsrBits)
 	if v&^mxcsrMasks != 0 {
 		c.goLive()
 	}
@@ -52,6 +59,7 @@ func (c *CPU) goLive() {
 		return
 	}
 	c.fp.live = true
+	c.putMXCSR(c.MXCSR())
 	if c.depth > 0 {
 		c.fp.lock()
 	}
@@ -83,7 +91,7 @@ func (c *CPU) enterFP() {
 func (c *CPU) leaveFP() {
 	if c.fp.guest {
 		c.fp.guest = false
-		c.SetReg(abi.MXCSR, uint64(c.MXCSR()|storeMXCSR()&mxcsrFlags))
+		c.putMXCSR(c.MXCSR() | storeMXCSR()&mxcsrFlags)
 		loadMXCSR(mxcsrReset)
 	}
 }

@@ -2,8 +2,6 @@ package machine
 
 import (
 	"testing"
-
-	"github.com/megabin/megabin/layers/abi"
 )
 
 // TestMXCSRStaysWithTheGuest: flags that guest code raises are the guest's,
@@ -20,7 +18,7 @@ func TestMXCSRStaysWithTheGuest(t *testing.T) {
 		t.Errorf("1/10 rounded down is %v, to nearest %v", third, back)
 	}
 	c.leaveFP() // without effect: guest code did not run
-	if got := c.Reg(abi.MXCSR); got != mxcsrReset|1<<13|1<<5 {
+	if got := c.MXCSR(); got != mxcsrReset|1<<13|1<<5 {
 		t.Errorf("mxcsr %#x", got)
 	}
 }
