@@ -101,8 +101,9 @@ func (c *ctx) trapAndGoOn(kind abi.TrapKind, pc uint64) {
 		c.trapAt(kind, pc)
 		return
 	}
+	c.forgetRegisters()
 	v := c.B.Append(c.newTrap(kind, pc))
-	c.place(c.in.Next()).Aux = ir.Afresh
+	c.placeBehind(c.in.Next()).Aux = ir.Afresh
 	c.leaveState(v)
 	for v := Var(0); v < numRegs; v++ {
 		if v != RSP {
@@ -142,6 +143,7 @@ func call(c *ctx, in *x86.Inst) error {
 	v.Info = info
 	broken := c.fn.brokenBy(info)
 	info.Changed = broken.regs()
+	c.forgetRegisters()
 	c.closeSegment(site{call: v, info: info, direct: info.Kind == ir.Direct})
 	c.B.Append(v)
 	c.afterCall(v, broken)
@@ -165,8 +167,11 @@ func (c *ctx) argsFor(sp, target *ir.Value) []*ir.Value {
 }
 
 // forgetRegisters makes the registers' values ones of which no more is known than that they are
-// the registers'.
+// the registers', in front of a site that other functions have too.
 func (c *ctx) forgetRegisters() {
+	if !c.b.src.Shared {
+		return
+	}
 	for v := Var(0); v < numRegs; v++ {
 		if x := c.b.find(v); v != RSP && x != inFile && x != fromCallee {
 			c.b.vars[v] = c.Opaque(int(v.reg()), x)
@@ -189,9 +194,7 @@ func makesFrame(in *x86.Inst) bool {
 
 // closeSegment ends the block's segment at s and notes the state there.
 func (c *ctx) closeSegment(s site) {
-	if s.info.Shared = c.b.src.Shared; s.info.Shared {
-		c.forgetRegisters()
-	}
+	s.info.Shared = c.b.src.Shared
 	s.vars = c.registers()
 	for _, x := range s.vars {
 		hold(x)
@@ -206,6 +209,12 @@ func (c *ctx) closeSegment(s site) {
 // place makes the instruction at addr, which is lifted next, one where execution can begin, with
 // the registers of the register file: a handler of a fault may return there.
 func (c *ctx) place(addr uint64) *ir.Value {
+	c.forgetRegisters()
+	return c.placeBehind(addr)
+}
+
+// placeBehind is place behind a trap with the same state.
+func (c *ctx) placeBehind(addr uint64) *ir.Value {
 	v := c.B.Func.NewValue(ir.Place, ir.Void)
 	v.Info = &ir.CallInfo{Return: c.fn.offset(addr)}
 	c.get(RSP)
@@ -316,6 +325,7 @@ func (c *ctx) systemCall(in *x86.Inst, nr *ir.Value) *ir.Value {
 	c.get(RSP)
 	v := c.B.Func.NewValue(ir.Syscall, ir.I64, nr, nr, nr, nr, nr, nr, nr) // arguments are set by link
 	v.Info = &ir.CallInfo{Return: c.fn.offset(in.Next())}
+	c.forgetRegisters()
 	c.closeSegment(site{call: v, info: v.Info})
 	c.B.Append(v)
 	return v

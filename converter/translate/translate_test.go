@@ -83,9 +83,9 @@ func TestCanceled(t *testing.T) {
 }
 
 // TestSites: everywhere that the guest can be entered again the locals
-// can be made from the register file. A jump to a place where they can't faults.
+// can be made from the register file, in C and in Go. A jump to a place where they can't faults.
 func TestSites(t *testing.T) {
-	for _, name := range []string{program, "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"} {
+	for _, name := range []string{program, "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6", "/proc/self/exe"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Skip(err)
@@ -102,6 +102,9 @@ func TestSites(t *testing.T) {
 		env, sites, lost := newEnv(lifted), 0, 0
 		for fn := range lifted.Funcs() {
 			opt.Run(fn)
+			if err := ir.Verify(fn); err != nil {
+				t.Fatal(err)
+			}
 			code, err := wasm.Compile(fn, env)
 			if err != nil {
 				t.Fatal(err)

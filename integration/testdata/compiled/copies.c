@@ -31,11 +31,11 @@
 	".cfi_endproc; .size " name ", . - " name "\n"
 
 typedef long function(long value, long *pid);
-function seven_syscall, nine_syscall, told_syscall, seven_call, nine_call, told_call, seven_loop, nine_loop, told_loop;
+function seven_syscall, nine_syscall, told_syscall, seven_call, nine_call, told_call, seven_loop, nine_loop, told_loop, seven_trap, nine_trap, told_trap;
 
 long forks(void) { return fork(); }
 
-// While a loop waits for it, a signal's handler forks.
+// A signal's handler forks: of a trap, or while a loop waits for it.
 volatile long forked;
 
 static void handler(int signal) { forked = fork() ?: -1; }
@@ -43,7 +43,8 @@ static void handler(int signal) { forked = fork() ?: -1; }
 __asm__(".text\n"
 	SHARED("syscall", "mov $57, %eax; syscall\n")
 	SHARED("call", "call forks\n")
-	SHARED("loop", "1: mov forked(%rip), %rax; test %rax, %rax; je 1b; cmp $-1, %rax; jne 2f; xor %eax, %eax; 2:\n"));
+	SHARED("loop", "1: mov forked(%rip), %rax; test %rax, %rax; je 1b; cmp $-1, %rax; jne 2f; xor %eax, %eax; 2:\n")
+	SHARED("trap", "int3; mov forked(%rip), %rax; cmp $-1, %rax; jne 1f; xor %eax, %eax; 1:\n"));
 
 static void run(const char *name, function *f, long value) {
 	struct itimerval soon = {.it_value = {0, 20000}};
@@ -64,6 +65,8 @@ int main(void) {
 		signal(SIGALRM, SIG_IGN);
 		RUN(seven_syscall), RUN(nine_syscall), RUN(told_syscall);
 		RUN(seven_call), RUN(nine_call), RUN(told_call);
+		signal(SIGTRAP, handler);
+		RUN(seven_trap), RUN(nine_trap), RUN(told_trap);
 		signal(SIGALRM, handler);
 		RUN(seven_loop), RUN(nine_loop), RUN(told_loop);
 	}
