@@ -113,7 +113,11 @@ func build(ctx context.Context, spec Spec, dir string, log io.Writer) error {
 	if len(spec.Include) > 0 {
 		args = append(args, "--include="+strings.Join(spec.Include, ","))
 	}
-	if err := command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...); err != nil {
+	err := command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...)
+	if err != nil { // a mirror may be away for a moment
+		err = command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...)
+	}
+	if err != nil {
 		return err
 	}
 	img := at(dir)
