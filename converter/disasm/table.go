@@ -341,11 +341,12 @@ func (d *discovery) near(at, to uint64) bool {
 func (e *evaluator) bound(l *load) int {
 	n, _ := regNumber(l.index.reg)
 	var copyOf x86asm.Arg // memory that the index was loaded from
+	shift := 0            // to the right, of what is in the register
 	for j := l.index.at + 1; j < len(e.insts); j++ {
 		in := &e.insts[j]
 		if in.Op == x86asm.CMP && (isReg(in.Args[0], n) || copyOf != nil && in.Args[0] == copyOf) {
 			if b := e.guard(j); b > 0 {
-				return b
+				return (b-1)>>shift + 1
 			}
 		}
 		if n == noReg || !writes(in).has(n) {
@@ -353,13 +354,20 @@ func (e *evaluator) bound(l *load) int {
 		}
 		switch src := in.Args[1].(type) {
 		case x86asm.Imm:
-			if in.Op == x86asm.AND && src >= 0 && src < maxEntries {
-				return int(src) + 1
+			switch {
+			case in.Op == x86asm.AND && src >= 0 && src < maxEntries:
+				return int(src)>>shift + 1
+			case in.Op == x86asm.SHR && src > 0 && src < 32:
+				shift += int(src)
+			default:
+				return 0
 			}
-			return 0
 		case x86asm.Reg:
 			if n = copied(in, src); n == noReg {
 				return 0
+			}
+			if b := e.guardSince(j, n, l.index.at); b > 0 {
+				return (b-1)>>shift + 1
 			}
 		case x86asm.Mem:
 			if in.Op != x86asm.MOV {
@@ -368,6 +376,19 @@ func (e *evaluator) bound(l *load) int {
 			n, copyOf = noReg, src
 		default:
 			return 0
+		}
+	}
+	return 0
+}
+
+// guardSince gives the bound that is put on register n behind insts[j], which copies it, and in
+// front of insts[to], while it has the same value.
+func (e *evaluator) guardSince(j, n, to int) int {
+	for k := j - 1; k > to && !writes(&e.insts[k]).has(n); k-- {
+		if in := &e.insts[k]; in.Op == x86asm.CMP && isReg(in.Args[0], n) {
+			if b := e.guard(k); b > 0 {
+				return b
+			}
 		}
 	}
 	return 0

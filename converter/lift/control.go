@@ -24,6 +24,7 @@ type site struct {
 	info   *ir.CallInfo
 	direct bool
 	callee *function           // of a direct call or tail call, if it is in the unit
+	conv   *convention         // the function's
 	vars   *[numRegs]*ir.Value // nil entries: as at the start of the block
 	after  Set                 // live after the site
 	// through is what the site leaves alone and a later call may want.
@@ -194,7 +195,7 @@ func makesFrame(in *x86.Inst) bool {
 
 // closeSegment ends the block's segment at s and notes the state there.
 func (c *ctx) closeSegment(s site) {
-	s.info.Shared = c.b.src.Shared
+	s.info.Shared, s.conv = c.b.src.Shared, c.fn.conv
 	s.vars = c.registers()
 	for _, x := range s.vars {
 		hold(x)
@@ -478,7 +479,7 @@ func (c *ctx) plainReturn(sp *ir.Value) {
 // exit ends the function; what it hands back is filled in by link.
 func (c *ctx) exit(t ir.Term) {
 	c.B.Term = t
-	s := site{term: c.B, vars: c.registers()}
+	s := site{term: c.B, vars: c.registers(), conv: c.fn.conv}
 	if c.b.exit == len(c.b.exits) {
 		c.b.exits = append(c.b.exits, nil)
 	}

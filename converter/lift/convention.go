@@ -73,6 +73,57 @@ func tooMany(breaches, ending int) bool {
 	return breaches >= manyBreaches && float64(breaches) >= breachPart*float64(ending)
 }
 
+// Within a unit that follows System V, code that lies together may have a convention of its own, as
+// V8's own functions in libnode do: 1,500 of 130,000, most of which breach it.
+const (
+	windowSize  = 64 // functions
+	foreignPart = 1. / 2
+	foreignGap  = 4 // windows between such ones that are taken for the same code
+)
+
+// foreign tells which functions lie where most breach System V's convention.
+func foreign(fns []*function) []bool {
+	is := make([]bool, len(fns))
+	end := -foreignGap * windowSize // of the last such window
+	for start := 0; start < len(fns); start += windowSize {
+		window := fns[start:min(start+windowSize, len(fns))]
+		breaches, ending := 0, 0
+		for _, fn := range window {
+			if fn.ends {
+				ending++
+			}
+			if fn.broken != 0 {
+				breaches++
+			}
+		}
+		if breaches < manyBreaches || float64(breaches) < foreignPart*float64(ending) {
+			continue
+		}
+		from := start
+		if start-end <= foreignGap*windowSize {
+			from = max(end, 0)
+		}
+		end = start + len(window)
+		for i := from; i < end; i++ {
+			is[i] = true
+		}
+	}
+	return is
+}
+
+// liftForeign lifts functions with a convention of their own so that they can call, and be called by,
+// any code.
+func (l *lifter) liftForeign(fns []*function) {
+	other := *l
+	other.conv, other.res = anyRegister, &Result{Untranslated: map[string]int{}}
+	for i, is := range foreign(fns) {
+		if is {
+			fns[i] = other.lift(fns[i].src)
+			fns[i].broken = calleeSaved
+		}
+	}
+}
+
 // findBroken finds whether fn goes back or on to another anywhere, and which
 // registers it then has changed that System V has it keep.
 func (fn *function) findBroken() {
@@ -199,7 +250,7 @@ func (l *lifter) liftCallers(fns []*function) {
 			return
 		}
 		for i, fn := range fns {
-			if fn.callsOneOf(fresh) {
+			if fn.conv == l.conv && fn.callsOneOf(fresh) {
 				fns[i] = again.lift(fn.src)
 			}
 		}

@@ -77,6 +77,7 @@ func Program(p *disasm.Program) *Result {
 	if conventionOf(fns) != systemV {
 		return Fragment(p)
 	}
+	l.liftForeign(fns)
 	l.liftCallers(fns)
 	return l.link(fns)
 }

@@ -298,7 +298,7 @@ func (l *linker) site(b *block, s *site) {
 		for i, v := range sysRegs {
 			s.call.Args[i+1] = l.arg(b, s, v)
 		}
-		s.info.State = l.stateAndSP(b, s, l.u.conv.kept|s.before&sysSet|s.after&^l.u.kills(s)&^flagSet)
+		s.info.State = l.stateAndSP(b, s, s.conv.kept|s.before&sysSet|s.after&^l.u.kills(s)&^flagSet)
 		return
 	}
 	s.info.SP = l.at(b, s, RSP)

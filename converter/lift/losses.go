@@ -65,7 +65,7 @@ func (u *unit) lostThrough(s *site, before Set) Set {
 	if t := s.callee; t != nil {
 		return before&^u.calleeMods(s) | t.sum.lost
 	}
-	return before | u.conv.changed&^u.conv.given
+	return before | s.conv.changed&^s.conv.given
 }
 
 // given is what a call may give back.
@@ -73,5 +73,5 @@ func (u *unit) given(s *site) Set {
 	if t := s.callee; t != nil {
 		return u.calleeMods(s) &^ t.sum.lost
 	}
-	return u.conv.given
+	return s.conv.given
 }

@@ -20,7 +20,7 @@ import (
 //     it may change: rax and rdx are handed back, others left in the register
 //     file. What it does not change the caller has left there.
 //
-// Across units, and for indirect calls, the unit's convention holds.
+// Across units, and for indirect calls, the caller's convention holds.
 type summary struct {
 	needs Set
 	soft  Set
@@ -32,13 +32,12 @@ type summary struct {
 // unit is all functions of a unit, for what one function has to know of another.
 type unit struct {
 	lifter  *lifter
-	conv    *convention
 	fns     []*function
 	byEntry map[uint32]*function
 }
 
 func newUnit(l *lifter, fns []*function) *unit {
-	u := &unit{lifter: l, conv: l.conv, fns: fns, byEntry: make(map[uint32]*function, len(fns))}
+	u := &unit{lifter: l, fns: fns, byEntry: make(map[uint32]*function, len(fns))}
 	for _, fn := range fns {
 		u.byEntry[fn.entry()] = fn
 		fn.breaks = l.broken[fn.entry()]
@@ -53,8 +52,8 @@ func newUnit(l *lifter, fns []*function) *unit {
 	u.losses()
 	for _, fn := range fns {
 		u.forwardDefs(fn)
-		if fn.src.AddressTaken || u.conv.passed != 0 {
-			fn.sum.gives = u.conv.given
+		if fn.src.AddressTaken || fn.conv.passed != 0 {
+			fn.sum.gives = fn.conv.given
 		}
 	}
 	return u
@@ -183,7 +182,7 @@ func (u *unit) modifies() {
 	u.settle(func(fn *function) bool {
 		mods := fn.sum.mods
 		for _, t := range fn.callees {
-			mods |= t.sum.mods & u.conv.changed
+			mods |= t.sum.mods & fn.conv.changed
 		}
 		changed := mods != fn.sum.mods
 		fn.sum.mods = mods
@@ -229,9 +228,9 @@ func (s *site) sysMods() Set {
 // have the callee keep.
 func (u *unit) calleeMods(s *site) Set {
 	if s.callee != nil {
-		return s.callee.sum.mods&u.conv.changed | retSet | s.callee.breaks
+		return s.callee.sum.mods&s.conv.changed | retSet | s.callee.breaks
 	}
-	return u.conv.changed
+	return s.conv.changed
 }
 
 // forwardDefs computes for each block which registers hold something: what may
@@ -370,7 +369,7 @@ func (u *unit) kills(s *site) Set {
 	case s.callee != nil: // what it does not change is still there
 		return retSet | flagSet | s.callee.sum.lost
 	}
-	return u.conv.changed | flagSet
+	return s.conv.changed | flagSet
 }
 
 // kept is what has the same value after a call or system call as before.
@@ -389,12 +388,12 @@ func (u *unit) kept(s *site) Set {
 func (u *unit) siteNeeds(s *site, seg *segment) live {
 	if t := s.callee; t != nil {
 		hard, soft := t.sum.wants()
-		return live{u.conv.kept | hard | s.after&u.conv.changed&^u.kills(s), soft & seg.known}
+		return live{s.conv.kept | hard | s.after&s.conv.changed&^u.kills(s), soft & seg.known}
 	}
 	if !s.isCall() { // how many arguments the system call has is not known
-		return live{u.conv.kept, seg.meant & sysSet}
+		return live{s.conv.kept, seg.meant & sysSet}
 	}
-	return live{u.conv.kept | u.conv.passed, seg.meant & u.conv.meant}
+	return live{s.conv.kept | s.conv.passed, seg.meant & s.conv.meant}
 }
 
 // wants is what a call of the function passes in any case, and what if it holds
@@ -406,15 +405,15 @@ func (s *summary) wants() (hard, soft Set) {
 // exitNeeds is what must be handed back, or on, at an exit.
 func (u *unit) exitNeeds(fn *function, s *site, known Set) live {
 	t := &s.term.Term
-	needs := u.conv.kept | fn.sum.gives
+	needs := s.conv.kept | fn.sum.gives
 	switch {
 	case t.Kind == ir.Return:
 		return live{hard: needs}
 	case t.Kind == ir.Leave:
-		return live{needs | retSet, known & u.conv.changed}
+		return live{needs | retSet, known & s.conv.changed}
 	case s.callee != nil:
 		hard, soft := s.callee.sum.wants()
 		return live{needs&^retSet | hard, soft & known}
 	}
-	return live{needs&^retSet | u.conv.passed, known & u.conv.meant}
+	return live{needs&^retSet | s.conv.passed, known & s.conv.meant}
 }
