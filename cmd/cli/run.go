@@ -184,7 +184,7 @@ func (flags *runFlags) spec(img v1.Image, args []string) (s runner.Spec, closeCo
 		Dir: firstOf(flags.dir, config.Config.WorkingDir), User: firstOf(flags.user, config.Config.User),
 		Hostname: firstOf(flags.hostname, config.Config.Hostname), ReadOnly: flags.readOnly, SetID: flags.setID, Faults: flags.strace,
 		Stdout: os.Stdout, Stderr: os.Stderr, TTY: flags.tty,
-		Restless: os.Getenv(restlessVar) != "", Recompile: translate.At,
+		Restless: os.Getenv(restlessVar) != "", Recompile: new(translate.Late).At,
 	}
 	if flags.strict {
 		s.Recompile = nil

@@ -14,7 +14,7 @@ import (
 
 // Analyze finds the functions of f. It fails only if there are none.
 func Analyze(f *elf.File) (*Program, error) {
-	d := newDiscovery(f)
+	d := newDiscovery(f, everywhere)
 	d.run()
 	p := &Program{File: f, Funcs: newPartition(d).functions()}
 	if len(p.Funcs) == 0 {
@@ -22,7 +22,7 @@ func Analyze(f *elf.File) (*Program, error) {
 	}
 	cutNoReturn(p, d.ranges)
 	d.describe(p)
-	d.count(p)
+	p.missed, p.dropped = d.missed(d.count(p))
 	return p, nil
 }
 
@@ -100,8 +100,8 @@ func (b *Block) eachTarget(visit func(entry uint64)) {
 	}
 }
 
-// count fills in the statistics and the covered bytes.
-func (d *discovery) count(p *Program) {
+// count fills in the statistics and the covered bytes. It returns what is covered, certain or not.
+func (d *discovery) count(p *Program) *coverage {
 	st := &p.Stats
 	st.Functions = len(p.Funcs)
 	covered := newCoverage(d.image)
@@ -131,13 +131,13 @@ func (d *discovery) count(p *Program) {
 	}
 	st.Instructions = covered.insts
 	p.covered = d.certain(p).spans()
-	p.missed, p.dropped = d.missed(covered)
 	for _, s := range covered.spans() {
 		st.CodeBytes += s.End - s.Start
 	}
 	for _, s := range d.file.ExecutableSpans() {
 		st.ExecutableBytes += s.Size
 	}
+	return covered
 }
 
 // certain covers the functions that the file lists and what those call or jump to.

@@ -111,9 +111,12 @@ b:	.long b0 - b, b1 - b, b2 - b, b3 - b
 `
 
 // TestAdjacentTables: both tables have their four entries.
-func TestAdjacentTables(t *testing.T) {
-	source := filepath.Join(t.TempDir(), "adjacent.s")
-	if err := os.WriteFile(source, []byte(adjacent), 0o644); err != nil {
+func TestAdjacentTables(t *testing.T) { checkTables(t, adjacent, false) }
+
+// checkTables checks that a program of assembly has two tables of four entries each, with bounds or without.
+func checkTables(t *testing.T, code string, bounded bool) {
+	source := filepath.Join(t.TempDir(), "tables.s")
+	if err := os.WriteFile(source, []byte(code), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p := compile(t, []string{"gcc"}, source)
@@ -122,8 +125,8 @@ func TestAdjacentTables(t *testing.T) {
 		for _, b := range f.Blocks {
 			if s := b.Term.Switch; s != nil {
 				tables++
-				if len(s.Targets) != 4 {
-					t.Errorf("a table of %d entries", len(s.Targets))
+				if len(s.Targets) != 4 || s.Bounded != bounded {
+					t.Errorf("a table of %d entries, bounded: %v", len(s.Targets), s.Bounded)
 				}
 			}
 		}
@@ -132,3 +135,44 @@ func TestAdjacentTables(t *testing.T) {
 		t.Errorf("%d tables", tables)
 	}
 }
+
+// shifted has jump tables whose indexes are compared before they are shifted: what lies behind them
+// looks like more of them.
+const shifted = `
+	.globl main
+main:	mov %edi, %edx
+	mov %edx, %eax
+	shr $2, %al
+	cmp $0xf, %dl
+	ja none
+	lea a(%rip), %rdx
+	movzbl %al, %eax
+	movslq (%rdx,%rax,4), %rax
+	add %rdx, %rax
+	jmp *%rax
+a0:	cmp $0x7f, %esi
+	ja none
+	shr $5, %esi
+	lea b(%rip), %rdx
+	movslq (%rdx,%rsi,4), %rax
+	add %rdx, %rax
+	jmp *%rax
+a1:	mov $2, %eax
+	ret
+a2:	mov $3, %eax
+	ret
+a3:	mov $4, %eax
+	ret
+none:	xor %eax, %eax
+	ret
+	.section .rodata
+	.p2align 2
+a:	.long a0 - a, a1 - a, a2 - a, a3 - a
+	.long a0 - a, a1 - a, a2 - a, a3 - a
+b:	.long a1 - b, a2 - b, a3 - b, none - b
+	.long a1 - b, a2 - b, a3 - b, none - b
+	.section .note.GNU-stack
+`
+
+// TestShiftedIndexes: both tables have the four entries that their bounds say.
+func TestShiftedIndexes(t *testing.T) { checkTables(t, shifted, true) }

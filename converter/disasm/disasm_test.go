@@ -92,7 +92,7 @@ func checkCoverage(t *testing.T, p *Program) {
 			covered[i] = true
 		}
 	}
-	m := newImage(p.File)
+	m := newImage(p.File, everywhere)
 	d := &discovery{image: m}
 	code, missed := 0, 0
 	for _, s := range p.File.Sections {

@@ -53,9 +53,9 @@ type discovery struct {
 	visited  addrSet           // of a walk that records nothing
 }
 
-func newDiscovery(f *elf.File) *discovery {
+func newDiscovery(f *elf.File, within Span) *discovery {
 	d := &discovery{
-		image:    newImage(f),
+		image:    newImage(f, within),
 		ranges:   rangesOf(f),
 		framed:   map[uint64]bool{},
 		jumps:    map[uint64][]uint64{},

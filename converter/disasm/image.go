@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"math"
 	"slices"
 
 	"golang.org/x/arch/x86/x86asm"
@@ -125,13 +126,20 @@ type image struct {
 // instChunk is the number of instructions that are kept together.
 const instChunk = 512
 
-func newImage(f *elf.File) *image {
+// newImage is the executable bytes of f within a range.
+func newImage(f *elf.File, within Span) *image {
 	m := &image{file: f}
 	for _, s := range f.ExecutableSpans() {
-		m.regions = append(m.regions, newRegion(s.Vaddr, f.Data[s.Off:s.Off+s.Size]))
+		start, end := max(s.Vaddr, within.Start), min(s.Vaddr+s.Size, within.End)
+		if start < end {
+			m.regions = append(m.regions, newRegion(start, f.Data[s.Off+start-s.Vaddr:s.Off+end-s.Vaddr]))
+		}
 	}
 	return m
 }
+
+// everywhere is the range of all addresses.
+var everywhere = Span{0, math.MaxUint64}
 
 func newRegion(base uint64, code []byte) region {
 	n := len(code)

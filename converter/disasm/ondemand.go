@@ -10,8 +10,7 @@ import (
 // one range of addresses; what it goes to elsewhere are other functions. It is for
 // what Analyze missed, in a file where only that is left.
 func AnalyzeAt(f *elf.File, addr uint64, within Span) (*Program, error) {
-	d := newDiscovery(f)
-	d.image = rangeImage(f, within)
+	d := newDiscovery(f, within)
 	if !d.isCode(addr) {
 		return nil, fmt.Errorf("%s: %w at %#x", f.Name, errNotCode, addr)
 	}
@@ -22,20 +21,6 @@ func AnalyzeAt(f *elf.File, addr uint64, within Span) (*Program, error) {
 	d.describe(p)
 	d.count(p)
 	return p, nil
-}
-
-// rangeImage is the executable bytes of f within a range.
-func rangeImage(f *elf.File, within Span) *image {
-	m := newImage(f)
-	all := m.regions
-	m.regions = nil
-	for _, r := range all {
-		start, end := max(r.base, within.Start), min(r.base+uint64(len(r.code)), within.End)
-		if start < end {
-			m.regions = append(m.regions, newRegion(start, r.code[start-r.base:end-r.base]))
-		}
-	}
-	return m
 }
 
 // isElsewhere reports whether addr is code of the file that is not looked at.

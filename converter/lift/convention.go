@@ -53,7 +53,14 @@ const (
 
 // conventionOf finds the convention that functions lifted under System V's follow.
 func conventionOf(fns []*function) *convention {
-	breaches, ending := 0, 0
+	if tooMany(breachesOf(fns)) {
+		return anyRegister
+	}
+	return systemV
+}
+
+// breachesOf counts the functions that breach System V's convention, and those that end.
+func breachesOf(fns []*function) (breaches, ending int) {
 	for _, fn := range fns {
 		if fn.ends {
 			ending++
@@ -62,10 +69,7 @@ func conventionOf(fns []*function) *convention {
 			breaches++
 		}
 	}
-	if tooMany(breaches, ending) {
-		return anyRegister
-	}
-	return systemV
+	return breaches, ending
 }
 
 // tooMany reports whether so many breaches tell of another convention than System V.
@@ -77,31 +81,23 @@ func tooMany(breaches, ending int) bool {
 // V8's own functions in libnode do: 1,500 of 130,000, most of which breach it.
 const (
 	windowSize  = 64 // functions
+	windowStep  = 8  // from one window to the next
 	foreignPart = 1. / 2
-	foreignGap  = 4 // windows between such ones that are taken for the same code
+	foreignGap  = 256 // functions between such windows that are taken for the same code
 )
 
 // foreign tells which functions lie where most breach System V's convention.
 func foreign(fns []*function) []bool {
 	is := make([]bool, len(fns))
-	end := -foreignGap * windowSize // of the last such window
-	for start := 0; start < len(fns); start += windowSize {
+	end := -foreignGap // of the last such window
+	for start := 0; start < len(fns); start += windowStep {
 		window := fns[start:min(start+windowSize, len(fns))]
-		breaches, ending := 0, 0
-		for _, fn := range window {
-			if fn.ends {
-				ending++
-			}
-			if fn.broken != 0 {
-				breaches++
-			}
-		}
-		if breaches < manyBreaches || float64(breaches) < foreignPart*float64(ending) {
+		if breaches, ending := breachesOf(window); breaches < manyBreaches || float64(breaches) < foreignPart*float64(ending) {
 			continue
 		}
 		from := start
-		if start-end <= foreignGap*windowSize {
-			from = max(end, 0)
+		if start-end < foreignGap {
+			from = end
 		}
 		end = start + len(window)
 		for i := from; i < end; i++ {

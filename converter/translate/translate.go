@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/elf"
@@ -40,11 +41,18 @@ func ELF(ctx context.Context, name string, data []byte) (*unit.Unit, error) {
 // ErrRecompiled is returned by At for code that ELF has recompiled.
 var ErrRecompiled = errors.New("lies within a recompiled function, but is no entry of it")
 
+// Late recompiles what ELF missed, while a program runs. It keeps the file that it looked at last.
+type Late struct {
+	mu   sync.Mutex
+	file *elf.File
+	hash blob.ID // of its bytes
+}
+
 // At recompiles what ELF missed at unit offset off and what that reaches among
-// the bytes that are left of it. data is the file's carrier, covered what was recompiled of it. The
+// the bytes that are left of it. data is the file's carrier, whose hash is given, covered what was recompiled of it. The
 // unit has the same base as the file's own; its Source is a hash of the carrier's and the offset.
-func At(ctx context.Context, name string, data []byte, covered []unit.Span, off uint32) (*unit.Unit, error) {
-	f, err := elf.Parse(name, data)
+func (l *Late) At(ctx context.Context, name string, data []byte, carrier blob.ID, covered []unit.Span, off uint32) (*unit.Unit, error) {
+	f, err := l.parsed(name, data, carrier)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +65,22 @@ func At(ctx context.Context, name string, data []byte, covered []unit.Span, off 
 	if err != nil {
 		return nil, err
 	}
-	carrier := blob.Hash(data)
 	return emit(ctx, prog, lift.Fragment(prog), blob.Hash(binary.LittleEndian.AppendUint32(carrier[:], off)))
+}
+
+// parsed is the file with these bytes.
+func (l *Late) parsed(name string, data []byte, hash blob.ID) (*elf.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil && l.hash == hash {
+		return l.file, nil
+	}
+	f, err := elf.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	l.file, l.hash = f, hash
+	return f, nil
 }
 
 // left is the range of addresses around addr that was not recompiled.

@@ -13,8 +13,8 @@ import (
 )
 
 // Recompile makes a unit of the code at unit offset off of an ELF file and what it
-// reaches, among what covered leaves of the file's bytes.
-type Recompile func(ctx context.Context, name string, file []byte, covered []unit.Span, off uint32) (*unit.Unit, error)
+// reaches, among what covered leaves of the file's bytes, whose hash is given.
+type Recompile func(ctx context.Context, name string, file []byte, hash blob.ID, covered []unit.Span, off uint32) (*unit.Unit, error)
 
 // onDemand recompiles what discovery missed, once for each place. The file
 // must be one that the image lists: an address alone makes no code.
@@ -66,7 +66,7 @@ func (o *onDemand) make(u machine.Unit, file []byte, off uint32) (m machine.Unit
 			m, err = nil, fmt.Errorf("offset %#x of unit %x: %v", off, u.ID(), p)
 		}
 	}()
-	fresh, err := o.recompile(o.ctx, fmt.Sprintf("unit %x", u.ID()), file, known.Meta().Covered, off)
+	fresh, err := o.recompile(o.ctx, fmt.Sprintf("unit %x", u.ID()), file, hash, known.Meta().Covered, off)
 	if err != nil {
 		return nil, err
 	}
