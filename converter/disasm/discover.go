@@ -262,7 +262,8 @@ func (d *discovery) jump(from, to uint64) {
 // fallsThrough reports whether control goes on to next after an instruction
 // with flow f. A call that is the last instruction of its FDE does not
 // return: compilers put nothing behind it then. A ud2 goes on only where more of
-// its FDE follows, and not behind a call, where compilers put one if that does not return.
+// its FDE follows, and not behind a call, where compilers put one if that does not return. Of int3 two
+// fill a gap between functions.
 func (d *discovery) fallsThrough(f flow, next uint64) bool {
 	if !f.continues() {
 		return false
@@ -274,9 +275,15 @@ func (d *discovery) fallsThrough(f flow, next uint64) bool {
 	case flowTrap:
 		s, ok := d.rangeOf(next - 1)
 		return ok && next < s.end && !d.followsCall(next-trapLen)
+	case flowBreak:
+		r, off := d.region(next)
+		return r == nil || r.code[off] != opInt3
 	}
 	return true
 }
+
+// opInt3 is the instruction of one byte.
+const opInt3 = 0xcc
 
 // trapLen is the length of ud2, bytes.
 const trapLen = 2

@@ -24,8 +24,9 @@ const (
 	flowJumpIndirect
 	flowRet
 	flowHalt
-	flowTrap // a handler may go on behind it
-	flowBad  // no instruction starts here
+	flowTrap  // a handler may go on behind it
+	flowBreak // int3, likewise
+	flowBad   // no instruction starts here
 
 	rel8     flow = 0x10
 	repeats  flow = 0x20
@@ -55,6 +56,8 @@ func flowOf(in *x86.Inst) flow {
 		k = flowCall
 	case in.Op == x86asm.CALL:
 		k = flowCallIndirect
+	case in.Op == x86asm.INT && in.Args[0] == x86asm.Imm(3):
+		k = flowBreak
 	}
 	if direct && in.PCRel == 1 {
 		k |= rel8
@@ -68,7 +71,7 @@ func flowOf(in *x86.Inst) flow {
 // continues reports whether control may go on to the next instruction.
 func (f flow) continues() bool {
 	switch f & flowKind {
-	case flowNone, flowCall, flowCallIndirect, flowCond, flowTrap:
+	case flowNone, flowCall, flowCallIndirect, flowCond, flowTrap, flowBreak:
 		return true
 	}
 	return false
@@ -83,7 +86,7 @@ func (f flow) isCall() bool {
 // endsBlock reports whether the instruction is the last of its block.
 func (f flow) endsBlock() bool {
 	switch f & flowKind {
-	case flowNone, flowCall, flowCallIndirect, flowTrap:
+	case flowNone, flowCall, flowCallIndirect, flowTrap, flowBreak:
 		return false
 	}
 	return true
