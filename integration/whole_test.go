@@ -15,7 +15,7 @@ import (
 var wholeImage = debian.Spec{
 	Suite: debian.Minbase.Suite,
 	Include: strings.Fields("busybox-static xz-utils sqlite3 lua5.4 perl jq bc openssl zstd bzip2 tcc gcc libc6-dev ripgrep " +
-		"imagemagick gnuplot-nox tesseract-ocr gawk git python3 php-cli ruby tcl strace shellcheck"),
+		"imagemagick gnuplot-nox tesseract-ocr gawk git python3 php-cli ruby tcl strace shellcheck nodejs"),
 }
 
 // wholePrograms are shell commands and what they get on standard input, some of
@@ -80,6 +80,15 @@ Point = Struct.new(:x, :y) { def method_missing(n, *a) = "#{n}#{a.size}"; def re
 puts Point.new(1, 2).foo(3), Point.new(1, 2) == Point.new(1, 2), %w[b a].to_set.include?("a"), "a1b22".gsub(/\d+/) { |m| m.to_i * 2 }, [3, 1, 2].lazy.map { _1 * 2 }.select(&:positive?).first(2).inspect
 r, w = IO.pipe; pid = fork { r.close; w.puts "from the child"; exit! 3 }; w.close; puts r.read; Process.wait pid; puts $?.exitstatus, ` + "`echo shell`" + `
 GC.start; trap("USR1") { puts "signal" }; Process.kill("USR1", $$); sleep 0.1; puts ObjectSpace.each_object(Class).count > 100
+`, 1},
+	{"node", "node --jitless - 2>/dev/null", `const fs = require('fs'), path = require('path'), crypto = require('crypto'), zlib = require('zlib'), http = require('http'), cp = require('child_process'), { Worker } = require('worker_threads')
+class A { #x; constructor(x) { this.#x = x } get y() { return this.#x * 2 } }; const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2); function* g() { yield 1; yield* [2, 3] }
+console.log(fib(20), new A(21).y, [...g()], 10n ** 30n, new Map([['a', { b: [1, , 3] }]]), [3, 1, 2].sort(), Symbol('s').toString(), (0.1 + 0.2).toFixed(3), Math.sin(1), new Date(0))
+console.log(crypto.createHash('sha256').update('abc').digest('hex'), zlib.gunzipSync(zlib.gzipSync('x'.repeat(1000))).length, JSON.stringify({ a: [1, { b: 'x\u00e9' }] }), 'abc-def'.replace(/(?<l>\w+)-(\w+)/, '$2 $<l>'))
+console.log(new Intl.NumberFormat('de').format(1234567.8), [1, 2, 3].map(x => x ** 2).reduce((a, b) => a + b), new Uint32Array([1, -1]), path.resolve('/a/b', '../c'), new Proxy({}, { get: (o, k) => k }).foo)
+try { null.f() } catch (e) { console.log(e.message) }; try { (function f() { f() })() } catch (e) { console.log(e.constructor.name) }; let o = []; for (let i = 0; i < 2e5; i++) o.push({ i, s: 'k' + i }); console.log(o.filter(x => x.i % 1000 == 0).length)
+new Worker('require("worker_threads").parentPort.postMessage(7 * 6)', { eval: true }).on('message', x => { console.log('worker', x, cp.execFileSync('echo', ['from a child']).toString())
+const s = http.createServer((q, r) => r.end('hello ' + q.url)).listen(0, '127.0.0.1', () => http.get({ host: '127.0.0.1', port: s.address().port, path: '/x' }, r => r.on('data', async d => { console.log(d.toString(), await Promise.all([1, 2].map(async x => { await new Promise(r => setTimeout(r, 10)); return x * 2 }))); s.close() }))) })
 `, 1},
 	{"tcl", "tclsh", `puts [expr {2**100}]; proc f n {expr {$n < 2 ? $n : [f [expr {$n-1}]] + [f [expr {$n-2}]]}}; puts [f 15]
 puts [regexp -all -inline {(\d+)-(\d+)} "a 12-34 5-6"]; puts [clock format 0 -gmt 1]; puts [exec echo hi]; puts [lsort -unique {c a b a}]
