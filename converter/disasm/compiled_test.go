@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/arch/x86/x86asm"
 )
 
 // compileHere compiles a program of the integration tests, if there is the
@@ -176,3 +178,35 @@ b:	.long a1 - b, a2 - b, a3 - b, none - b
 
 // TestShiftedIndexes: both tables have the four entries that their bounds say.
 func TestShiftedIndexes(t *testing.T) { checkTables(t, shifted, true) }
+
+// behindBreakpoints has a function that nothing names, behind a call that is taken to return.
+const behindBreakpoints = `
+	.globl main
+main:	call *%rdi
+	int3
+	.p2align 6, 0xcc
+	mov $0x12345678, %eax
+	ret
+	.section .note.GNU-stack
+`
+
+// TestBreakpointsEndFunctions: what follows a gap of int3 is a function of its own.
+func TestBreakpointsEndFunctions(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "gap.s")
+	if err := os.WriteFile(source, []byte(behindBreakpoints), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range compile(t, []string{"gcc"}, source).Funcs {
+		for _, b := range f.Blocks {
+			for i := range b.Insts {
+				if b.Insts[i].Args[1] == x86asm.Imm(0x12345678) {
+					found = found || f.Entry == b.Insts[i].Addr
+				}
+			}
+		}
+	}
+	if !found {
+		t.Error("it is no entry")
+	}
+}
