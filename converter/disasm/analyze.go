@@ -47,11 +47,11 @@ func (p *partition) markShared(funcs []*Func) {
 	for _, f := range funcs {
 		for _, b := range f.Blocks {
 			for i := range b.Insts {
-				at, again := b.Insts[i].Addr, role(isGiven)
+				at, as := b.Insts[i].Addr, isGiven
 				if p.is(at, isGiven) {
-					again = isShared
+					as = isShared
 				}
-				p.mark(at, again)
+				p.mark(at, as)
 			}
 		}
 	}

@@ -162,7 +162,7 @@ func (d *discovery) padding(r *region, off int) int {
 // filler is padding, whether or not the bytes were taken for code.
 func (d *discovery) filler(r *region, off int) int {
 	switch r.code[off] {
-	case 0xcc, 0x00, 0x90:
+	case opInt3, 0x00, 0x90:
 		return 1
 	}
 	in, err := d.decoder.Decode(r.code[off:], r.base+uint64(off))

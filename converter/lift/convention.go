@@ -107,11 +107,17 @@ func foreign(fns []*function) []bool {
 	return is
 }
 
+// again is l for functions that were lifted before: what is not translated of them is not counted twice.
+func (l *lifter) again(conv *convention) *lifter {
+	x := *l
+	x.conv, x.res = conv, &Result{Untranslated: map[string]int{}}
+	return &x
+}
+
 // liftForeign lifts functions with a convention of their own so that they can call, and be called by,
 // any code.
 func (l *lifter) liftForeign(fns []*function) {
-	other := *l
-	other.conv, other.res = anyRegister, &Result{Untranslated: map[string]int{}}
+	other := l.again(anyRegister)
 	for i, is := range foreign(fns) {
 		if is {
 			fns[i] = other.lift(fns[i].src)
@@ -230,8 +236,7 @@ func (fn *function) brokenBy(info *ir.CallInfo) Set {
 // liftCallers lifts the callers of functions that keep less than they should
 // again, until no more is found.
 func (l *lifter) liftCallers(fns []*function) {
-	again := *l
-	again.res = &Result{Untranslated: map[string]int{}}
+	again := l.again(l.conv)
 	for {
 		fresh := map[uint32]bool{}
 		for _, fn := range fns {

@@ -162,7 +162,7 @@ func (l *linker) edges(b *block) {
 // that must not know more where other functions have it too and what they hand to it.
 func (c *ctx) handedTo(to *block, v Var) *ir.Value {
 	x := c.atEnd(v)
-	if to.polls() && to.src.Shared && to.index > c.b.index && v != RSP && v != Dest {
+	if to.src.Shared && to.polls() && to.index > c.b.index && v != RSP && v != Dest {
 		x = c.Opaque(int(v.reg()), x)
 	}
 	return x

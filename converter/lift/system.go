@@ -34,16 +34,13 @@ func cmc(c *ctx, in *x86.Inst) error {
 	return nil
 }
 
-// flagBits are the flags' places in rflags.
-var flagBits = map[Var]int64{CF: 0, PF: 2, AF: 4, ZF: 6, SF: 7, DF: 10, OF: 11}
-
 // packFlags builds the low bits of rflags from the flags in s. Bit 1 is
 // always set.
 func (c *ctx) packFlags(s Set) *ir.Value {
 	x := c.Const32(2)
 	for f := CF; f < Dest; f++ {
 		if s.has(f) {
-			x = c.Or(x, c.ShlC(c.flag(f), flagBits[f]))
+			x = c.Or(x, c.ShlC(c.flag(f), int64(abi.FlagBits[f-CF])))
 		}
 	}
 	return x
@@ -52,7 +49,7 @@ func (c *ctx) packFlags(s Set) *ir.Value {
 func (c *ctx) unpackFlags(s Set, x *ir.Value) {
 	for f := CF; f < Dest; f++ {
 		if s.has(f) {
-			c.set(f, c.bit(x, flagBits[f]))
+			c.set(f, c.bit(x, int64(abi.FlagBits[f-CF])))
 		}
 	}
 }

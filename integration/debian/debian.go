@@ -113,9 +113,10 @@ func build(ctx context.Context, spec Spec, dir string, log io.Writer) error {
 	if len(spec.Include) > 0 {
 		args = append(args, "--include="+strings.Join(spec.Include, ","))
 	}
-	err := command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...)
+	args = append(args, spec.Suite, tarball)
+	err := command(ctx, log, dir, "mmdebstrap", args...)
 	if err != nil { // a mirror may be away for a moment
-		err = command(ctx, log, dir, "mmdebstrap", append(args, spec.Suite, tarball)...)
+		err = command(ctx, log, dir, "mmdebstrap", args...)
 	}
 	if err != nil {
 		return err

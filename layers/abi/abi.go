@@ -85,6 +85,9 @@ const (
 // are elsewhere: HelperSTMXCSR gives them.
 const MXCSRLive = 1 << 16
 
+// FlagBits are the places in rflags of the flags from CF to DF.
+var FlagBits = [...]int{CF - CF: 0, PF - CF: 2, AF - CF: 4, ZF - CF: 6, SF - CF: 7, OF - CF: 11, DF - CF: 10}
+
 // NumRegs is the number of imported globals.
 const NumRegs = XMM0 + 16
 

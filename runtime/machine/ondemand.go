@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"io"
 	"os"
 	"slices"
 )
@@ -58,6 +57,6 @@ func readAll(f *os.File) ([]byte, error) {
 		return nil, err
 	}
 	b := make([]byte, info.Size())
-	_, err = io.ReadFull(io.NewSectionReader(f, 0, info.Size()), b)
+	_, err = f.ReadAt(b, 0)
 	return b, err
 }

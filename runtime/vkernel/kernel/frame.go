@@ -131,21 +131,18 @@ func (t *Task) frameBytes(a Action, stack AltStack, pc, faultAddr, fx uint64) []
 	return le.AppendUint64(b, uint64(t.frameMask()))
 }
 
-// flagBits are the flags' places in rflags.
-var flagBits = map[abi.Reg]uint64{abi.CF: 0, abi.PF: 2, abi.AF: 4, abi.ZF: 6, abi.SF: 7, abi.DF: 10, abi.OF: 11}
-
 // flags are rflags. Flags that are not live may be others than the processor's.
 func (t *Task) flags() uint64 {
 	x := uint64(fixedFlags)
-	for r, bit := range flagBits {
-		x |= t.CPU.Reg(r) << bit
+	for i, bit := range abi.FlagBits {
+		x |= t.CPU.Reg(abi.CF+abi.Reg(i)) << bit
 	}
 	return x
 }
 
 func (t *Task) setFlags(x uint64) {
-	for r, bit := range flagBits {
-		t.CPU.SetReg(r, x>>bit&1)
+	for i, bit := range abi.FlagBits {
+		t.CPU.SetReg(abi.CF+abi.Reg(i), x>>bit&1)
 	}
 }
 
