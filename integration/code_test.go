@@ -29,7 +29,8 @@ var codeImage = sync.OnceValues(func() (img compiledImage, err error) {
 		}
 	}
 	for _, args := range [][]string{
-		{"-O1", "-w", "-static", "-pthread", "-o", img.rootfs + "/enter", "testdata/code/enter.c"},
+		{"-O1", "-w", "-static-pie", "-fPIE", "-pthread", "-o", img.rootfs + "/enter", "testdata/code/enter.c"},
+		{"-O1", "-w", "-static", "-no-pie", "-pthread", "-o", img.rootfs + "/fixed", "testdata/code/enter.c"},
 		{"-O1", "-o", img.rootfs + "/dyn", "testdata/code/dyn.c"},
 		{"-O1", "-w", "-fno-asynchronous-unwind-tables", "-o", img.rootfs + "/hidden", "testdata/code/hidden.c"},
 		{"-shared", "-fPIC", "-DANSWER=1", "-o", img.rootfs + "/libgood.so", "testdata/code/lib.c"},
@@ -177,6 +178,8 @@ var entries = []struct {
 	{"device", "mmap: ok", "open: ok\n" + noCode, []string{"refused mmap /dev/zero"}},
 	{"huge", "mmap: ok", "open: ok\nftruncate: ok\n" + noCode, []string{"refused mmap /tmp/huge"}},
 	{"listed_mprotect", "same: 1", "mmap: ok\nmprotect: ok\nsame: 1\n", nil},
+	{"moved", "called: exit 42", "mmap: ok\ncalled: exit 42\n", nil},
+	{"elsewhere", "called: exit 42", "mmap: EACCES\nrun: exit 0\n", []string{"refused mmap /fixed"}},
 	{"good", "answer: 1", "answer: 1\n", nil},
 }
 

@@ -328,7 +328,7 @@ func (d *discovery) noteMem(in *x86.Inst, m x86asm.Mem) {
 
 // noteImm: code linked to a fixed address has addresses as immediates.
 func (d *discovery) noteImm(in *x86.Inst, v uint64) {
-	if d.file.Type != elf.Exec || in.Op != x86asm.MOV && in.Op != x86asm.PUSH && in.Op != x86asm.CMP {
+	if !d.file.Fixed() || in.Op != x86asm.MOV && in.Op != x86asm.PUSH && in.Op != x86asm.CMP {
 		return
 	}
 	if d.isCode(v) {

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/arch/x86/x86asm"
 
-	"github.com/megabin/megabin/converter/elf"
 	"github.com/megabin/megabin/converter/x86"
 )
 
@@ -310,7 +309,7 @@ func (d *discovery) entry(v *value, addr uint64) (uint64, bool) {
 	}
 	to := v.base
 	switch {
-	case v.load.size == 8 && d.file.Type != elf.Exec:
+	case v.load.size == 8 && !d.file.Fixed():
 		to = d.slots[addr]
 	case v.load.size == 8:
 		to = binary.LittleEndian.Uint64(b)

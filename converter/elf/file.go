@@ -168,5 +168,8 @@ func (f *File) segment(addr uint64) *Segment {
 	return nil
 }
 
+// Fixed tells whether the file is linked to a fixed address.
+func (f *File) Fixed() bool { return f.Type == Exec }
+
 // Exec is the Type of a file that is linked to a fixed address.
 const Exec = elf.ET_EXEC

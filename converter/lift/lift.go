@@ -93,6 +93,7 @@ func Fragment(p *disasm.Program) *Result {
 type lifter struct {
 	conv        *convention
 	vmin        uint64
+	fixed       bool // the program runs at vmin only
 	checkpoints bool
 	memory      *memory
 	stubs       map[uint64]*x86.Inst
@@ -124,7 +125,7 @@ func (m *memory) next(entry uint32) *ir.Func {
 
 func newLifter(p *disasm.Program, conv *convention) *lifter {
 	return &lifter{
-		conv: conv, vmin: p.File.VMin, checkpoints: len(p.File.GoFuncs) > 0,
+		conv: conv, vmin: p.File.VMin, fixed: p.File.Fixed(), checkpoints: len(p.File.GoFuncs) > 0,
 		memory: new(memory), stubs: stubs(p), broken: map[uint32]Set{},
 		res: &Result{Untranslated: map[string]int{}},
 	}

@@ -319,14 +319,19 @@ func (l *linker) resolve(info *ir.CallInfo, args *[]*ir.Value, put func(*ir.Valu
 	if info.Kind != ir.Direct || l.u.byEntry[info.Target] != nil {
 		return
 	}
-	lin := l.fn.ir.NewValue(ir.Lin, ir.I32)
+	info.Kind = ir.Indirect
 	k := l.fn.ir.NewValue(ir.Const32, ir.I32)
 	k.Aux = int64(int32(info.Target))
+	put(k)
+	if l.fn.lifter.fixed {
+		k.Aux = int64(int32(uint32(l.fn.vmin) + info.Target))
+		*args = append(*args, k)
+		return
+	}
+	lin := l.fn.ir.NewValue(ir.Lin, ir.I32)
 	sum := l.fn.ir.NewValue(ir.I32Add, ir.I32, lin, k)
 	put(lin)
-	put(k)
 	put(sum)
-	info.Kind = ir.Indirect
 	*args = append(*args, sum)
 }
 

@@ -179,11 +179,11 @@ func (c *ctx) addr(m x86asm.Mem) (base *ir.Value, off uint32) {
 // the offset may be large: unit base and unit offset never wrap.
 func (c *ctx) ripAddr(m x86asm.Mem) (*ir.Value, uint32) {
 	target := int64(c.in.Next()) + m.Disp - int64(c.fn.vmin)
-	lin := c.New(ir.Lin)
+	lin := c.unitBase()
 	if s := c.segment(m); s != nil {
 		return c.Add(s, c.AddC(lin, target)), 0
 	}
-	if target < 0 || target > 1<<30 {
+	if target < 0 || target > 1<<30 || c.fn.lifter.fixed {
 		return c.AddC(lin, target), 0
 	}
 	return lin, uint32(target)
@@ -231,7 +231,7 @@ func split(a *ir.Value) (*ir.Value, uint32) {
 // effective is the effective address of m without segment base, modulo 2³².
 func (c *ctx) effective(m x86asm.Mem) *ir.Value {
 	if m.Base == x86asm.RIP {
-		return c.AddC(c.New(ir.Lin), int64(c.in.Next())+m.Disp-int64(c.fn.vmin))
+		return c.AddC(c.unitBase(), int64(c.in.Next())+m.Disp-int64(c.fn.vmin))
 	}
 	var sum *ir.Value
 	if v, _, ok := gprOf(m.Base); ok && m.Base != 0 {
@@ -324,7 +324,15 @@ func (c *ctx) stack(sp *ir.Value) *ir.Value { return c.Wrap(sp) }
 
 // codeAddr is the guest address of a unit offset, as I32.
 func (c *ctx) codeAddr(off uint32) *ir.Value {
-	return c.AddC(c.New(ir.Lin), int64(off))
+	return c.AddC(c.unitBase(), int64(off))
+}
+
+// unitBase is the linear address of unit offset 0.
+func (c *ctx) unitBase() *ir.Value {
+	if c.fn.lifter.fixed {
+		return c.Const32(int64(int32(c.fn.vmin)))
+	}
+	return c.New(ir.Lin)
 }
 
 // Control flow inside an instruction. What is built inside an arm or a loop

@@ -119,7 +119,7 @@ func emit(ctx context.Context, prog *disasm.Program, lifted *lift.Result, source
 func meta(f *elf.File, prog *disasm.Program, lifted *lift.Result) unit.Meta {
 	m := unit.Meta{
 		SourceSize: uint64(len(f.Data)), Kind: unit.Kind(f.Kind),
-		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, BuildID: f.BuildID,
+		Entry: uint32(f.Entry - f.VMin), VMin: f.VMin, Fixed: f.Fixed(), BuildID: f.BuildID,
 		Coverage: unit.Coverage{Bytes: prog.Stats.CodeBytes, Functions: uint64(len(prog.Funcs)), Instructions: uint64(lifted.Instructions)},
 	}
 	if f.Entry == 0 { // none: not a distance below VMin
@@ -156,7 +156,12 @@ type env struct {
 	entries []uint32
 	parts   []uint32
 	part    uint32 // of the function being compiled
+	base    uint32 // see Base
+	fixed   bool
 }
+
+// Base implements wasm.Env.
+func (e *env) Base() (addr uint32, fixed bool) { return e.base, e.fixed }
 
 // Callee implements wasm.Env.
 func (e *env) Callee(entry uint32) (ordinal uint32, samePart bool) {
@@ -167,8 +172,8 @@ func (e *env) Callee(entry uint32) (ordinal uint32, samePart bool) {
 	return uint32(i), e.parts[i] == e.part
 }
 
-func newEnv(l *lift.Result) *env {
-	e := &env{}
+func newEnv(m *unit.Meta, l *lift.Result) *env {
+	e := &env{base: uint32(m.VMin), fixed: m.Fixed}
 	size := 0
 	part := uint32(0)
 	for i := range l.Len() {
@@ -186,7 +191,7 @@ func newEnv(l *lift.Result) *env {
 
 // compile optimises and emits all functions, one after the other.
 func compile(ctx context.Context, u *unit.Unit, l *lift.Result) error {
-	e := newEnv(l)
+	e := newEnv(&u.Meta, l)
 	var sites []unit.Site
 	for i := range l.Len() {
 		if err := ctx.Err(); err != nil {

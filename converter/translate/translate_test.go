@@ -99,7 +99,7 @@ func TestSites(t *testing.T) {
 			t.Fatal(err)
 		}
 		lifted := lift.Program(prog)
-		env, sites, lost := newEnv(lifted), 0, 0
+		env, sites, lost := newEnv(&unit.Meta{}, lifted), 0, 0
 		for fn := range lifted.Funcs() {
 			opt.Run(fn)
 			if err := ir.Verify(fn); err != nil {

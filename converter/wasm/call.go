@@ -31,9 +31,13 @@ func (e *emitter) call(v *ir.Value) {
 	e.local(opLocalSet, r.rdx)
 	e.local(opLocalSet, r.rax)
 	e.local(opLocalTee, r.ra)
-	e.pushLin()
-	e.constI32(int64(v.Info.Return))
-	e.op(opI32Add)
+	if base, fixed := e.c.env.Base(); fixed {
+		e.constI32(int64(base + v.Info.Return))
+	} else {
+		e.pushLin()
+		e.constI32(int64(v.Info.Return))
+		e.op(opI32Add)
+	}
 	e.op(opI32Ne)
 	e.open(opIf)
 	e.br(e.exitAt)

@@ -25,9 +25,12 @@ const (
 func entryOf(i int) uint32 { return exitEntry + 0x10*uint32(i) }
 
 // partEnv has every other function in another part.
-type partEnv struct{ part int }
+type partEnv struct{ part, function int }
 
 func partOf(i int) int { return i & 1 }
+
+// Base is told to every third function.
+func (e partEnv) Base() (uint32, bool) { return unitBase, e.function%3 == 0 }
 
 func (e partEnv) Callee(entry uint32) (uint32, bool) {
 	i := int(entry-exitEntry) / 0x10

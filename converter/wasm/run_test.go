@@ -115,7 +115,7 @@ func build(t *testing.T, name string, fns []*ir.Func) machine.Unit {
 		if err := ir.Verify(f); err != nil {
 			t.Fatalf("%v\n%v", err, f)
 		}
-		code, err := Compile(f, partEnv{partOf(i)})
+		code, err := Compile(f, partEnv{partOf(i), i})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,7 @@ func (c *compiler) findSlots() {
 func (c *compiler) entrySlots() {
 	var lin *ir.Value
 	linUses := int32(0)
+	_, fixed := c.env.Base()
 	for _, b := range c.cfg.Order {
 		for _, v := range b.Values {
 			if c.canon(v) == v && c.isUsed(v) {
@@ -56,7 +57,7 @@ func (c *compiler) entrySlots() {
 					linUses += c.values[v.ID].uses
 				}
 			}
-			if v.Op == ir.Call {
+			if v.Op == ir.Call && !fixed {
 				linUses++
 			}
 		}

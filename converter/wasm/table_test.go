@@ -121,7 +121,7 @@ func testTable(t *testing.T, f *ir.Func, tables int, hub bool) {
 	check(t, err)
 	defer e.Close()
 	fns := []*ir.Func{exitFunc(), f}
-	c := &compiler{f: fns[1], cfg: ir.NewCFG(fns[1])}
+	c := &compiler{env: env{}, f: fns[1], cfg: ir.NewCFG(fns[1])}
 	c.place()
 	c.findSlots()
 	c.liveness()

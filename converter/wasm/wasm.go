@@ -26,6 +26,8 @@ type Env interface {
 	// Callee returns the ordinal of the function at an entry (unit offset) and
 	// whether it is in the same part as the function being compiled.
 	Callee(entry uint32) (ordinal uint32, samePart bool)
+	// Base returns where unit offset 0 is, if that is the same for all that run the code.
+	Base() (addr uint32, fixed bool)
 }
 
 // Code is the body of a wasm function.

@@ -20,6 +20,7 @@ import (
 type env struct{}
 
 func (env) Callee(entry uint32) (uint32, bool) { return 0, entry%0x20 == 0 }
+func (env) Base() (uint32, bool)               { return 0, false }
 
 // validate wraps bodies in a module and lets wabt check it.
 func validate(t *testing.T, codes ...Code) {

@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is written into every unit and megabinary. A reader refuses a newer
 // one, and an older one as well: its code calls by other rules.
-const Version = 13
+const Version = 14
 
 // CheckVersion is nil if this program can use what was written with version v.
 func CheckVersion(v uint64) error {

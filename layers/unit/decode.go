@@ -86,6 +86,10 @@ func (m *Meta) Read(r *wasmenc.Reader) {
 	m.Kind = Kind(r.Byte())
 	m.Entry = r.U32()
 	m.VMin = r.U()
+	fixed := r.Byte()
+	if m.Fixed = fixed == 1; fixed > 1 {
+		r.Fail("%d for whether the code has a fixed address", fixed)
+	}
 	m.BuildID = bytes.Clone(r.Vector())
 	m.Exec = make([]ExecSpan, r.Count(3))
 	for i := range m.Exec {

@@ -51,6 +51,11 @@ func (m *Meta) Append(b []byte) []byte {
 	b = append(b, byte(m.Kind))
 	b = wasmenc.AppendU(b, uint64(m.Entry))
 	b = wasmenc.AppendU(b, m.VMin)
+	fixed := byte(0)
+	if m.Fixed {
+		fixed = 1
+	}
+	b = append(b, fixed)
 	b = wasmenc.AppendBytes(b, m.BuildID)
 	b = wasmenc.AppendU(b, uint64(len(m.Exec)))
 	for _, e := range m.Exec {

@@ -58,6 +58,7 @@ type Meta struct {
 	Kind       Kind       //
 	Entry      uint32     // the ELF's entry point, a unit offset
 	VMin       uint64     // the vaddr of unit offset 0
+	Fixed      bool       // the code runs where unit offset 0 is at VMin only
 	BuildID    []byte     // the GNU build-id, may be empty
 	Exec       []ExecSpan // what is mapped executable
 	Covered    []Span     // the recompiled code bytes of the file: ascending, disjoint

@@ -69,8 +69,9 @@ func (u *Units) Lookup(hash [32]byte) (machine.Unit, kernel.UnitInfo, bool) {
 		u.warn(err)
 		return nil, kernel.UnitInfo{}, false
 	}
-	var info kernel.UnitInfo
-	for _, s := range ref.Meta().Exec {
+	meta := ref.Meta()
+	info := kernel.UnitInfo{Fixed: meta.Fixed, VMin: meta.VMin}
+	for _, s := range meta.Exec {
 		info.Spans = append(info.Spans, kernel.Span{Unit: uint64(s.Off), File: s.FileOff, Size: s.Size})
 	}
 	u.units[entry.BLAKE3] = found{ref, info}

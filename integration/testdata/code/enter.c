@@ -265,6 +265,20 @@ static void listed_mprotect(void) {
 	printf("same: %d\n", memcmp(p, (void *)((long)self_text & -PAGE), PAGE) == 0);
 }
 
+__attribute__((noinline)) static int answer(void) { return 42; }
+
+// moved calls a function of this program in a second mapping of it.
+static void moved(void) {
+	extern char __executable_start[];
+	int fd = open(self, O_RDONLY);
+	long off = ((long)answer & -PAGE) - (long)__executable_start;
+	char *p = STEP("mmap", mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, off));
+	call(p + ((long)answer & (PAGE - 1)));
+}
+
+// elsewhere does so in a program that is linked to a fixed address.
+static void elsewhere(void) { run(image("fixed"), "moved"); }
+
 // patched stores code into a private mapping of a listed file.
 static void patched(void) {
 	char *p = self_text(PROT_READ | PROT_WRITE, MAP_PRIVATE);
@@ -405,6 +419,7 @@ static const struct {
 	C(memfd_mmap) C(memfd_twice) C(memfd_execveat) C(memfd_procfd) C(unlisted) C(written) C(renamed) C(linked) C(symlinked)
 	C(replaced_exe) C(procexe) C(nothing) C(listed_mprotect) C(patched) C(shared_writable) C(executable_stack) C(loader)
 	C(dlopened) C(preloaded) C(good) C(interpreter) C(data) C(sysv_shm) C(device) C(huge) C(raced) C(raced_outside)
+	C(moved) C(elsewhere)
 };
 
 int main(int argc, char **argv) {

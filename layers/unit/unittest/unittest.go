@@ -34,6 +34,7 @@ func Make(name string, funcs ...Func) *unit.Unit {
 			Kind:       unit.Library,
 			Entry:      0x1000,
 			VMin:       0x400000,
+			Fixed:      true,
 			BuildID:    []byte(name),
 			Exec:       []unit.ExecSpan{{Off: 0x1000, FileOff: 0x1000, Size: 0x2000}},
 			Coverage:   unit.Coverage{Bytes: 8 * uint64(len(funcs)), Functions: uint64(len(funcs)), Instructions: 100, Untranslated: 1, Reasons: []unit.Reason{{Name: "fsin", Count: 1}}},

@@ -21,6 +21,8 @@ type Span struct {
 // UnitInfo is what the kernel needs of a recompiled file to place it.
 type UnitInfo struct {
 	Spans []Span
+	Fixed bool   // it runs with unit offset 0 at VMin only
+	VMin  uint64 //
 }
 
 // Units is what may be executed, by the BLAKE3 hashes of files.
@@ -55,6 +57,7 @@ const (
 	notSmall    = "it is larger than all files of the image's manifest"
 	notStill    = "it changed while it was read"
 	notCode     = "the part mapped holds no recompiled code"
+	notItsPlace = "it is linked to a fixed address and mapped at another"
 	notPrivate  = "memory that others can write through the file can't be executed"
 	notTheFile  = "the memory is not as the file: what was stored there can't be executed"
 	notAScript  = "it is a script whose hash is not in the image's manifest"
@@ -144,6 +147,8 @@ func (g *codeGate) grant(a *mm.Area, memory []byte, d *Decision) (mm.Grant, stri
 	switch {
 	case !ok:
 		reason = notCode
+	case f.content.info.Fixed && base != f.content.info.VMin:
+		reason = notItsPlace
 	case a.Shared && a.MaxProt&unix.PROT_WRITE != 0:
 		reason = notPrivate
 	case memory != nil && !f.content.sameAs(memory, a.Offset):
