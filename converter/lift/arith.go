@@ -61,7 +61,8 @@ func binary(op ir.Op, kind recipeKind, atomic ir.Op) row {
 		if err != nil {
 			return err
 		}
-		c.setAll(kind, size, x, y, r)
+		kept := kind == rSub && size >= 4 && !in.HasPrefix(x86asm.PrefixLOCK)
+		c.setFlags(arithFlags, recipe{kind: kind, size: size, a: x, b: y, r: r, kept: kept})
 		return nil
 	}
 }

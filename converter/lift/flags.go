@@ -13,6 +13,7 @@ type recipe struct {
 	a, b *ir.Value // operands, zero-extended in intType(size)
 	r    *ir.Value // result, likewise
 	cin  *ir.Value // carry in, I32, of adc and sbb
+	kept bool      // of rSub: the program keeps the result
 }
 
 type recipeKind uint8
@@ -111,7 +112,7 @@ func (c *ctx) compute(r *recipe, f Var) *ir.Value {
 	case OF:
 		return c.overflow(r)
 	case ZF:
-		if r.kind == rSub {
+		if r.kind == rSub && !r.kept {
 			return c.Bin(ir.I32Eq, r.a, r.b)
 		}
 		return c.Eqz(r.r)
@@ -263,6 +264,8 @@ func (c *ctx) compare(r *recipe, cc cond) *ir.Value {
 	}
 	a, b := r.a, r.b
 	switch {
+	case r.kept && cc/2 == ccE/2: // operand and result need not both live on
+		a, b = r.r, c.Const(r.r.Type, 0)
 	case r.kind == rSub:
 	case r.kind == rLogic && op != ir.I32LtU && op != ir.I32GeU: // CF = OF = 0
 		a, b = r.r, c.Const(r.r.Type, 0)
