@@ -248,31 +248,27 @@ static void procexe(void) {
 	run(tmp("exe"), "nothing");
 }
 
-// self_text maps the first executable page of this program.
-static char *self_text(int prot, int flags) {
+// page_of maps the page again that a function of this program is on.
+static char *page_of(void *function, int prot) {
 	int fd = open(self, O_RDONLY);
-	extern char __executable_start[], etext[];
-	(void)etext;
-	long off = ((long)self_text & -PAGE) - (long)__executable_start;
-	return STEP("mmap", mmap(0, PAGE, prot, flags, fd, off));
+	extern char __executable_start[];
+	long off = ((long)function & -PAGE) - (long)__executable_start;
+	return STEP("mmap", mmap(0, PAGE, prot, MAP_PRIVATE, fd, off));
 }
 
 static void nothing(void) { printf("nothing\n"); }
 
 static void listed_mprotect(void) {
-	char *p = self_text(PROT_READ, MAP_PRIVATE);
+	char *p = page_of(page_of, PROT_READ);
 	STEP("mprotect", mprotect(p, PAGE, PROT_READ | PROT_EXEC));
-	printf("same: %d\n", memcmp(p, (void *)((long)self_text & -PAGE), PAGE) == 0);
+	printf("same: %d\n", memcmp(p, (void *)((long)page_of & -PAGE), PAGE) == 0);
 }
 
 __attribute__((noinline)) static int answer(void) { return 42; }
 
 // moved calls a function of this program in a second mapping of it.
 static void moved(void) {
-	extern char __executable_start[];
-	int fd = open(self, O_RDONLY);
-	long off = ((long)answer & -PAGE) - (long)__executable_start;
-	char *p = STEP("mmap", mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, off));
+	char *p = page_of(answer, PROT_READ | PROT_EXEC);
 	call(p + ((long)answer & (PAGE - 1)));
 }
 
@@ -281,7 +277,7 @@ static void elsewhere(void) { run(image("fixed"), "moved"); }
 
 // patched stores code into a private mapping of a listed file.
 static void patched(void) {
-	char *p = self_text(PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	char *p = page_of(page_of, PROT_READ | PROT_WRITE);
 	memcpy(p, code, sizeof code);
 	STEP("mprotect", mprotect(p, PAGE, PROT_READ | PROT_EXEC));
 	call(p);
