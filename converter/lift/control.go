@@ -30,6 +30,7 @@ type site struct {
 	// through is what the site leaves alone and a later call may want.
 	through Set
 	before  Set // what the site needs
+	owed    Set // of a tail call: the registers that what it jumps to has yet to restore, see findBroken
 }
 
 // What stands for the calls and system calls of sites that were forgotten.

@@ -136,14 +136,26 @@ func (fn *function) findBroken() {
 	before := fn.changedBefore()
 	for _, b := range fn.blocks {
 		for _, s := range b.exits {
-			if k := s.term.Term.Kind; k != ir.Return && k != ir.TailCall {
+			k := s.term.Term.Kind
+			if k != ir.Return && k != ir.TailCall {
 				continue
 			}
 			fn.ends = true
 			changed, passed := s.changes(b)
-			fn.broken |= changed | passed&before[b.index]
+			if changed |= passed & before[b.index]; s.inFrame(b) {
+				s.owed = changed
+			} else {
+				fn.broken |= changed
+			}
 		}
 	}
+}
+
+// inFrame reports whether exit s of b jumps on with the function's frame still on the stack: to a part
+// of the function that lies elsewhere, or where a jump by a table goes that is not in the table as it was read.
+func (s *site) inFrame(b *block) bool {
+	d, ok := spOffset(s.value(b, RSP))
+	return ok && d < 0
 }
 
 // changedBefore is, for each block, which registers that System V has a function keep
@@ -241,7 +253,7 @@ func (l *lifter) liftCallers(fns []*function) {
 		fresh := map[uint32]bool{}
 		for _, fn := range fns {
 			broken := fn.broken
-			fn.eachTail(func(target uint32) { broken |= l.broken[target] })
+			fn.eachTail(func(s *site) { broken |= l.broken[s.term.Term.Info.Target] &^ s.owed })
 			if entry := fn.entry(); broken&^l.broken[entry] != 0 {
 				l.broken[entry] |= broken
 				fresh[entry] = true
@@ -270,12 +282,12 @@ func (fn *function) callsOneOf(entries map[uint32]bool) bool {
 	return false
 }
 
-// eachTail visits where the function's direct tail calls go.
-func (fn *function) eachTail(visit func(target uint32)) {
+// eachTail visits the function's direct tail calls.
+func (fn *function) eachTail(visit func(s *site)) {
 	for _, b := range fn.blocks {
 		for _, s := range b.exits {
 			if t := &s.term.Term; t.Kind == ir.TailCall && t.Info.Kind == ir.Direct {
-				visit(t.Info.Target)
+				visit(s)
 			}
 		}
 	}

@@ -226,11 +226,14 @@ type function struct {
 // lift finds what the data flow has to know of f, by lifting its blocks.
 func (l *lifter) lift(f *disasm.Func) *function {
 	fn := l.newFunction(f, l.res)
-	if !fn.liftBlocks() {
+	if fn.liftBlocks(); !fn.consistentSP() {
 		fn = l.newFunction(f, &Result{Untranslated: map[string]int{}})
 		fn.dynamicSP = true
 		fn.liftBlocks()
 	}
+	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
+	fn.size, fn.absolute = fn.ir.NumValues(), fn.ir.Absolute
+	fn.findBroken()
 	fn.forget()
 	return fn
 }
@@ -242,23 +245,15 @@ func (l *lifter) newFunction(f *disasm.Func, res *Result) *function {
 }
 
 // liftBlocks lifts every block, in reverse postorder, so that a block with one
-// predecessor starts from what that one knows, and looks through them. It reports whether
-// rsp is what was assumed. Done again, it finds the same: sites stay what they are
-// for the data flow.
-func (fn *function) liftBlocks() bool {
+// predecessor starts from what that one knows, and looks through them. Done again, it
+// finds the same: sites stay what they are for the data flow.
+func (fn *function) liftBlocks() {
 	fn.makeBlocks()
 	c := new(ctx)
 	for _, b := range fn.blocks {
 		*c = ctx{Builder: ir.Builder{B: b.first}, fn: fn, b: b}
 		c.liftBlock()
 	}
-	if !fn.consistentSP() {
-		return false
-	}
-	fn.spMoves = slices.ContainsFunc(fn.blocks, func(b *block) bool { return b.parent == nil && b.src != nil && !b.spKnown })
-	fn.findBroken()
-	fn.size, fn.absolute = fn.ir.NumValues(), fn.ir.Absolute
-	return true
 }
 
 // valuesPerInst is how many values most blocks have at most for each of their

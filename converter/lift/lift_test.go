@@ -33,8 +33,8 @@ func TestAgain(t *testing.T) {
 		for _, fn := range fns {
 			want, size := flowOf(fn), fn.size
 			fn.liftBlocks()
-			if got := flowOf(fn); got != want || fn.size != size {
-				t.Fatalf("%#x under %s has %d values and\n%s\nand before %d and\n%s", fn.entry(), conv.name, fn.size, got, size, want)
+			if got := flowOf(fn); got != want || fn.ir.NumValues() != size {
+				t.Fatalf("%#x under %s has %d values and\n%s\nand before %d and\n%s", fn.entry(), conv.name, fn.ir.NumValues(), got, size, want)
 			}
 		}
 	}
