@@ -3,6 +3,7 @@ package lift
 import (
 	"slices"
 
+	"github.com/megabin/megabin/converter/disasm"
 	"github.com/megabin/megabin/converter/ir"
 	"github.com/megabin/megabin/layers/abi"
 )
@@ -18,6 +19,7 @@ type linker struct {
 	reads   []*ir.Value // of what is no parameter of a block
 	entryIR *ir.Block
 	fronts  map[*block]*ir.Block
+	opaque  [numVars]*ir.Value // what the block whose edges are completed hands to blocks that others have too
 }
 
 func (u *unit) link(fn *function) {
@@ -140,6 +142,7 @@ func (fn *function) passable() Set {
 // edges completes the jumps out of b with arguments.
 func (l *linker) edges(b *block) {
 	c := &ctx{Builder: ir.Builder{B: b.pivot}, fn: l.fn, b: b}
+	l.opaque = [numVars]*ir.Value{}
 	for _, e := range b.edges {
 		if e.to.parent != nil {
 			continue
@@ -153,19 +156,24 @@ func (l *linker) edges(b *block) {
 		set := e.to.passed()
 		to.Args = l.fn.ir.List(set.size())
 		for ; set != 0; set = set.rest() {
-			to.Args = append(to.Args, c.handedTo(e.to, set.first()))
+			to.Args = append(to.Args, l.handedTo(c, e.to, set.first()))
 		}
 	}
 }
 
-// handedTo is the value of v that the end of c's block hands to another one, of which
-// that must not know more where other functions have it too and what they hand to it.
-func (c *ctx) handedTo(to *block, v Var) *ir.Value {
+// handedTo is the value of v that the end of c's block hands to another one, of which that must not
+// know more where other functions have it too and what they hand to it. A switch hands the same to
+// all such blocks, so that several of them can become one (opt's dispatch).
+func (l *linker) handedTo(c *ctx, to *block, v Var) *ir.Value {
 	x := c.atEnd(v)
-	if to.src.Shared && to.polls() && to.index > c.b.index && v != RSP && v != Dest {
-		x = c.Opaque(int(v.reg()), x)
+	back := to.index <= c.b.index && c.b.src != nil && c.b.src.Term.Kind != disasm.SwitchJump
+	if !to.src.Shared || !to.polls() || back || v == RSP || v == Dest {
+		return x
 	}
-	return x
+	if l.opaque[v] == nil {
+		l.opaque[v] = c.Opaque(int(v.reg()), x)
+	}
+	return l.opaque[v]
 }
 
 // operationEdge completes an edge from where an interpreter fetches its next
@@ -182,7 +190,7 @@ func (l *linker) operationEdge(c *ctx, e edge) {
 			to.To = l.front(e.to, file)
 			l.leave(c, e, v)
 		default:
-			to.Args = append(to.Args, c.handedTo(e.to, v))
+			to.Args = append(to.Args, l.handedTo(c, e.to, v))
 		}
 	}
 }
