@@ -20,12 +20,13 @@ RUN ?=
 # Where frontend-image puts the image; a registry's is docker://HOST/REPO.
 FRONTEND ?= oci:$(OUT)/frontend
 
-.PHONY: help deps engine build frontend-image demo test integration conformance bench coverage fuzz clean
+.PHONY: help deps engine build frontend-image demo test integration race conformance bench coverage fuzz clean
 
 help:
 	@echo 'make demo         convert a Debian image and run programs of it'
 	@echo 'make test         everything that must pass, within minutes'
 	@echo 'make integration  BuildKit, buildx, registry, crane and skopeo, started for it'
+	@echo 'make race         the kernel under the race detector, its own tests and small programs that run in it'
 	@echo 'make conformance  longer suites, and those of bash, busybox, coreutils, git, Python and others'
 	@echo 'make bench        speed and size, side by side with native, qemu, runc, gVisor and wasm from source; RUN=programs/python for a part'
 	@echo 'make coverage     what code discovery and translation miss in some 150 Debian packages'
@@ -60,7 +61,13 @@ integration: deps build
 	@[ "$$(id -u)" != 0 ] || { ./.ci/deps docker-registry:docker-registry && ./.ci/tools $(OUT)/tools; }
 	$(GO) test $(ENGINE) -v -count=1 -timeout 30m ./integration/images
 
-conformance: deps build
+# Guests' own memory is none of Go's, so only the kernel and what runs it are looked at.
+race: deps build
+	CGO_ENABLED=1 $(GO) test $(ENGINE) -race ./runtime/...
+	CGO_ENABLED=1 $(GO) build $(ENGINE) -race -o $(OUT)/megabin-race ./cmd/megabin
+	MEGABIN=$(abspath $(OUT))/megabin-race $(GO) test $(ENGINE) -timeout 60m ./integration -run 'TestSyscalls|TestSockets'
+
+conformance: race
 	MEGABIN_CONFORMANCE=1 $(GO) test $(ENGINE) -timeout 120m $$($(GO) list ./... | grep -v /integration/suites)
 	MEGABIN_CONFORMANCE=1 $(GO) test $(ENGINE) -v -timeout 12h -parallel 2 ./integration/suites
 

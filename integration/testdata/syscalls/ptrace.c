@@ -907,14 +907,17 @@ TEST(ptrace_threads) {
 		pthread_create(&th, NULL, spin, NULL);
 		nap(50);
 		pthread_join(th, NULL));
-	nap(20);
 	char path[64];
 	sprintf(path, "/proc/%d/task", pid);
-	DIR *d = opendir(path);
-	struct dirent *e;
 	pid_t other = 0;
-	while ((e = readdir(d)))
-		if (atoi(e->d_name) && atoi(e->d_name) != pid) other = atoi(e->d_name);
+	while (!other) {
+		DIR *d = opendir(path);
+		struct dirent *e;
+		while ((e = readdir(d)))
+			if (atoi(e->d_name) && atoi(e->d_name) != pid) other = atoi(e->d_name);
+		closedir(d);
+		nap(1);
+	}
 	S(ptrace(PTRACE_SEIZE, other, 0, 0));
 	S(ptrace(PTRACE_INTERRUPT, other, 0, 0));
 	WAIT(other);
