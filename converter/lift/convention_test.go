@@ -5,9 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"github.com/megabin/megabin/converter/disasm"
-	"github.com/megabin/megabin/converter/elf"
 )
 
 // assemble lifts a program of assembly and finds what its functions do not keep.
@@ -24,18 +21,7 @@ func assemble(t *testing.T, code string) (*lifter, []*function) {
 	if msg, err := exec.Command("gcc", "-shared", "-nostdlib", "-o", out, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, msg)
 	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := elf.Parse(out, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := disasm.Analyze(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := analyze(t, out)
 	l := newLifter(p, systemV)
 	fns := l.liftAll(p)
 	l.liftCallers(fns)

@@ -166,7 +166,7 @@ func (l *linker) edges(b *block) {
 // all such blocks, so that several of them can become one (opt's dispatch).
 func (l *linker) handedTo(c *ctx, to *block, v Var) *ir.Value {
 	x := c.atEnd(v)
-	back := to.index <= c.b.index && c.b.src != nil && c.b.src.Term.Kind != disasm.SwitchJump
+	back := to.index <= c.b.index && c.b.src.Term.Kind != disasm.SwitchJump // nothing leads back to the entry, which has no src
 	if !to.src.Shared || !to.polls() || back || v == RSP || v == Dest {
 		return x
 	}
